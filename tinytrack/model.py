@@ -1,0 +1,132 @@
+"""A trained model: the network, the palette and the temperature it was trained with, in one file."""
+
+import dataclasses
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .color import Palette
+from .embed import PaperNet, TinyNet
+from .errors import ModelError
+from .files import staged_file
+
+FORMAT = "tinytrack model 1"
+NETWORKS = {"TinyNet": TinyNet, "PaperNet": PaperNet}
+SHIPPED = ("tiny",)
+
+_HERE = Path(__file__).resolve().parent
+DATA = _HERE / "data" if (_HERE / "data").is_dir() else _HERE.parent / "data"
+"""The files that come with tinytrack: weights, masks and joints."""
+
+
+@dataclasses.dataclass
+class Model:
+    """What tracking needs from training.
+
+    Attributes:
+        net: TinyNet or PaperNet.
+        palette: the colour classes it was trained to point at.
+        temperature: of Eq. 2 in training (the paper's is 1).
+        card: how it was trained: plain numbers and strings, shown by ``describe``.
+    """
+
+    net: nn.Module
+    palette: Palette
+    temperature: float = 1.0
+    card: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return type(self.net).__name__
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.net.parameters()).device
+
+    def fingerprint(self) -> str:
+        """Twelve hex digits that change when any weight changes."""
+        digest = hashlib.sha256(np.float64(self.temperature).tobytes())
+        for key, value in sorted(self.net.state_dict().items()):
+            digest.update(key.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:12]
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write one file, atomically."""
+        content = {
+            "format": FORMAT,
+            "network": self.name,
+            "weights": {k: v.detach().cpu().contiguous() for k, v in self.net.state_dict().items()},
+            "palette": self.palette.centers.cpu(),
+            "temperature": float(self.temperature),
+            "card": self.card,
+        }
+        with staged_file(path) as scratch:
+            torch.save(content, scratch)
+
+
+def random_model(network: str = "TinyNet", seed: int = 0, device: torch.device | str = "cpu") -> Model:
+    """A network that learned nothing: the control of every claim that training did something."""
+    if network not in NETWORKS:
+        raise ModelError(f"unknown network '{network}': expected one of {', '.join(NETWORKS)}")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = NETWORKS[network]()
+    gray = Palette(torch.zeros(1, 2))
+    return Model(net.to(device).eval(), gray, 0.07 if network == "TinyNet" else 1.0, {"trained": "not at all", "seed": seed})
+
+
+def find_model(name: str | os.PathLike) -> Path:
+    """The file behind ``--model``: a shipped name ("tiny") or a path.
+
+    Raises:
+        ModelError: if there is neither.
+    """
+    if str(name) in SHIPPED:
+        path = DATA / f"{name}.pt"
+        if not path.is_file():
+            raise ModelError(f"the shipped weights '{path.name}' are missing from the data folder: install tinytrack from its repository")
+        return path
+    path = Path(name).expanduser()
+    if not path.is_file():
+        raise ModelError(f"no model '{name}': expected a weights file written by 'tinytrack train' or one of: {', '.join(SHIPPED)}")
+    return path
+
+
+def load_model(name: str | os.PathLike = "tiny", device: torch.device | str = "cpu", network: str | None = None) -> Model:
+    """Load a model for tracking (eval mode). Only tensors and plain values are read (``weights_only``): no code runs.
+
+    Args:
+        name: a shipped name or a path.
+        device: where the network shall live.
+        network: if given, the network that the caller needs ("TinyNet" or "PaperNet").
+
+    Raises:
+        ModelError: if the file is missing, is not a tinytrack model, or holds another network's weights.
+    """
+    path = find_model(name)
+    expected = "expected a weights file written by 'tinytrack train'"
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises a different class for each way a file can be junk
+        raise ModelError(f"'{path}' cannot be read as a model: {expected}") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ModelError(f"'{path}' is not a tinytrack model: {expected}")
+    stored = content.get("network")
+    if stored not in NETWORKS:
+        raise ModelError(f"'{path}' holds weights of '{stored}': expected one of {', '.join(NETWORKS)}")
+    if network is not None and stored != network:
+        raise ModelError(f"'{path}' holds weights of {stored}: expected {network}")
+    net = NETWORKS[stored]()
+    try:
+        net.load_state_dict(content["weights"])
+        palette = Palette(content["palette"].float().reshape(-1, 2))
+        model = Model(net.to(device).eval(), palette, float(content["temperature"]), dict(content.get("card", {})))
+    except (KeyError, RuntimeError, AttributeError, TypeError, ValueError) as error:
+        raise ModelError(f"'{path}' does not fit {stored}: its weights are of another network or another version") from error
+    if not all(torch.isfinite(v).all() for v in net.state_dict().values() if isinstance(v, Tensor)):
+        raise ModelError(f"'{path}' holds weights that are not finite: training must have diverged")
+    return model

@@ -1,0 +1,304 @@
+"""Tracking: colours, masks and joints all go through one ``propagate``, and ``propagate`` is ``affinity`` + ``copy``.
+
+Frames stream in, labels stream out; what is kept is the first frame and the last few, so memory does not grow with the video.
+"""
+
+import itertools
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .color import chroma, frames_to_lab, lab_to_frames, network_input
+from .errors import JointsError, MaskError, VideoError
+from .model import Model
+from .pointer import point_and_copy
+from .video import Size, fit_size, resize
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How labels are carried through a video. Two are named: :data:`PAPER` and :data:`MODERN`."""
+
+    name: str
+    size: Size  # of the network's input: the shorter side, or (height, width)
+    recent: int  # previous frames that are references
+    keep_first: bool  # whether the first frame, whose labels are true, stays a reference
+    grid: tuple[int, int] | None = None  # embeddings are averaged down to this grid; None: as the network gives them
+    radius: int | None = None  # a target cell points within +-radius cells; None: anywhere
+    top_k: int | None = None  # softmax over the k best logits, jointly over all references; None: over all
+    sharpen: float = 1.0  # tracking temperature = sharpen x training temperature
+    min_max: bool = False  # masks: stretch each class map to [0, 1] before the largest wins
+
+
+PAPER = Protocol("paper", size=(256, 256), recent=3, keep_first=False, grid=(32, 32), sharpen=0.5)
+"""The paper's: 256x256 squashed input, 32x32 grid, the last 3 frames, half the training temperature, no window, no top-k."""
+
+MODERN = Protocol("modern", size=240, recent=7, keep_first=True, radius=12, top_k=10, min_max=True)
+"""What later work settled on: native shape, first + 7 recent frames, a 25x25 window, joint top-10, per-class min-max."""
+
+GRAY = 2.0
+"""Chroma (Lab units) below which a picture has no colour: the rounding of 8-bit video makes about 1."""
+
+PROTOCOLS = {"paper": PAPER, "modern": MODERN}
+
+
+def propagate(
+    embeddings: Iterable[Tensor], first_labels: Tensor, protocol: Protocol = MODERN, temperature: float = 1.0
+) -> Iterator[Tensor]:
+    """Carry the first frame's labels through a video: for each frame point at the references (Eq. 2) and copy (Eq. 1).
+
+    Args:
+        embeddings: one item a frame: (D, h, w), or for networks that see clips (C, D, h, w), the embeddings of the last C
+            frames as seen together; the last of them is the frame's own, the others replace what memory holds.
+        first_labels: (K, h, w) labels of the first frame: colours, class distributions, heat maps.
+        protocol: which frames are references, and how the pointer is restricted.
+        temperature: of Eq. 2 in training; tracking uses ``protocol.sharpen`` times this.
+
+    Yields:
+        (K, h, w) a frame, the first being ``first_labels`` itself. Soft, and fed back as they are.
+
+    Derived in notebooks/05_track_masks.ipynb.
+    """
+    recent: deque[tuple[Tensor, Tensor]] = deque(maxlen=protocol.recent)
+    first = None
+    for index, clip in enumerate(embeddings):
+        clip = clip if clip.dim() == 4 else clip[None]
+        target, labels = clip[-1], first_labels
+        if first is None:
+            first = (target, first_labels)
+        else:
+            for back in range(1, min(len(clip) - 1, len(recent)) + 1):
+                recent[-back] = (clip[-1 - back], recent[-back][1])
+            memory = list(recent)
+            if protocol.keep_first and index > protocol.recent:
+                memory.insert(0, first)
+            f_i, c_i = (torch.stack(item)[None] for item in zip(*memory, strict=True))
+            labels = point_and_copy(
+                target[None], f_i, c_i, temperature * protocol.sharpen, radius=protocol.radius, top_k=protocol.top_k
+            )[0]
+        recent.append((target, labels))
+        yield labels
+
+
+def working_size(height: int, width: int, model: Model, protocol: Protocol) -> tuple[int, int]:
+    """The size at which the network sees frames of (height, width): the protocol's, in whole cells."""
+    return fit_size(height, width, protocol.size, model.net.stride)
+
+
+def embed_frames(frames: Iterable[np.ndarray], model: Model, protocol: Protocol = MODERN) -> Iterator[Tensor]:
+    """Embed a stream of uint8 RGB frames (H, W, 3) for :func:`propagate`: yields (C, D, h, w), C = ``net.clip_frames``."""
+    clip: deque[Tensor] = deque(maxlen=model.net.clip_frames)
+    shape = None
+    for frame in frames:
+        shape = shape or frame.shape
+        if frame.shape != shape:
+            raise VideoError(f"a frame is {frame.shape[1]}x{frame.shape[0]}: expected {shape[1]}x{shape[0]} like the first")
+        small = resize(frame, *working_size(*frame.shape[:2], model, protocol))
+        gray = network_input(frames_to_lab(small, model.device))
+        clip.extend([gray] * (1 if clip else clip.maxlen))  # the first frame stands in for those before it
+        f = model.net(torch.stack(tuple(clip)))
+        if protocol.grid is not None and f.shape[-2:] != torch.Size(protocol.grid):
+            length = f.norm(dim=1, keepdim=True).mean()
+            f = F.adaptive_avg_pool2d(f, protocol.grid)
+            f = f * (length / f.norm(dim=1, keepdim=True).clamp(min=1e-8))
+        yield f
+
+
+def label_grid(height: int, width: int, model: Model, protocol: Protocol) -> tuple[int, int]:
+    """Rows and columns of the grid on which labels of (height, width) frames are carried."""
+    h, w = working_size(height, width, model, protocol)
+    return protocol.grid or (h // model.net.stride, w // model.net.stride)
+
+
+def _split_first(frames: Iterable[np.ndarray]) -> tuple[np.ndarray, Iterator[np.ndarray]]:
+    """The first frame, and all frames again from the start."""
+    frames = iter(frames)
+    first = next(frames, None)
+    if first is None:
+        raise VideoError("the video has no frames")
+    return first, itertools.chain([first], frames)
+
+
+def mask_labels(mask: np.ndarray, ids: np.ndarray, grid: tuple[int, int], device: torch.device | str = "cpu") -> Tensor:
+    """Object ids (H, W) -> soft class maps (K, h, w) on the grid, background first; each cell sums to one.
+
+    Area-averaged one-hot maps, never averaged ids: between object 1 and object 3 there is no object 2.
+    """
+    classes = np.concatenate([[0], ids])
+    one_hot = torch.as_tensor(np.stack([mask == i for i in classes]), dtype=torch.float32, device=device)
+    return F.adaptive_avg_pool2d(one_hot, grid)
+
+
+def read_masks(labels: Tensor, ids: np.ndarray, size: tuple[int, int], min_max: bool = False) -> np.ndarray:
+    """Class maps (K, h, w) -> object ids uint8 (H, W): bilinear up, then the largest class.
+
+    With ``min_max`` each map is stretched to [0, 1] first (as DINO's script does). Copied labels *dissolve*: the map stays
+    on the object while its mass sinks below one half everywhere, and the plain argmax would lose it.
+    """
+    maps = F.interpolate(labels[None], size, mode="bilinear", align_corners=False)[0]
+    if min_max:
+        low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
+        maps = (maps - low) / (high - low).clamp(min=1e-6)
+    classes = np.concatenate([[0], ids]).astype(np.uint8)
+    return classes[maps.argmax(0).cpu().numpy()]
+
+
+def track_masks(
+    frames: Iterable[np.ndarray], mask: np.ndarray, model: Model, protocol: Protocol = MODERN
+) -> Iterator[np.ndarray]:
+    """Track objects from one mask.
+
+    Args:
+        frames: uint8 RGB (H, W, 3), a stream or an array (T, H, W, 3).
+        mask: object ids of the first frame (H, W), 0 is the background.
+        model: from :func:`tinytrack.model.load_model`.
+        protocol: :data:`MODERN` or :data:`PAPER`.
+
+    Yields:
+        Object ids, uint8 (H, W), one for each frame; the first is the mask given.
+
+    Raises:
+        MaskError: for a mask of another size or without an object.
+        VideoError: for a video without frames.
+    """
+    first, frames = _split_first(frames)
+    if mask.shape != first.shape[:2]:
+        raise MaskError(f"the mask is {mask.shape[1]}x{mask.shape[0]}: expected {first.shape[1]}x{first.shape[0]} like the video")
+    ids = np.unique(mask[mask > 0])
+    if len(ids) == 0:
+        raise MaskError("the mask is empty: expected at least one object that is not 0")
+    labels = mask_labels(mask, ids, label_grid(*mask.shape, model, protocol), model.device)
+    with torch.inference_mode():
+        tracked = propagate(embed_frames(frames, model, protocol), labels, protocol, model.temperature)
+        for index, maps in enumerate(tracked):
+            yield mask.astype(np.uint8) if index == 0 else read_masks(maps, ids, mask.shape, protocol.min_max)
+
+
+def joint_maps(xy: np.ndarray, size: tuple[int, int], grid: tuple[int, int], sigma: float = 0.7, device="cpu") -> Tensor:
+    """Joints (J, 2) in pixels -> heat maps (J, h, w) on the grid: Gaussians of ``sigma`` cells, all zero for NaN joints."""
+    cell = torch.as_tensor(_to_grid(xy, size, grid), dtype=torch.float32, device=device)
+    y = torch.arange(grid[0], device=device)[None, :, None] - cell[:, 1, None, None]
+    x = torch.arange(grid[1], device=device)[None, None, :] - cell[:, 0, None, None]
+    return torch.nan_to_num(torch.exp(-(x.square() + y.square()) / (2 * sigma**2)), nan=0.0)
+
+
+def _to_grid(xy: np.ndarray, size: tuple[int, int], grid: tuple[int, int]) -> np.ndarray:
+    """Pixel (x, y) -> grid (x, y); both count from the centre of the top left element."""
+    scale = np.array([grid[1] / size[1], grid[0] / size[0]])
+    return (np.asarray(xy, dtype=np.float64) + 0.5) * scale - 0.5
+
+
+def locate_joints(maps: Tensor, size: tuple[int, int], reach: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    """Heat maps (J, h, w) -> pixel positions (J, 2) and peak heights (J,).
+
+    Sub-pixel: the centre of mass within +-``reach`` cells of the peak. A map without any mass gives NaN and height 0.
+    """
+    j, h, w = maps.shape
+    peak, index = maps.flatten(1).max(1)
+    y0, x0 = index // w, index % w
+    y = torch.arange(h, device=maps.device)[None, :, None]
+    x = torch.arange(w, device=maps.device)[None, None, :]
+    near = ((y - y0[:, None, None]).abs() <= reach) & ((x - x0[:, None, None]).abs() <= reach)
+    mass = maps * near
+    total = mass.sum((1, 2)).clamp(min=1e-12)
+    place = torch.stack([(mass * x).sum((1, 2)) / total, (mass * y).sum((1, 2)) / total], dim=1).double().cpu().numpy()
+    xy = (place + 0.5) * np.array([size[1] / w, size[0] / h]) - 0.5
+    peak = peak.double().cpu().numpy()
+    xy[peak <= 0] = np.nan
+    return xy, peak
+
+
+def track_joints(
+    frames: Iterable[np.ndarray], xy: np.ndarray, model: Model, protocol: Protocol = MODERN, lost_below: float = 0.05
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Track joints from their places in the first frame: one heat map a joint, copied like a colour.
+
+    Args:
+        frames: uint8 RGB (H, W, 3), a stream or an array (T, H, W, 3).
+        xy: (J, 2) pixels (x, y) in the first frame; NaN for a joint that is absent there (it stays absent).
+        model, protocol: as in :func:`track_masks`.
+        lost_below: a joint whose confidence is smaller than this is reported lost.
+
+    Yields:
+        For each frame (xy (J, 2) with NaN for lost joints, confidence (J,) in [0, 1]): the height of the joint's peak
+        relative to the first frame. The first frame gives back the joints given.
+
+    Raises:
+        JointsError: for joints outside the frame, infinite, or all absent.
+    """
+    first, frames = _split_first(frames)
+    size = first.shape[:2]
+    xy = np.asarray(xy, dtype=np.float64)
+    present = ~np.isnan(xy).any(axis=1)
+    if not present.any():
+        raise JointsError("no joint is present in the first frame: expected at least one that is not NaN")
+    inside = (xy >= -0.5).all(1) & (xy[:, 0] <= size[1] - 0.5) & (xy[:, 1] <= size[0] - 0.5)
+    if not inside[present].all():
+        bad = int(np.flatnonzero(present & ~inside)[0])
+        raise JointsError(f"joint {bad} is at ({xy[bad, 0]:g}, {xy[bad, 1]:g}), outside the {size[1]}x{size[0]} video")
+    labels = joint_maps(xy, size, label_grid(*size, model, protocol), device=model.device)
+    height = labels.flatten(1).amax(1).cpu().numpy().clip(min=1e-6)
+    with torch.inference_mode():
+        tracked = propagate(embed_frames(frames, model, protocol), labels, protocol, model.temperature)
+        for index, maps in enumerate(tracked):
+            if index == 0:
+                yield xy, present.astype(np.float64)
+                continue
+            place, peak = locate_joints(maps, size)
+            confidence = (peak / height).clip(0, 1) * present
+            place[confidence < lost_below] = np.nan
+            yield place, confidence
+
+
+def color_labels(reference: np.ndarray, grid: tuple[int, int], device: torch.device | str = "cpu") -> Tensor:
+    """The (a, b) of a colour frame uint8 (H, W, 3), area-averaged to the grid: (2, h, w) in Lab units.
+
+    Eq. 1 is linear in the colours, so copying (a, b) equals copying a palette with a cluster for every colour there is.
+
+    Raises:
+        VideoError: if the frame is gray.
+    """
+    ab = frames_to_lab(reference, device)[1:]
+    if chroma(ab).max() < GRAY:
+        raise VideoError("the reference frame is gray: expected a frame with colours to copy")
+    return F.adaptive_avg_pool2d(ab, grid)
+
+
+def paint(frame: np.ndarray, ab: Tensor) -> np.ndarray:
+    """Replace the colours of a frame uint8 (H, W, 3) by ab (2, h, w), which is scaled up; L stays the frame's own."""
+    lab = frames_to_lab(frame, ab.device)
+    lab[1:] = F.interpolate(ab[None], lab.shape[1:], mode="bilinear", align_corners=False)[0]
+    return lab_to_frames(lab)
+
+
+def colorize(
+    frames: Iterable[np.ndarray], model: Model, protocol: Protocol = MODERN, reference: np.ndarray | None = None
+) -> Iterator[np.ndarray]:
+    """Colour a gray video from one colour frame. Only (a, b) are made up: L stays the input's own at full resolution.
+
+    Args:
+        frames: uint8 RGB (H, W, 3), a stream or an array (T, H, W, 3); only the first one's colours are looked at.
+        model, protocol: as in :func:`track_masks`.
+        reference: the first frame in colour, uint8 RGB (H, W, 3); by default the first frame itself.
+
+    Yields:
+        uint8 RGB (H, W, 3), one for each frame; the first has the reference's colours at full resolution.
+
+    Raises:
+        VideoError: if the reference has another size, or no colour to copy.
+    """
+    first, frames = _split_first(frames)
+    reference = first if reference is None else reference
+    if reference.shape != first.shape:
+        raise VideoError(f"the colour reference is {reference.shape[1]}x{reference.shape[0]}: expected {first.shape[1]}x{first.shape[0]} like the video")
+    labels = color_labels(reference, label_grid(*first.shape[:2], model, protocol), model.device)
+    frames, seen = itertools.tee(frames)  # read in step, so that at most one frame waits
+    with torch.inference_mode():
+        tracked = propagate(embed_frames(seen, model, protocol), labels, protocol, model.temperature)
+        for index, (frame, ab) in enumerate(zip(frames, tracked, strict=True)):
+            yield paint(frame, frames_to_lab(reference, model.device)[1:] if index == 0 else ab)

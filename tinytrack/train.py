@@ -1,0 +1,383 @@
+"""Training: Eq. 3 on unlabelled video, nothing else.
+
+Each step is a pure function of (weights, optimiser state, seed, step number): no random state is carried from step to step,
+so a run that was stopped anywhere continues to the same weights.
+"""
+
+import dataclasses
+import math
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .color import Palette, frames_to_lab, network_input
+from .errors import ModelError, TinytrackError, VideoError
+from .files import staged_file
+from .model import NETWORKS, Model
+from .pointer import affinity, copy, pixels
+from .video import Video
+
+STATE_FORMAT = "tinytrack training 1"
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides a run; defaults are the tiny recipe, comments give the paper's value."""
+
+    network: str = "TinyNet"  # PaperNet
+    height: int = 160  # pixels of the shorter side of a training frame; paper: 256
+    crop: int = 128  # side of the square that is cut out of it; paper: the whole 256x256
+    references: int = 3  # reference frames a clip; paper: 3
+    gap: tuple[int, int] = (1, 4)  # frames between neighbours of a clip, drawn evenly; paper: about 5 (6 frames a second)
+    all_targets: bool = True  # every frame of a clip is the target once; paper: only the last
+    colors: int = 16  # clusters of the palette; paper: 16
+    temperature: float = 0.07  # of Eq. 2; paper: 1, on embeddings without a norm
+    batch: int = 4  # clips a step; paper: 32
+    optimizer: str = "adamw"  # paper: Adam
+    learning_rate: float = 2e-3  # paper: 1e-3, a tenth of it after 60,000 steps
+    schedule: str = "cosine"  # paper: "drop"
+    drop_at: int = 60_000  # paper: 60,000; only for the schedule "drop"
+    warmup: int = 20  # steps of linear warm-up; paper: none
+    weight_decay: float = 1e-4  # paper: none
+    steps: int = 1200  # paper: 400,000
+    seed: int = 0
+
+
+TINY = TrainConfig()
+PAPER = TrainConfig(
+    network="PaperNet",
+    height=256,
+    crop=256,
+    gap=(5, 5),
+    all_targets=False,
+    temperature=1.0,
+    batch=32,
+    optimizer="adam",
+    learning_rate=1e-3,
+    schedule="drop",
+    warmup=0,
+    weight_decay=0.0,
+    steps=400_000,
+)
+PRESETS = {"tiny": TINY, "paper": PAPER}
+
+
+def color_loss(copied: Tensor, labels: Tensor, floor: float = 1e-4) -> Tensor:
+    """Eq. 3: the cross-entropy between copied and true colour classes, mean over pixels.
+
+    The copied colours *are* a distribution, so this is -log of the probability given to the true class: there is no second
+    softmax, and a perfect copier scores exactly 0.
+
+    Args:
+        copied: y (B, M, K), rows sum to one.
+        labels: true classes (B, M), integers in [0, K).
+        floor: probabilities are raised to at least this. A colour that stands nowhere in the references cannot be copied;
+            without the floor such pixels would cost infinity.
+
+    Returns:
+        Scalar in nats. Derived in notebooks/04_training.ipynb.
+    """
+    p = copied.gather(-1, labels[..., None]).squeeze(-1)
+    return -p.clamp(min=floor, max=1).log().mean()
+
+
+def clip_loss(embeddings: Tensor, labels: Tensor, classes: int, temperature: float, all_targets: bool) -> Tensor:
+    """Point, copy and score within clips: the last frame (or each in turn) is coloured from the others.
+
+    Args:
+        embeddings: (B, T, D, h, w).
+        labels: colour classes (B, T, h, w).
+        classes: K, the size of the palette.
+    """
+    t = embeddings.shape[1]
+    one_hot = F.one_hot(labels, classes).movedim(-1, 2).to(embeddings.dtype)  # (B, T, K, h, w)
+    losses = []
+    for target in range(t) if all_targets else [t - 1]:
+        others = [i for i in range(t) if i != target]
+        A = affinity(pixels(embeddings[:, target]), pixels(embeddings[:, others]), temperature)
+        y = copy(A, pixels(one_hot[:, others]))
+        losses.append(color_loss(y, labels[:, target].flatten(1)))
+    return torch.stack(losses).mean()
+
+
+def sample_clips(shots: Sequence[np.ndarray], config: TrainConfig, step: int) -> np.ndarray:
+    """The training clips of one step, uint8 (B, T, crop, crop, 3): a function of config.seed and step alone.
+
+    Each shot is drawn in proportion to its length; the crop is the same in all frames of a clip; half are mirrored.
+    """
+    rng = np.random.default_rng([config.seed, step])
+    length = np.array([len(s) for s in shots], dtype=np.float64)
+    clips = []
+    for _ in range(config.batch):
+        frames = shots[rng.choice(len(shots), p=length / length.sum())]
+        gap = int(rng.integers(config.gap[0], config.gap[1] + 1))
+        gap = max(1, min(gap, (len(frames) - 1) // config.references))
+        span = min(gap * config.references, len(frames) - 1)
+        first = int(rng.integers(0, len(frames) - span))
+        # A shot shorter than a clip repeats its last frame.
+        index = np.minimum(first + gap * np.arange(config.references + 1), len(frames) - 1)
+        h, w = frames.shape[1:3]
+        y, x = int(rng.integers(0, h - config.crop + 1)), int(rng.integers(0, w - config.crop + 1))
+        clip = frames[index, y : y + config.crop, x : x + config.crop]
+        clips.append(clip[:, :, ::-1] if rng.random() < 0.5 else clip)
+    return np.stack(clips)
+
+
+def load_shots(videos: Sequence[Video], config: TrainConfig, megabytes: int = 4000) -> list[np.ndarray]:
+    """Decode training videos at the working size, split at their cuts: uint8 (T, H, W, 3) each.
+
+    Raises:
+        VideoError: if a video cannot be read, if none has two frames, or if the frames would need more memory than allowed.
+    """
+    from .clips import shots
+
+    found = []
+    used = 0
+    for video in videos:
+        h, w = (config.crop, config.crop) if config.crop == config.height else _cover(video, config)
+        frames = []
+        for frame in video.frames((h, w)):
+            used += frame.nbytes
+            if used > megabytes * 1e6:
+                raise VideoError(f"the training videos need more than {megabytes} MB at {config.height} pixels: give fewer or shorter ones")
+            frames.append(frame)
+        if frames:
+            found += shots(np.stack(frames), video.name)
+    if not found:
+        raise VideoError("the training videos have no shot of two or more frames: expected moving pictures")
+    return found
+
+
+def _cover(video: Video, config: TrainConfig) -> tuple[int, int]:
+    """The size of a training frame: the shorter side is config.height, and never less than a crop."""
+    from .video import fit_size
+
+    return fit_size(video.height, video.width, max(config.height, config.crop))
+
+
+def fit_palette(shots: Sequence[np.ndarray], config: TrainConfig, frames: int = 200) -> Palette:
+    """K-means on the ab colours of frames spread over all shots."""
+    where = [(s, t) for s, shot in enumerate(shots) for t in range(len(shot))]
+    chosen = [where[i] for i in np.unique(np.linspace(0, len(where) - 1, frames).astype(int))]
+    rng = np.random.default_rng(config.seed)
+    colors = []
+    for s, t in chosen:
+        rows = shots[s][t].reshape(-1, 3)
+        rows = rows[rng.integers(0, len(rows), 250)]
+        colors.append(frames_to_lab(rows[:, None])[1:, :, 0])
+    return Palette.fit(torch.cat(colors, dim=1)[:, :, None], config.colors, config.seed)
+
+
+def learning_rate(config: TrainConfig, step: int, progress: float) -> float:
+    """The step size at ``step`` when ``progress`` (0..1) of the run is done."""
+    warm = min(1.0, (step + 1) / config.warmup) if config.warmup else 1.0
+    if config.schedule == "cosine":
+        return config.learning_rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))))
+    return config.learning_rate * warm * (0.1 if step >= config.drop_at else 1.0)
+
+
+class Trainer:
+    """One training run: ``step()`` until ``done``; can be saved at any step and resumed to the same weights.
+
+    Args:
+        shots: uint8 (T, H, W, 3) each; frames at least ``config.crop`` in both directions.
+        config: the recipe.
+        minutes: if given, the run is as long as this (the schedule follows the clock) instead of ``config.steps``.
+        device: where to train.
+    """
+
+    def __init__(self, shots: Sequence[np.ndarray], config: TrainConfig = TINY, minutes: float | None = None, device: str = "cpu"):
+        self.shots, self.config, self.minutes, self.device = list(shots), config, minutes, torch.device(device)
+        small = [s.shape[1:3] for s in self.shots if min(s.shape[1:3]) < config.crop]
+        if not self.shots or small:
+            raise VideoError(f"training needs frames of at least {config.crop} pixels in both directions, got {small or 'none'}")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self.net = NETWORKS[config.network]().to(self.device).train()
+        self.palette = fit_palette(self.shots, config)
+        kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[config.optimizer]
+        self.optimizer = kind(self.net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+        self.count = 0  # steps done
+        self.seconds = 0.0  # spent in steps, over all sittings
+        self.losses: list[float] = []
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done, 0..1."""
+        return self.seconds / (60 * self.minutes) if self.minutes else self.count / self.config.steps
+
+    @property
+    def done(self) -> bool:
+        return self.progress >= 1
+
+    def step(self) -> float:
+        """One optimisation step; returns its loss.
+
+        Raises:
+            ModelError: if the loss is not finite.
+        """
+        began = time.perf_counter()
+        config = self.config
+        lab = frames_to_lab(sample_clips(self.shots, config, self.count), self.device)  # (B, T, 3, H, W)
+        embeddings = self.net(network_input(lab))
+        ab = F.avg_pool2d(lab[:, :, 1:].flatten(0, 1), self.net.stride).unflatten(0, lab.shape[:2])
+        loss = clip_loss(embeddings, self.palette.hard(ab), len(self.palette), config.temperature, config.all_targets)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise ModelError(f"training diverged at step {self.count}: the loss is {value}; lower the learning rate")
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(config, self.count, self.progress)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        self.count += 1
+        self.losses.append(value)
+        self.seconds += time.perf_counter() - began
+        return value
+
+    def model(self, card: dict | None = None) -> Model:
+        """The model as it stands, ready to track with (a copy: training can go on)."""
+        net = NETWORKS[self.config.network]()
+        net.load_state_dict(self.net.state_dict())
+        facts = {
+            "config": {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self.config).items()},
+            "steps": self.count,
+            "minutes": round(self.seconds / 60, 2),
+            "machine": f"{platform.machine()}, {torch.get_num_threads()} thread(s), {self.device.type}",
+            "torch": torch.__version__,
+            "loss": [round(v, 4) for v in _thin(self.losses)],
+        }
+        return Model(net.to(self.device).eval(), self.palette, self.config.temperature, facts | (card or {}))
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Everything needed to go on, atomically."""
+        content = {
+            "format": STATE_FORMAT,
+            "config": dataclasses.asdict(self.config),
+            "minutes": self.minutes,
+            "data": self._data(),
+            "count": self.count,
+            "seconds": self.seconds,
+            "losses": torch.tensor(self.losses),
+            "palette": self.palette.centers,
+            "weights": self.net.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+        with staged_file(path) as scratch:
+            torch.save(content, scratch)
+
+    def _data(self) -> list[int]:
+        """A small fingerprint of the training frames, so that a run does not silently go on with others."""
+        return [len(self.shots), sum(len(s) for s in self.shots), int(sum(int(s[0].sum()) + int(s[-1].sum()) for s in self.shots))]
+
+    def load(self, path: str | os.PathLike) -> None:
+        """Go on where :meth:`save` stopped.
+
+        Raises:
+            ModelError: if the file is not a training state, or of another recipe or other videos.
+        """
+        try:
+            content = torch.load(path, map_location=self.device, weights_only=True)
+            if content["format"] != STATE_FORMAT:
+                raise KeyError("format")
+        except Exception as error:  # torch raises a different class for each way a file can be junk
+            raise ModelError(f"'{path}' cannot be resumed: expected the state of an interrupted training run") from error
+        # The length of the run may change on resuming; what was trained, and on what, may not.
+        theirs, ours = (dict(c) | {"steps": 0, "gap": list(c["gap"])} for c in (content["config"], dataclasses.asdict(self.config)))
+        different = [k for k in ours if ours[k] != theirs.get(k)]
+        if different:
+            raise ModelError(f"'{path}' was trained with another recipe ({', '.join(different)} differ): expected the same to resume")
+        if content["data"] != self._data():
+            raise ModelError(f"'{path}' was trained on other videos: expected the same to resume")
+        self.palette = Palette(content["palette"])
+        self.net.load_state_dict(content["weights"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.count, self.seconds, self.losses = content["count"], content["seconds"], content["losses"].tolist()
+
+
+def _thin(values: Sequence[float], points: int = 100) -> list[float]:
+    """Means over at most ``points`` equal stretches: a curve short enough for a card."""
+    if not values:
+        return []
+    return [float(part.mean()) for part in np.array_split(np.array(values), min(points, len(values)))]
+
+
+def state_path(out: str | os.PathLike) -> Path:
+    """Where the unfinished run that will become the model ``out`` is kept."""
+    return Path(out).with_suffix(".unfinished.pt")
+
+
+def fit(
+    shots: Sequence[np.ndarray],
+    config: TrainConfig = TINY,
+    minutes: float | None = None,
+    out: str | os.PathLike | None = None,
+    resume: bool = False,
+    device: str = "cpu",
+    save_every: float = 30.0,
+    progress: bool = True,
+    on_step: Callable[[Trainer, float], None] | None = None,
+    card: dict | None = None,
+) -> Model:
+    """Train a model on shots (see :func:`load_shots`).
+
+    Args:
+        minutes: train so long instead of ``config.steps``.
+        out: write the finished model here; until then the run's state stands beside it (:func:`state_path`).
+        resume: go on from that state if there is one.
+        save_every: seconds between saved states.
+        progress: show loss and clips per second.
+        on_step: called after every step with the trainer and the loss.
+        card: facts to keep with the weights.
+
+    Raises:
+        VideoError, ModelError, OutputError: see :class:`Trainer`.
+    """
+    from tqdm import tqdm
+
+    trainer = Trainer(shots, config, minutes, device)
+    state = state_path(out) if out is not None else None
+    if resume and state is not None:
+        if state.exists():
+            trainer.load(state)
+        elif not Path(out).exists():
+            raise TinytrackError(f"nothing to resume: there is no '{state}'")
+        else:
+            raise TinytrackError(f"nothing to resume: '{out}' is finished")
+    saved = time.monotonic()
+    total = 100 if minutes else config.steps
+    form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
+    smooth = None
+    with tqdm(total=total, desc="training", bar_format=form, disable=not progress) as bar:
+        try:
+            while not trainer.done:
+                began = time.perf_counter()
+                loss = trainer.step()
+                smooth = loss if smooth is None else 0.97 * smooth + 0.03 * loss
+                bar.n = min(total, trainer.progress * total)
+                bar.set_postfix_str(
+                    f"step {trainer.count}, loss {smooth:.3f}, {config.batch / (time.perf_counter() - began):.1f} clips/s", refresh=False
+                )
+                bar.update(0)
+                if on_step is not None:
+                    on_step(trainer, loss)
+                if state is not None and time.monotonic() - saved > save_every:
+                    trainer.save(state)
+                    saved = time.monotonic()
+        except KeyboardInterrupt:
+            if state is not None and trainer.count:
+                trainer.save(state)
+            raise
+    model = trainer.model(card)
+    if out is not None:
+        model.save(out)
+        state.unlink(missing_ok=True)
+    return model
