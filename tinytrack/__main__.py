@@ -2,6 +2,8 @@
 
 import argparse
 import os
+import re
+import signal
 import sys
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from .errors import OutputError, TinytrackError, describe_os_error
 
 PRESETS = ("tiny", "paper")
 PROTOCOLS = ("modern", "paper")
+INTERRUPTED = "interrupted: nothing was written"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -18,10 +21,11 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message} (see '{self.prog} --help')\n")
 
 
-def _whole(low: int):
+def _whole(low: int, high: int = 10**9):
     def whole(text: str) -> int:
-        if not text.lstrip("-").isdigit() or int(text) < low:
-            raise argparse.ArgumentTypeError(f"expected a whole number of at least {low}, got '{text}'")
+        # So few digits that int() cannot fail: it has a limit of its own.
+        if not re.fullmatch(r"-?\d{1,18}", text) or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"expected a whole number from {low} to {high}, got '{text}'")
         return int(text)
 
     return whole
@@ -86,8 +90,8 @@ def build_parser() -> argparse.ArgumentParser:
     length = sub.add_mutually_exclusive_group()
     length.add_argument("--minutes", type=_positive, metavar="X", help="train for so long")
     length.add_argument("--steps", type=_whole(1), metavar="N", help="train for so many steps (default: the preset's)")
-    sub.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="the run is a function of it (default: 0)")
-    sub.add_argument("--threads", type=_whole(1), metavar="N", help="processor threads; with 1, equal runs give equal weights to the bit")
+    sub.add_argument("--seed", type=_whole(0, 2**32 - 1), default=0, metavar="N", help="the run is a function of it (default: 0)")
+    sub.add_argument("--threads", type=_whole(1, 1024), metavar="N", help="processor threads; with 1, equal runs give equal weights to the bit")
     sub.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     sub.add_argument("--out", default="tinytrack-model.pt", metavar="FILE", help="the weights file (default: tinytrack-model.pt)")
     device(sub)
@@ -104,7 +108,7 @@ def _device(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.zeros(1, device=name)
+        torch.zeros(1, device=name).item()  # the device "meta" makes tensors, but without numbers
     except Exception as error:  # each backend raises its own class
         raise TinytrackError(f"the device '{name}' cannot be used here: expected cpu, or cuda where there is a GPU") from error
     return name
@@ -169,20 +173,28 @@ def _train(args) -> None:
 
     from . import train
     from .clips import training_videos
+    from .files import check_writable
 
     if args.threads:
         torch.set_num_threads(args.threads)
-    if Path(args.out).is_dir():
+    out = Path(args.out).expanduser()
+    if out.is_dir():
         raise OutputError(f"cannot write '{args.out}': it is a folder, expected the name of a weights file")
+    check_writable(out)  # now, not after an hour of training
     config = dataclasses.replace(train.PRESETS[args.preset], seed=args.seed)
     if args.steps:
         config = dataclasses.replace(config, steps=args.steps)
     device = _device(args.device)
-    print("reading " + ", ".join(args.sources), file=sys.stderr)
+    print("reading " + ", ".join(args.sources), flush=True)
     shots = train.load_shots(training_videos(args.sources), config)
     # Names only: where someone keeps their videos is nobody else's business.
     card = {"sources": [Path(s).name if os.sep in s else s for s in args.sources], "preset": args.preset}
-    model = train.fit(shots, config, args.minutes, args.out, args.resume, device, card=card)
+    try:
+        model = train.fit(shots, config, args.minutes, out, args.resume, device, card=card)
+    except KeyboardInterrupt:
+        if not train.state_path(out).exists():
+            raise
+        raise TinytrackError(f"interrupted: go on with 'tinytrack train ... --out {args.out} --resume'") from None
     facts = model.card
     print(f"trained {facts['steps']} steps in {facts['minutes']:.1f} minutes, loss {facts['loss'][0]:.2f} -> {facts['loss'][-1]:.2f}: {args.out}")
 
@@ -209,25 +221,55 @@ def _data(args) -> None:
             print(f"{name:<10} {verify_clip(name)}")
 
 
+class _Interrupt(KeyboardInterrupt):
+    """Ctrl-C. A plain KeyboardInterrupt that has passed through ``exec`` makes Python end by the signal instead of our status."""
+
+
+def _interrupt(*_) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not disturb the cleaning up after the first
+    raise _Interrupt
+
+
+def _leave(*_) -> None:
+    os.write(2, f"tinytrack: {INTERRUPTED}\n".encode())
+    os._exit(2)
+
+
+def _import_torch() -> None:
+    """Import torch, in the middle of which a KeyboardInterrupt would abort the process in C++: Ctrl-C just leaves instead."""
+    import torch  # noqa: F401
+
+    signal.signal(signal.SIGINT, _interrupt)
+
+
 COMMANDS = {"demo": _demo, "colorize": _colorize, "track": _track, "pose": _pose, "train": _train, "data": _data}
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0 done, 2 with one sentence on the error stream."""
+    """Run one command; returns the exit status: 0 done, 2 with one sentence on the error stream.
+
+    Without ``argv`` it is the program of this process, and takes over its Ctrl-C (unless that is ignored, as in a shell's background).
+    """
+    program = argv is None and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if program:
+        signal.signal(signal.SIGINT, _leave)
     args = build_parser().parse_args(argv)
     try:
+        if program:
+            _import_torch()
         COMMANDS[args.command](args)
         return 0
     except TinytrackError as error:
         sentence = str(error)
     except KeyboardInterrupt:
-        sentence = "interrupted: nothing was written"
-        if args.command == "train":
-            sentence = f"interrupted: go on with 'tinytrack train ... --out {args.out} --resume'"
+        sentence = INTERRUPTED
     except MemoryError:
         sentence = "there is not enough memory for this video: expected smaller frames"
     except OSError as error:
         sentence = f"cannot go on with '{error.filename or args.command}': {describe_os_error(error)}"
+    finally:
+        if program:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left takes no time, and shutting down would show a traceback
     print(f"tinytrack: {sentence}", file=sys.stderr)
     return 2
 

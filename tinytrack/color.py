@@ -4,7 +4,6 @@ Lab splits a colour into lightness L, which the network sees, and (a, b), which 
 into one of K classes, so that "which colour?" becomes a classification whose answer can have several modes.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -173,8 +172,3 @@ class Palette:
 def chroma(ab: Tensor) -> Tensor:
     """Colourfulness sqrt(a^2 + b^2) of ab (..., 2, H, W) -> (..., H, W); 0 is gray."""
     return torch.hypot(ab[..., 0, :, :], ab[..., 1, :, :])
-
-
-def circular_hue(ab: Tensor) -> Tensor:
-    """Hue angle of ab (..., 2, H, W) in turns [0, 1) -> (..., H, W)."""
-    return torch.atan2(ab[..., 1, :, :], ab[..., 0, :, :]) / (2 * math.pi) % 1

@@ -21,10 +21,8 @@ def _first_missing(folder: Path) -> Path | None:
 def _remove_empty(folder: Path, top: Path | None) -> None:
     """Remove ``folder`` and its parents up to ``top``, as long as they are empty."""
     while top is not None:
-        try:
+        with contextlib.suppress(OSError):  # not empty, or never made because its name is too long: so on to its parent
             folder.rmdir()
-        except OSError:
-            return
         if folder == top:
             return
         folder = folder.parent
@@ -39,7 +37,7 @@ def staged_folder(out: str | os.PathLike) -> Iterator[Path]:
     Raises:
         OutputError: if the folder cannot be made or the disk fills up.
     """
-    out = Path(out).expanduser()
+    out = Path(os.path.expanduser(out))  # unlike Path's, leaves the ~ of an unknown user as it is
     created = None
     scratch = None
     try:
@@ -49,10 +47,16 @@ def staged_folder(out: str | os.PathLike) -> Iterator[Path]:
         yield scratch
         for item in sorted(scratch.iterdir()):
             final = out / item.name
-            if final.is_dir() and not final.is_symlink():
-                # The old folder steps aside first: a rename cannot replace a folder that has files in it.
-                final.rename(scratch / (item.name + ".old"))
-            item.replace(final)
+            aside = scratch / (item.name + ".old")
+            try:
+                # The old one steps aside first: a rename replaces neither a folder that has files in it nor a file by a folder.
+                if os.path.lexists(final) and (item.is_dir() or (final.is_dir() and not final.is_symlink())):
+                    final.rename(aside)
+                item.replace(final)
+            except BaseException:
+                if os.path.lexists(aside) and not os.path.lexists(final):
+                    aside.rename(final)
+                raise
         created = None
     except OSError as error:
         raise OutputError(f"cannot write to '{out}': {describe_os_error(error)}") from error
@@ -70,7 +74,7 @@ def staged_file(path: str | os.PathLike) -> Iterator[Path]:
     Raises:
         OutputError: if it cannot be written.
     """
-    path = Path(path).expanduser()
+    path = Path(os.path.expanduser(path))
     created = None
     scratch = path.with_name(f".unfinished-{os.getpid()}-{path.name}")
     try:
@@ -86,3 +90,18 @@ def staged_file(path: str | os.PathLike) -> Iterator[Path]:
             scratch.unlink()
         if created is not None:
             _remove_empty(path.parent, created)
+
+
+class _Enough(Exception):
+    """Ends a rehearsal."""
+
+
+def check_writable(path: str | os.PathLike) -> None:
+    """Rehearse writing ``path``, for jobs that write only at their end; leaves nothing behind.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    with contextlib.suppress(_Enough), staged_file(path) as scratch:
+        scratch.touch()
+        raise _Enough

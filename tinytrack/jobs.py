@@ -2,6 +2,8 @@
 
 import itertools
 import os
+import re
+import tempfile
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -83,7 +85,7 @@ def pose_video(
 def _reference_frame(video: Video, reference: str | int) -> tuple[int, np.ndarray]:
     """``--reference``: a frame number, or a picture that shows the first frame in colour."""
     text = str(reference)
-    if not text.lstrip("-").isdigit():
+    if not re.fullmatch(r"-?\d{1,18}", text):  # so few digits that neither int() nor islice() can fail
         picture = next(open_video(text).frames())
         if picture.shape[:2] != (video.height, video.width):
             raise VideoError(
@@ -121,15 +123,13 @@ def colorize_video(
         return propagate(embed_frames(frames, model, protocol), labels, protocol, model.temperature)
 
     errors = []
-    with staged_folder(out) as scratch, torch.inference_mode():
+    with staged_folder(out) as scratch, tempfile.TemporaryFile(dir=scratch) as before, torch.inference_mode():
         # Colours of the frames before the reference come last one first, and are wanted in order: they wait on disk, small.
-        before = None
+        # No memory map: on a full disk that kills the process instead of raising an error.
         if number:
-            before = np.memmap(scratch / "before.bin", np.float16, "w+", shape=(number, 2, *grid))
             backwards = itertools.chain([truth], video.frames_before(number))
-            for index, ab in enumerate(carried(_bar(backwards, "colouring backwards"))):
-                if index:
-                    before[number - index] = ab.half().cpu().numpy()
+            for ab in itertools.islice(carried(_bar(backwards, "colouring backwards")), 1, None):
+                before.write(ab.half().cpu().numpy().tobytes())
 
         frames = _bar(video.moving_frames(), "colouring")
 
@@ -139,16 +139,16 @@ def colorize_video(
             return colored
 
         def results():
+            item = 2 * grid[0] * grid[1] * np.dtype(np.float16).itemsize
             for index, frame in enumerate(itertools.islice(frames, number)):
-                yield result(frame, torch.as_tensor(before[index].astype(np.float32), device=model.device))
+                before.seek((number - 1 - index) * item)
+                ab = np.frombuffer(before.read(item), np.float16).astype(np.float32).reshape(2, *grid)
+                yield result(frame, torch.as_tensor(ab, device=model.device))
             rest, seen = itertools.tee(frames)
             for index, (frame, ab) in enumerate(zip(rest, carried(seen), strict=True)):
                 yield paint(frame, full) if index == 0 else result(frame, ab)
 
         count = write_video(scratch / "colorized.mp4", results(), video.fps)
-        if before is not None:
-            del before
-            (scratch / "before.bin").unlink()
     summary = {"frames": count}
     if max(e[3] for e in errors) >= GRAY:
         summary |= dict(zip(("error", "identity", "gray"), np.mean(errors, axis=0)[:3].tolist(), strict=True))

@@ -40,7 +40,7 @@ def read_mask(path: str | os.PathLike, size: tuple[int, int] | None = None) -> n
     from PIL import Image
 
     path = Path(path).expanduser()
-    if not path.is_file():
+    if not os.path.isfile(path):  # Path.is_file raises for a name too long
         raise MaskError(f"no such mask: '{path}'")
     try:
         with Image.open(path) as picture:
@@ -113,12 +113,12 @@ def read_joints(path: str | os.PathLike, size: tuple[int, int] | None = None) ->
         JointsError: if it is missing, malformed, empty, or a joint is not finite or outside the frame.
     """
     path = Path(path).expanduser()
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise JointsError(f"no such joints file: '{path}'")
     form = 'expected {"joints": {"name": [x, y], ...}, "edges": [["a", "b"], ...]}'
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # bad UTF-8, bad JSON, a number of thousands of digits
         raise JointsError(f"'{path}' is not JSON: {form}") from error
     if not isinstance(content, dict) or not isinstance(content.get("joints"), dict):
         raise JointsError(f"'{path}' has no joints: {form}")

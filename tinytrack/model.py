@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -110,7 +111,9 @@ def load_model(name: str | os.PathLike = "tiny", device: torch.device | str = "c
     path = find_model(name)
     expected = "expected a weights file written by 'tinytrack train'"
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns about odd pickles before it refuses them; our sentence is enough
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises a different class for each way a file can be junk
         raise ModelError(f"'{path}' cannot be read as a model: {expected}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:

@@ -4,12 +4,14 @@ Each step is a pure function of (weights, optimiser state, seed, step number): n
 so a run that was stopped anywhere continues to the same weights.
 """
 
+import contextlib
 import dataclasses
 import math
 import os
 import platform
+import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,12 +20,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .clips import split_shots
 from .color import Palette, frames_to_lab, network_input
 from .errors import ModelError, TinytrackError, VideoError
 from .files import staged_file
 from .model import NETWORKS, Model
 from .pointer import affinity, copy, pixels
-from .video import Video
+from .video import Video, fit_size
 
 STATE_FORMAT = "tinytrack training 1"
 
@@ -37,7 +40,6 @@ class TrainConfig:
     crop: int = 128  # side of the square that is cut out of it; paper: the whole 256x256
     references: int = 3  # reference frames a clip; paper: 3
     gap: tuple[int, int] = (1, 4)  # frames between neighbours of a clip, drawn evenly; paper: about 5 (6 frames a second)
-    all_targets: bool = True  # every frame of a clip is the target once; paper: only the last
     colors: int = 16  # clusters of the palette; paper: 16
     temperature: float = 0.07  # of Eq. 2; paper: 1, on embeddings without a norm
     batch: int = 4  # clips a step; paper: 32
@@ -57,7 +59,6 @@ PAPER = TrainConfig(
     height=256,
     crop=256,
     gap=(5, 5),
-    all_targets=False,
     temperature=1.0,
     batch=32,
     optimizer="adam",
@@ -89,23 +90,17 @@ def color_loss(copied: Tensor, labels: Tensor, floor: float = 1e-4) -> Tensor:
     return -p.clamp(min=floor, max=1).log().mean()
 
 
-def clip_loss(embeddings: Tensor, labels: Tensor, classes: int, temperature: float, all_targets: bool) -> Tensor:
-    """Point, copy and score within clips: the last frame (or each in turn) is coloured from the others.
+def clip_loss(embeddings: Tensor, labels: Tensor, classes: int, temperature: float) -> Tensor:
+    """Point, copy and score within clips: the last frame is coloured from those before it.
 
     Args:
         embeddings: (B, T, D, h, w).
         labels: colour classes (B, T, h, w).
         classes: K, the size of the palette.
     """
-    t = embeddings.shape[1]
-    one_hot = F.one_hot(labels, classes).movedim(-1, 2).to(embeddings.dtype)  # (B, T, K, h, w)
-    losses = []
-    for target in range(t) if all_targets else [t - 1]:
-        others = [i for i in range(t) if i != target]
-        A = affinity(pixels(embeddings[:, target]), pixels(embeddings[:, others]), temperature)
-        y = copy(A, pixels(one_hot[:, others]))
-        losses.append(color_loss(y, labels[:, target].flatten(1)))
-    return torch.stack(losses).mean()
+    one_hot = F.one_hot(labels[:, :-1], classes).movedim(-1, 2).to(embeddings.dtype)  # (B, T - 1, K, h, w)
+    A = affinity(pixels(embeddings[:, -1]), pixels(embeddings[:, :-1]), temperature)
+    return color_loss(copy(A, pixels(one_hot)), labels[:, -1].flatten(1))
 
 
 def sample_clips(shots: Sequence[np.ndarray], config: TrainConfig, step: int) -> np.ndarray:
@@ -137,30 +132,24 @@ def load_shots(videos: Sequence[Video], config: TrainConfig, megabytes: int = 40
     Raises:
         VideoError: if a video cannot be read, if none has two frames, or if the frames would need more memory than allowed.
     """
-    from .clips import shots
-
     found = []
     used = 0
     for video in videos:
-        h, w = (config.crop, config.crop) if config.crop == config.height else _cover(video, config)
+        if config.crop == config.height:
+            size = (config.crop, config.crop)  # the paper squeezes the whole frame into a square
+        else:
+            size = fit_size(video.height, video.width, max(config.height, config.crop))
         frames = []
-        for frame in video.frames((h, w)):
+        for frame in video.frames(size):
             used += frame.nbytes
             if used > megabytes * 1e6:
                 raise VideoError(f"the training videos need more than {megabytes} MB at {config.height} pixels: give fewer or shorter ones")
             frames.append(frame)
         if frames:
-            found += shots(np.stack(frames), video.name)
+            found += split_shots(np.stack(frames), video.name)
     if not found:
         raise VideoError("the training videos have no shot of two or more frames: expected moving pictures")
     return found
-
-
-def _cover(video: Video, config: TrainConfig) -> tuple[int, int]:
-    """The size of a training frame: the shorter side is config.height, and never less than a crop."""
-    from .video import fit_size
-
-    return fit_size(video.height, video.width, max(config.height, config.crop))
 
 
 def fit_palette(shots: Sequence[np.ndarray], config: TrainConfig, frames: int = 200) -> Palette:
@@ -229,7 +218,7 @@ class Trainer:
         lab = frames_to_lab(sample_clips(self.shots, config, self.count), self.device)  # (B, T, 3, H, W)
         embeddings = self.net(network_input(lab))
         ab = F.avg_pool2d(lab[:, :, 1:].flatten(0, 1), self.net.stride).unflatten(0, lab.shape[:2])
-        loss = clip_loss(embeddings, self.palette.hard(ab), len(self.palette), config.temperature, config.all_targets)
+        loss = clip_loss(embeddings, self.palette.hard(ab), len(self.palette), config.temperature)
         value = loss.item()
         if not math.isfinite(value):
             raise ModelError(f"training diverged at step {self.count}: the loss is {value}; lower the learning rate")
@@ -252,7 +241,7 @@ class Trainer:
             "steps": self.count,
             "minutes": round(self.seconds / 60, 2),
             "machine": f"{platform.machine()}, {torch.get_num_threads()} thread(s), {self.device.type}",
-            "torch": torch.__version__,
+            "torch": str(torch.__version__),
             "loss": [round(v, 4) for v in _thin(self.losses)],
         }
         return Model(net.to(self.device).eval(), self.palette, self.config.temperature, facts | (card or {}))
@@ -310,6 +299,21 @@ def _thin(values: Sequence[float], points: int = 100) -> list[float]:
     return [float(part.mean()) for part in np.array_split(np.array(values), min(points, len(values)))]
 
 
+@contextlib.contextmanager
+def _patient_interrupt() -> Iterator[Callable[[], bool]]:
+    """Hold Ctrl-C back until the step under way is whole: weights, optimiser and step count must belong together."""
+    pressed = []
+    try:
+        before = signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
+    except ValueError:  # not in the main thread, where no Ctrl-C arrives
+        yield lambda: False
+        return
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def state_path(out: str | os.PathLike) -> Path:
     """Where the unfinished run that will become the model ``out`` is kept."""
     return Path(out).with_suffix(".unfinished.pt")
@@ -356,19 +360,20 @@ def fit(
     total = 100 if minutes else config.steps
     form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
     smooth = None
-    with tqdm(total=total, desc="training", bar_format=form, disable=not progress) as bar:
+    with tqdm(total=total, desc="training", bar_format=form, disable=not progress) as bar, _patient_interrupt() as interrupted:
         try:
             while not trainer.done:
                 began = time.perf_counter()
                 loss = trainer.step()
                 smooth = loss if smooth is None else 0.97 * smooth + 0.03 * loss
+                speed = config.batch / (time.perf_counter() - began)
                 bar.n = min(total, trainer.progress * total)
-                bar.set_postfix_str(
-                    f"step {trainer.count}, loss {smooth:.3f}, {config.batch / (time.perf_counter() - began):.1f} clips/s", refresh=False
-                )
+                bar.set_postfix_str(f"step {trainer.count}, loss {smooth:.3f}, {speed:.1f} clips/s", refresh=False)
                 bar.update(0)
                 if on_step is not None:
                     on_step(trainer, loss)
+                if interrupted():
+                    raise KeyboardInterrupt
                 if state is not None and time.monotonic() - saved > save_every:
                     trainer.save(state)
                     saved = time.monotonic()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import VideoError
+from .errors import OutputError, VideoError
 from .files import staged_file
 
 IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
@@ -155,7 +155,7 @@ def open_video(path: str | os.PathLike) -> Video:
     """
     path = Path(path).expanduser()
     video = Video(path)
-    if not path.exists():
+    if not os.path.exists(path):  # Path.exists raises for a name too long
         raise VideoError(f"no such video: '{path}'")
     if not path.is_dir() and path.stat().st_size == 0:
         raise VideoError(f"'{path}' is empty: expected a video")
@@ -225,7 +225,7 @@ def _open(path: Path):
 
     try:
         container = av.open(os.fspath(path), metadata_errors="ignore")
-    except OSError as error:  # FFmpegError is one too
+    except (av.FFmpegError, OSError, ValueError) as error:  # "invalid data" is a ValueError, not an OSError
         if not path.exists():
             raise VideoError(f"no such video: '{path}'") from error
         raise VideoError(f"'{path}' cannot be opened as a video: it is damaged, cut short or of another kind") from error
@@ -261,6 +261,9 @@ def _file_frames(video: Video, size: Size):
             promised = int(stream.duration * stream.time_base * stream.average_rate)
         elif not promised and container.duration and stream.average_rate and not container.streams.audio:
             promised = int(Fraction(container.duration, 1_000_000) * stream.average_rate)
+        if "mp4" in container.format.name and promised and stream.duration and stream.average_rate:
+            # A trimmed phone clip still holds the frames before its start, and its edit list, which the duration follows, skips them.
+            promised = min(promised, round(stream.duration * stream.time_base * stream.average_rate))
         count = 0
         stopped = False
         for frame in _decode(container, video.path):
@@ -321,8 +324,12 @@ def write_video(path: str | os.PathLike, frames: Iterable[np.ndarray], fps: floa
                     shape = frame.shape
                     # The index in front lets a browser start before the whole file has come.
                     fast = {"movflags": "+faststart"} if scratch.suffix.lower() in {".mp4", ".mov"} else {}
-                    container = av.open(os.fspath(scratch), "w", options=fast)
-                    stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
+                    rate = Fraction(fps).limit_denominator(1001)
+                    try:
+                        container = av.open(os.fspath(scratch), "w", options=fast)
+                        stream = container.add_stream("libx264", rate=rate)
+                    except ValueError as error:  # PyAV's word for an ending it does not know or that holds no H.264
+                        raise OutputError(f"cannot write '{path}' as a video: expected a name that ends in .mp4") from error
                     stream.height, stream.width = shape[0] + shape[0] % 2, shape[1] + shape[1] % 2
                     stream.pix_fmt = "yuv420p"
                     stream.options = {"crf": str(quality), "preset": "veryfast"}

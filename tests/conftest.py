@@ -1,0 +1,128 @@
+"""Shared fixtures: small videos made on the spot, data sets that may not be there, the devices of this machine."""
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+H, W = 48, 64
+CODECS = {
+    ".mp4": ("libx264", "yuv420p"),
+    ".mov": ("libx264", "yuv420p"),
+    ".webm": ("libvpx-vp9", "yuv420p"),
+    ".avi": ("mpeg4", "yuv420p"),
+}
+
+
+def index_color(index):
+    """The colour of the plain part of frame ``index``: far enough from its neighbours' to survive a codec."""
+    return np.array([20 + 12 * (index % 16), 60 + 40 * (index // 16), 220 - 12 * (index % 16)])
+
+
+def index_frames(count, height=H, width=W):
+    """Frames in the colour of their index, with a yellow top left and a blue bottom left corner that tell up from down."""
+    frames = np.empty((count, height, width, 3), np.uint8)
+    for index, frame in enumerate(frames):
+        frame[:] = index_color(index)
+        frame[: height // 4, : width // 4] = (250, 250, 0)
+        frame[-height // 4 :, : width // 4] = (0, 0, 250)
+    return frames
+
+
+def indices_of(frames):
+    """Which indices the right halves of upright ``index_frames`` show; fails where a colour is off by 7 levels or more."""
+    found = []
+    for frame in frames:
+        seen = frame[:, frame.shape[1] // 2 + 2 :].reshape(-1, 3).mean(0)
+        off = [np.abs(seen - index_color(i)).max() for i in range(64)]
+        assert min(off) < 7, f"{seen} is nobody's colour"
+        found.append(int(np.argmin(off)))
+    return found
+
+
+def assert_one_sentence(error, *parts):
+    """The message is one line without a traceback's debris and names every one of ``parts``."""
+    text = str(error.value if hasattr(error, "value") else error)
+    assert text and "\n" not in text and not re.search(r"Traceback|Errno|\bat 0x", text), text
+    for part in parts:
+        assert str(part) in text, f"{part!r} is not in {text!r}"
+
+
+@pytest.fixture
+def make_video(tmp_path):
+    """``make_video(name, frames=24, ...)``: writes ``index_frames`` (or an array of frames) with PyAV; returns the path."""
+    import av
+    from PIL import Image
+
+    def make(name="clip.mp4", frames=24, fps=10, codec=None, pix_fmt=None, height=H, width=W, codec_options=None, **options):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        frames = index_frames(frames, height, width) if isinstance(frames, int) else frames
+        if path.suffix == ".gif":  # by Pillow: PyAV's encoder has 256 fixed colours only
+            first, *rest = [Image.fromarray(f) for f in frames]
+            first.save(path, save_all=True, append_images=rest, duration=1000 / fps, loop=0)
+            return path
+        default = CODECS[path.suffix]
+        with av.open(str(path), "w", options=options) as container:
+            stream = container.add_stream(codec or default[0], rate=fps)
+            stream.height, stream.width = frames[0].shape[:2]
+            stream.pix_fmt = pix_fmt or default[1]
+            if stream.codec.name == "libx264":
+                stream.options = {"crf": "10", "preset": "ultrafast"}
+            elif stream.codec.name.startswith("libvpx"):
+                stream.options = {"crf": "10", "b": "2M", "deadline": "realtime", "cpu-used": "8"}
+            else:
+                stream.bit_rate = 4_000_000
+            stream.options = {**stream.options, **(codec_options or {})}
+            for frame in frames:
+                for packet in stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")):
+                    container.mux(packet)
+            for packet in stream.encode():
+                container.mux(packet)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def make_folder(tmp_path):
+    """``make_folder(name, frames=8, form="{:05d}.png")``: writes ``index_frames`` (or an array) as pictures; returns the folder."""
+    from PIL import Image
+
+    def make(name="frames", frames=8, form="{:05d}.png"):
+        folder = tmp_path / name
+        folder.mkdir(parents=True)
+        frames = index_frames(frames) if isinstance(frames, int) else frames
+        for index, frame in enumerate(frames):
+            Image.fromarray(frame).save(folder / form.format(index))
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def data_root():
+    """The folder of real data with ground truth, where this machine has it."""
+    root = os.environ.get("TINYTRACK_DATA")
+    if not root:
+        pytest.skip("TINYTRACK_DATA is not set: it should name the folder of real data (davis, badja)")
+    if not Path(root).is_dir():
+        pytest.skip("TINYTRACK_DATA names no folder on this machine")
+    return Path(root)
+
+
+@pytest.fixture(scope="session")
+def davis_root(data_root):
+    """The DAVIS tree of the real data."""
+    if not (data_root / "davis" / "JPEGImages").is_dir():
+        pytest.skip("TINYTRACK_DATA holds no davis/JPEGImages")
+    return data_root / "davis"
+
+
+@pytest.fixture(params=["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"])
+def device(request):
+    """Every kind of device that this machine has."""
+    return torch.device(request.param)

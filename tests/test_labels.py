@@ -1,0 +1,262 @@
+"""Masks and joints of the first frame: what each kind of file means, what is refused and how that is said."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from conftest import assert_one_sentence
+from PIL import Image
+
+from tinytrack.errors import JointsError, MaskError
+from tinytrack.labels import davis_palette, read_joint_truth, read_joints, read_mask, write_joints_csv, write_mask
+
+IDS = np.array([[0, 1, 3], [7, 255, 0]])
+
+
+def save(path, array, mode=None):
+    picture = Image.fromarray(np.asarray(array))
+    assert mode is None or picture.mode == mode
+    picture.save(path)
+    return path
+
+
+# ---- masks
+
+
+def test_palette_begins_with_the_colours_of_davis():
+    palette = davis_palette()
+    assert palette.shape == (256, 3) and palette.dtype == np.uint8
+    assert palette[:9].tolist() == [
+        [0, 0, 0],
+        [128, 0, 0],
+        [0, 128, 0],
+        [128, 128, 0],
+        [0, 0, 128],
+        [128, 0, 128],
+        [0, 128, 128],
+        [128, 128, 128],
+        [64, 0, 0],
+    ]
+    assert palette[255].tolist() == [224, 224, 192], "void"
+    assert len(np.unique(palette, axis=0)) == 256
+
+
+def test_written_masks_come_back_with_their_ids_and_show_the_colours(tmp_path):
+    write_mask(tmp_path / "m.png", IDS)
+    back = read_mask(tmp_path / "m.png")
+    assert back.dtype == np.uint8
+    np.testing.assert_array_equal(back, IDS)
+    with Image.open(tmp_path / "m.png") as picture:
+        assert picture.format == "PNG" and picture.mode == "P"
+        np.testing.assert_array_equal(np.array(picture), IDS)
+        np.testing.assert_array_equal(np.array(picture.convert("RGB")), davis_palette()[IDS])
+
+
+def test_a_palette_keeps_its_ids_whatever_its_colours(tmp_path):
+    picture = Image.fromarray(np.array([[0, 2], [5, 5]], np.uint8))
+    picture.putpalette([255, 255, 255] * 256)
+    picture.save(tmp_path / "m.png")
+    assert read_mask(tmp_path / "m.png").tolist() == [[0, 2], [5, 5]]
+
+
+@pytest.mark.parametrize(
+    "array, mode, expected",
+    [
+        (np.array([[0, 255], [255, 0]], np.uint8), "L", [[0, 1], [1, 0]]),
+        (np.array([[0, 9], [200, 9]], np.uint8), "L", [[0, 1], [2, 1]]),
+        (np.array([[7, 9], [200, 9]], np.uint8), "L", [[1, 2], [3, 2]]),  # no background at all
+        (np.array([[False, True]]), "1", [[0, 1]]),
+        (np.array([[0, 300], [65535, 300]], np.uint16), "I;16", [[0, 1], [2, 1]]),
+        (np.array([[[0, 255], [255, 255]]], np.uint8), "LA", [[0, 1]]),
+        (np.array([[[0, 0], [255, 0]]], np.uint8), "LA", [[0, 1]]),  # the DAVIS mask whose alpha channel says nothing
+    ],
+    ids=["0/255", "gray levels", "no black", "1 bit", "16 bit", "gray with alpha", "gray with empty alpha"],
+)
+def test_each_gray_value_is_an_object(tmp_path, array, mode, expected):
+    assert read_mask(save(tmp_path / "m.png", array, mode)).tolist() == expected
+
+
+def test_each_colour_is_an_object_in_ascending_order(tmp_path):
+    # As 0xRRGGBB: blue 0x0000ff < green 0x00ff00 < dark red 0x800000 < red 0xff0000.
+    array = np.array([[[0, 0, 0], [255, 0, 0], [0, 255, 0]], [[0, 0, 255], [128, 0, 0], [255, 0, 0]]], np.uint8)
+    assert read_mask(save(tmp_path / "m.png", array, "RGB")).tolist() == [[0, 4, 2], [1, 3, 4]]
+
+
+def test_transparent_pixels_are_background(tmp_path):
+    array = np.array([[[255, 0, 0, 255], [0, 255, 0, 0], [0, 0, 255, 128], [0, 0, 0, 255]]], np.uint8)
+    assert read_mask(save(tmp_path / "m.png", array, "RGBA")).tolist() == [[2, 0, 1, 0]]
+
+
+def test_a_mask_must_be_as_large_as_the_frame(tmp_path):
+    path = save(tmp_path / "m.png", np.ones((4, 6), np.uint8))
+    assert read_mask(path, (4, 6)).shape == (4, 6)
+    with pytest.raises(MaskError) as error:
+        read_mask(path, (6, 4))
+    assert_one_sentence(error, path, "6x4", "expected 4x6")
+
+
+def test_64_objects_are_allowed_and_65_are_not(tmp_path):
+    ids = np.arange(65, dtype=np.uint8)[None]
+    assert read_mask(save(tmp_path / "m.png", ids)).max() == 64
+    path = save(tmp_path / "n.png", np.arange(66, dtype=np.uint8)[None])
+    with pytest.raises(MaskError) as error:
+        read_mask(path)
+    assert_one_sentence(error, path, "65 objects", "at most 64")
+
+
+def test_a_photo_is_refused_as_a_mask(tmp_path):
+    shades = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)  # about 90,000 colours: more than 16 bits of ids
+    with pytest.raises(MaskError) as error:
+        read_mask(save(tmp_path / "m.png", shades))
+    assert_one_sentence(error, "at most 64", "JPEG")
+
+
+def test_bad_masks_are_refused_in_one_sentence(tmp_path):
+    png = save(tmp_path / "whole.png", np.random.default_rng(0).integers(0, 2, (64, 64), dtype=np.uint8)).read_bytes()
+    cases = {
+        "empty.png": (b"", "cannot be read"),
+        "text.png": (b"no picture", "cannot be read"),
+        "cut.png": (png[: len(png) // 2], "cannot be read"),
+        "missing.png": (None, "no such mask"),
+        "x" * 300 + ".png": (None, "no such mask"),
+    }
+    for name, (content, words) in cases.items():
+        path = tmp_path / name
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(MaskError) as error:
+            read_mask(path)
+        assert_one_sentence(error, path, words)
+    with pytest.raises(MaskError) as error:
+        read_mask(tmp_path)
+    assert_one_sentence(error, tmp_path)
+
+
+@pytest.mark.parametrize("mode", ["P", "L", "RGB", "RGBA", "1"])
+def test_a_black_mask_is_refused_as_empty(tmp_path, mode):
+    path = tmp_path / "m.png"
+    Image.new("L", (4, 4)).convert(mode).save(path)
+    with pytest.raises(MaskError) as error:
+        read_mask(path)
+    assert_one_sentence(error, path, "empty")
+
+
+# ---- joints
+
+
+def write(path, content):
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return path
+
+
+def test_joints_keep_their_order_places_and_edges(tmp_path):
+    path = write(tmp_path / "j.json", {"joints": {"nose": [3, 4.5], "ear": [-0.5, 0], "toe": [9.5, 7.5]}, "edges": [["toe", "nose"], ["nose", "ear"]]})
+    joints = read_joints(path, (8, 10))
+    assert joints.names == ("nose", "ear", "toe")
+    assert joints.xy.dtype == np.float64 and joints.xy.tolist() == [[3, 4.5], [-0.5, 0], [9.5, 7.5]]
+    assert joints.edges == ((2, 0), (0, 1))
+
+
+def test_edges_may_be_left_out(tmp_path):
+    assert read_joints(write(tmp_path / "j.json", {"joints": {"größe": [1, 2]}})).edges == ()
+
+
+DIGITS = "1" + "0" * 5000
+BAD_JOINTS = {
+    "nothing": ("", "not JSON"),
+    "not JSON": ('{"joints": ', "not JSON"),
+    "deep": ("[" * 100_000, "not JSON"),
+    "a list": ("[[1, 2]]", "no joints"),
+    "a number": ("3", "no joints"),
+    "no joints": ('{"points": {}}', "no joints"),
+    "joints in a list": ('{"joints": [[1, 2]]}', "no joints"),
+    "none": ('{"joints": {}}', "names no joint"),
+    "too many": (json.dumps({"joints": {str(n): [1, 1] for n in range(65)}}), "65 joints"),
+    "NaN": ('{"joints": {"nose": [NaN, 1]}}', "'nose'"),
+    "Infinity": ('{"joints": {"nose": [1, -Infinity]}}', "'nose'"),
+    "1e999": ('{"joints": {"nose": [1e999, 1]}}', "'nose'"),
+    "400 digits": ('{"joints": {"nose": [%s, 1]}}' % DIGITS[:400], "'nose'"),
+    "5000 digits": ('{"joints": {"nose": [%s, 1]}}' % DIGITS, "expected"),
+    "strings": ('{"joints": {"nose": ["1", "2"]}}', "'nose'"),
+    "booleans": ('{"joints": {"nose": [true, 2]}}', "'nose'"),
+    "null": ('{"joints": {"nose": null}}', "'nose'"),
+    "one number": ('{"joints": {"nose": [1]}}', "'nose'"),
+    "three numbers": ('{"joints": {"nose": [1, 2, 3]}}', "'nose'"),
+    "an object": ('{"joints": {"nose": {"x": 1, "y": 2}}}', "'nose'"),
+    "left of it": ('{"joints": {"nose": [-0.6, 2]}}', "outside the 10x8"),
+    "right of it": ('{"joints": {"nose": [9.6, 2]}}', "outside the 10x8"),
+    "above it": ('{"joints": {"nose": [1, -0.6]}}', "outside the 10x8"),
+    "below it": ('{"joints": {"nose": [1, 7.6]}}', "outside the 10x8"),
+    "unknown in edge": ('{"joints": {"nose": [1, 2]}, "edges": [["nose", "ear"]]}', "'ear'"),
+    "edge of one": ('{"joints": {"nose": [1, 2]}, "edges": [["nose"]]}', "edges"),
+    "edge of three": ('{"joints": {"nose": [1, 2]}, "edges": [["nose", "nose", "nose"]]}', "edges"),
+    "edge of numbers": ('{"joints": {"nose": [1, 2]}, "edges": [[0, 0]]}', "edges"),
+    "edge a text": ('{"joints": {"nose": [1, 2]}, "edges": ["no"]}', "edges"),
+    "edges an object": ('{"joints": {"nose": [1, 2]}, "edges": {"nose": "nose"}}', "edges"),
+    "edges null": ('{"joints": {"nose": [1, 2]}, "edges": null}', "edges"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_JOINTS)
+def test_bad_joints_are_refused_in_one_sentence(tmp_path, kind):
+    content, words = BAD_JOINTS[kind]
+    path = write(tmp_path / "j.json", content)
+    with pytest.raises(JointsError) as error:
+        read_joints(path, (8, 10))
+    assert_one_sentence(error, path, words)
+    assert len(str(error.value)) < 500
+
+
+def test_a_file_that_is_no_text_or_not_there_is_refused(tmp_path):
+    (tmp_path / "j.json").write_bytes(b"\xff\xfe\x00binary")
+    for path in (tmp_path / "j.json", tmp_path / "missing.json", tmp_path, tmp_path / ("x" * 300)):
+        with pytest.raises(JointsError) as error:
+            read_joints(path)
+        assert_one_sentence(error, path)
+
+
+def test_joints_of_later_frames_are_sorted_by_name_and_null_is_absent(tmp_path):
+    path = write(tmp_path / "t.json", {"8": {"b": [3, 4], "a": [1, 2]}, "16": {"a": None}})
+    truth = read_joint_truth(path, ("a", "b"))
+    assert sorted(truth) == [8, 16]
+    np.testing.assert_array_equal(truth[8], [[1, 2], [3, 4]])
+    np.testing.assert_array_equal(truth[16], np.full((2, 2), np.nan))
+
+
+@pytest.mark.parametrize("content", ["", "[1]", '{"first": {}}', '{"1": [1, 2]}', '{"1": {"a": ["x", "y"]}}'])
+def test_bad_joints_of_later_frames_are_refused(tmp_path, content):
+    path = write(tmp_path / "t.json", content)
+    with pytest.raises(JointsError) as error:
+        read_joint_truth(path, ("a", "b"))
+    assert_one_sentence(error, path)
+
+
+# ---- tracked joints
+
+
+def test_tracked_joints_are_written_a_row_each_and_lost_ones_empty(tmp_path):
+    path = tmp_path / "joints.csv"
+    rows = [
+        (np.array([[1.0, 2.5], [3.14159, 4.0]]), np.array([1.0, 0.5])),
+        (np.array([[np.nan, np.nan], [-0.25, 7.996]]), np.array([0.0, 0.12345])),
+    ]
+    assert write_joints_csv(path, ("nose, left", "toe"), iter(rows)) == 2
+    with open(path, newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file)) == [
+            ["frame", "joint", "x", "y", "confidence"],
+            ["0", "nose, left", "1.00", "2.50", "1.000"],
+            ["0", "toe", "3.14", "4.00", "0.500"],
+            ["1", "nose, left", "", "", "0.000"],
+            ["1", "toe", "-0.25", "8.00", "0.123"],
+        ]
+
+
+def test_no_tracked_frames_leave_the_heading_only(tmp_path):
+    assert write_joints_csv(tmp_path / "joints.csv", ("nose",), []) == 0
+    assert (tmp_path / "joints.csv").read_text().split() == ["frame,joint,x,y,confidence"]
+
+
+def test_a_row_with_a_joint_too_few_is_refused(tmp_path):
+    with pytest.raises(ValueError):
+        write_joints_csv(tmp_path / "joints.csv", ("a", "b"), [(np.zeros((1, 2)), np.zeros(1))])

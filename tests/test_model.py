@@ -1,0 +1,118 @@
+"""Weights files: written whole or not at all, read without running code, refused when they are something else."""
+
+import pickle
+
+import pytest
+import torch
+
+from tinytrack.embed import PaperNet
+from tinytrack.errors import ModelError, OutputError
+from tinytrack.model import FORMAT, load_model, random_model
+
+
+def test_a_saved_model_comes_back_the_same(tmp_path, device):
+    model = random_model("TinyNet", seed=3, device=device)
+    model.card = {"sources": ["here"], "steps": 5, "loss": [1.0, 0.5]}
+    model.save(tmp_path / "m.pt")
+    again = load_model(tmp_path / "m.pt", device)
+    assert again.fingerprint() == model.fingerprint()
+    assert again.card == model.card and again.temperature == model.temperature
+    assert torch.equal(again.palette.centers, model.palette.centers)
+    assert not again.net.training and again.device.type == device
+    gray = torch.rand(1, 1, 32, 32, device=device)
+    assert torch.equal(again.net(gray), model.net(gray))
+    assert [p.name for p in tmp_path.iterdir()] == ["m.pt"]
+
+
+def test_the_fingerprint_changes_with_any_weight():
+    a, b = random_model(seed=0), random_model(seed=0)
+    assert a.fingerprint() == b.fingerprint()
+    b.net.head.bias.data[7] += 1e-6
+    assert a.fingerprint() != b.fingerprint()
+    assert random_model(seed=1).fingerprint() != a.fingerprint()
+
+
+def test_random_models_leave_the_global_generator_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    random_model(seed=9)
+    assert torch.equal(torch.rand(3), expected)
+
+
+class Bomb:
+    def __reduce__(self):
+        return (open, ("exploded", "w"))
+
+
+def test_unpickling_runs_no_code(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"format": FORMAT, "network": "TinyNet", "weights": Bomb()}, "bomb.pt")
+    with pytest.raises(ModelError, match="cannot be read as a model"):
+        load_model("bomb.pt")
+    assert not (tmp_path / "exploded").exists()
+
+
+def content(**changes) -> dict:
+    model = random_model()
+    good = {"format": FORMAT, "network": "TinyNet", "weights": model.net.state_dict(), "palette": torch.zeros(1, 2), "temperature": 0.07}
+    return good | changes
+
+
+def nan_weights() -> dict:
+    weights = random_model().net.state_dict()
+    weights["head.bias"][0] = float("nan")
+    return weights
+
+
+@pytest.mark.parametrize(
+    "what,match",
+    [
+        (content(format="something else"), "not a tinytrack model"),
+        ({"weights": torch.zeros(3)}, "not a tinytrack model"),
+        (torch.zeros(3), "not a tinytrack model"),
+        (content(network="BigNet"), "BigNet"),
+        (content(weights=PaperNet().state_dict()), "does not fit TinyNet"),
+        (content(weights={}), "does not fit TinyNet"),
+        (content(weights=None), "does not fit TinyNet"),
+        (content(palette=None), "does not fit TinyNet"),
+        (content(weights=nan_weights()), "not finite"),
+    ],
+)
+def test_other_files_are_refused_in_one_sentence(tmp_path, what, match):
+    torch.save(what, tmp_path / "x.pt")
+    with pytest.raises(ModelError, match=match) as caught:
+        load_model(tmp_path / "x.pt")
+    assert "\n" not in str(caught.value) and "x.pt" in str(caught.value)
+
+
+@pytest.mark.parametrize("junk", [b"", b"hello", pickle.dumps([1, 2]), bytes(range(256)) * 40])
+def test_junk_is_refused(tmp_path, junk):
+    (tmp_path / "junk.pt").write_bytes(junk)
+    with pytest.raises(ModelError, match="junk.pt"):
+        load_model(tmp_path / "junk.pt")
+
+
+def test_missing_and_unknown_models_are_named(tmp_path):
+    with pytest.raises(ModelError, match="no model 'huge'.*tiny"):
+        load_model("huge")
+    with pytest.raises(ModelError, match="unknown network 'Huge'"):
+        random_model("Huge")
+    random_model().save(tmp_path / "m.pt")
+    with pytest.raises(ModelError, match="TinyNet: expected PaperNet"):
+        load_model(tmp_path / "m.pt", network="PaperNet")
+
+
+def test_a_failed_save_keeps_the_old_file(tmp_path, monkeypatch):
+    random_model(seed=1).save(tmp_path / "m.pt")
+    before = (tmp_path / "m.pt").read_bytes()
+
+    def full(content, path):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OutputError, match="the disk is full"):
+        random_model(seed=2).save(tmp_path / "m.pt")
+    assert (tmp_path / "m.pt").read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["m.pt"]

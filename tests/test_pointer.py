@@ -1,0 +1,214 @@
+"""The pointer against a plain loop in float64, on odd shapes, and the properties that make it one."""
+
+import math
+
+import pytest
+import torch
+
+from tinytrack.pointer import affinity, copy, keep_top_k, pixels, point_and_copy, similarity, window
+
+
+def naive(target, reference, labels, temperature=1.0, l2=False, radius=None, top_k=None):
+    """Eq. 2 and Eq. 1, pixel by pixel: target (D, h, w), reference (R, D, h, w), labels (R, K, h, w) -> (K, h, w)."""
+    r, _, h, w = reference.shape
+    out = torch.zeros(labels.shape[1], h, w, dtype=torch.float64)
+    for y in range(h):
+        for x in range(w):
+            found = []
+            for n in range(r):
+                for v in range(h):
+                    for u in range(w):
+                        if radius is not None and max(abs(v - y), abs(u - x)) > radius:
+                            continue
+                        a, b = target[:, y, x], reference[n, :, v, u]
+                        score = -((a - b) ** 2).sum() / 2 if l2 else (a * b).sum()
+                        found.append((score.item() / temperature, labels[n, :, v, u]))
+            found.sort(key=lambda item: -item[0])
+            found = found[:top_k]
+            total = sum(math.exp(s - found[0][0]) for s, _ in found)
+            for s, c in found:
+                out[:, y, x] += math.exp(s - found[0][0]) / total * c
+    return out
+
+
+def random_maps(b, r, d, k, h, w, seed=0, dtype=torch.float64):
+    g = torch.Generator().manual_seed(seed)
+    shapes = (b, d, h, w), (b, r, d, h, w), (b, r, k, h, w)
+    return tuple(torch.randn(s, generator=g, dtype=dtype) for s in shapes)
+
+
+CASES = [
+    # h, w, R, radius, top_k, temperature, l2
+    (3, 5, 2, None, None, 1.0, False),
+    (3, 5, 2, None, None, 0.5, True),
+    (4, 3, 3, None, 5, 0.07, False),
+    (5, 7, 2, 1, None, 1.0, False),
+    (7, 5, 1, 0, None, 1.0, False),
+    (9, 4, 3, 2, 4, 0.3, True),
+    (1, 9, 2, 2, 3, 1.0, False),
+    (11, 13, 1, 3, 7, 0.5, False),
+    (6, 6, 2, 5, None, 1.0, False),
+    (6, 5, 2, 40, 3, 1.0, False),
+]
+
+
+@pytest.mark.parametrize("h,w,r,radius,top_k,temperature,l2", CASES)
+def test_fast_pointer_equals_the_plain_loop(h, w, r, radius, top_k, temperature, l2, device):
+    target, reference, labels = random_maps(2, r, 6, 3, h, w)
+    options = {"temperature": temperature, "l2": l2, "radius": radius, "top_k": top_k}
+    fast = point_and_copy(target.to(device), reference.to(device), labels.to(device), **options).cpu()
+    slow = torch.stack([naive(target[b], reference[b], labels[b], **options) for b in range(2)])
+    assert fast.shape == (2, 3, h, w)
+    assert (fast - slow).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("h,w,r,radius,top_k,temperature,l2", CASES)
+def test_equations_as_written_equal_the_plain_loop(h, w, r, radius, top_k, temperature, l2):
+    target, reference, labels = random_maps(1, r, 4, 2, h, w, seed=1)
+    allowed = None if radius is None else window(h, w, radius, r)
+    A = affinity(pixels(target), pixels(reference), temperature, l2, allowed, top_k)
+    y = copy(A, pixels(labels)).mT.reshape(1, 2, h, w)
+    assert (y[0] - naive(target[0], reference[0], labels[0], temperature, l2, radius, top_k)).abs().max() < 1e-12
+
+
+def test_worked_by_hand():
+    """One target, two references with products ln 3 and 0: three quarters of the first, one quarter of the second."""
+    target = torch.tensor([[[1.0, 0.0]]])
+    reference = torch.tensor([[[math.log(3), 5.0], [0.0, -2.0]]])
+    A = affinity(target, reference)
+    assert torch.allclose(A, torch.tensor([[[0.75, 0.25]]]))
+    assert torch.allclose(copy(A, torch.tensor([[[8.0, 0.0], [0.0, 4.0]]])), torch.tensor([[[6.0, 1.0]]]))
+
+
+@pytest.mark.parametrize("radius", [None, 2])
+@pytest.mark.parametrize("top_k", [None, 3])
+def test_rows_sum_to_one_and_columns_do_not(radius, top_k):
+    """N = M, where a softmax over the wrong axis would be silent."""
+    target, reference, _ = random_maps(2, 1, 5, 1, 4, 6)
+    allowed = None if radius is None else window(4, 6, radius)
+    A = affinity(pixels(target), pixels(reference), 0.5, allowed=allowed, top_k=top_k)
+    assert A.shape == (2, 24, 24) and (A >= 0).all()
+    assert torch.allclose(A.sum(-1), torch.ones(2, 24, dtype=torch.float64))
+    assert not torch.allclose(A.sum(-2), torch.ones(2, 24, dtype=torch.float64), atol=1e-2)
+    if top_k:
+        assert ((A > 0).sum(-1) == top_k).all()
+
+
+def test_constant_labels_stay_constant():
+    """A copy is an average: of ones it is one everywhere, in the corners and at every tile's border too."""
+    target, reference, labels = random_maps(1, 2, 4, 1, 19, 21)
+    for radius in (1, 3, 8, 11):
+        assert torch.allclose(point_and_copy(target, reference, torch.ones_like(labels), radius=radius), torch.ones(1, 1, 19, 21).double())
+
+
+def test_nothing_outside_the_frame_is_ever_copied_even_if_all_similarities_are_negative():
+    """Zero as the similarity of "outside" would win here."""
+    h, w = 9, 10
+    target = torch.ones(1, 2, h, w, dtype=torch.float64)
+    reference = -5 * torch.ones(1, 1, 2, h, w, dtype=torch.float64)
+    labels = torch.arange(1.0, h * w + 1, dtype=torch.float64).reshape(1, 1, 1, h, w)
+    y = point_and_copy(target, reference, labels, radius=1)[0, 0]
+    assert y[0, 0] == pytest.approx((1 + 2 + 11 + 12) / 4)
+    assert y[-1, -1] == pytest.approx((79 + 80 + 89 + 90) / 4)
+
+
+def test_temperature_divides_once():
+    target, reference, _ = random_maps(1, 1, 4, 1, 3, 4)
+    f_j, f_i = pixels(target), pixels(reference)
+    assert torch.allclose(similarity(f_j, f_i, 0.25), 4 * f_j @ f_i.mT)
+    assert torch.allclose(affinity(f_j, f_i, 0.25), affinity(4 * f_j, f_i))
+
+
+@pytest.mark.parametrize("radius", [None, 2])
+def test_temperature_to_zero_is_nearest_neighbour(radius):
+    target, reference, labels = random_maps(1, 2, 4, 3, 5, 6)
+    cold = point_and_copy(target, reference, labels, temperature=1e-6, radius=radius)
+    nearest = naive(target[0], reference[0], labels[0], radius=radius, top_k=1)
+    assert torch.allclose(cold[0], nearest)
+
+
+def test_l2_equals_the_product_for_unit_vectors_and_differs_otherwise():
+    target, reference, _ = random_maps(1, 2, 4, 1, 3, 4)
+    f_j, f_i = pixels(target), pixels(reference)
+    assert not torch.allclose(affinity(f_j, f_i), affinity(f_j, f_i, l2=True))
+    u_j, u_i = (torch.nn.functional.normalize(f, dim=-1) for f in (f_j, f_i))
+    assert torch.allclose(affinity(u_j, u_i, 0.1), affinity(u_j, u_i, 0.1, l2=True))
+
+
+def test_l2_points_at_the_equal_pixel_and_the_product_at_the_longest():
+    target = torch.tensor([[[1.0, 0.0]]])
+    reference = torch.tensor([[[1.0, 0.0], [9.0, 0.0]]])
+    assert affinity(target, reference, l2=True)[0, 0].argmax() == 0
+    assert affinity(target, reference)[0, 0].argmax() == 1
+
+
+def test_top_k_is_a_softmax_over_the_k_kept_logits_jointly():
+    """Three rules are about: softmax first and renormalise gives the same, softmax without renormalising and k a frame do not."""
+    logits = torch.tensor([[[3.0, 1.0, 2.0, 0.0]]])
+    kept = keep_top_k(logits, 2)
+    assert torch.equal(kept, torch.tensor([[[3.0, -math.inf, 2.0, -math.inf]]]))
+    e = math.e
+    assert torch.allclose(kept.softmax(-1), torch.tensor([[[e / (e + 1), 0, 1 / (e + 1), 0]]]))
+    # Jointly: both kept pixels may lie in one frame.
+    target = torch.tensor([1.0])[None, :, None, None]
+    reference = torch.tensor([3.0, 2.0, 1.0, 0.0]).reshape(1, 2, 1, 1, 2)
+    labels = torch.tensor([1.0, 0.0, 50.0, 50.0]).reshape(1, 2, 1, 1, 2)
+    y = point_and_copy(target.expand(1, 1, 1, 2), reference, labels, top_k=2)
+    assert torch.allclose(y.flatten(), torch.tensor([e / (e + 1)] * 2))
+
+
+def test_ties_keep_exactly_k():
+    assert (keep_top_k(torch.zeros(1, 1, 6), 2) == 0).sum() == 2
+    assert torch.equal(keep_top_k(torch.zeros(1, 1, 3), 5), torch.zeros(1, 1, 3))
+
+
+@pytest.mark.parametrize("bad", [{"temperature": 0.0}, {"temperature": -1.0}, {"top_k": 0}])
+def test_meaningless_settings_are_refused(bad):
+    target, reference, _ = random_maps(1, 1, 4, 1, 3, 4)
+    with pytest.raises(ValueError):
+        affinity(pixels(target), pixels(reference), **bad)
+
+
+def test_window_is_a_square_around_the_target():
+    near = window(4, 5, 1, frames=2).reshape(4, 5, 2, 4, 5)
+    assert near[0, 0].sum() == 2 * 4 and near[1, 1].sum() == 2 * 9 and near[3, 2].sum() == 2 * 6
+    assert near[1, 1, 0, 0, 0] and near[1, 1, 1, 2, 2] and not near[1, 1, 0, 3, 1]
+
+
+def test_stored_labels_and_embeddings_are_not_edited():
+    maps = random_maps(1, 2, 4, 3, 9, 9)
+    before = [m.clone() for m in maps]
+    for radius in (None, 2):
+        point_and_copy(*maps, temperature=0.1, radius=radius, top_k=4)
+    assert all(torch.equal(a, b) for a, b in zip(maps, before, strict=True))
+
+
+@pytest.mark.parametrize("radius", [None, 1])
+@pytest.mark.parametrize("top_k", [None, 3])
+def test_gradients_flow_through_both_paths(radius, top_k):
+    target, reference, labels = random_maps(1, 2, 2, 2, 3, 4)
+    inputs = [m.requires_grad_() for m in (target, reference, labels)]
+    assert torch.autograd.gradcheck(lambda *m: point_and_copy(*m, temperature=0.5, radius=radius, top_k=top_k), inputs)
+
+
+def test_local_path_never_builds_the_whole_matrix():
+    """The full matrix of this grid has 1.6e9 entries; the biggest tensor of the local path stays far below."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    h, w, r, radius = 100, 100, 16, 3
+    biggest = 0
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            nonlocal biggest
+            result = function(*args, **(kwargs or {}))
+            for item in result if isinstance(result, (tuple, list)) else [result]:
+                if isinstance(item, torch.Tensor):
+                    biggest = max(biggest, item.numel())
+            return result
+
+    target, reference, labels = random_maps(1, r, 2, 1, h, w, dtype=torch.float32)
+    with Watch(), torch.no_grad():
+        y = point_and_copy(target, reference, labels, radius=radius, top_k=5)
+    assert y.shape == (1, 1, h, w)
+    assert biggest < (h * w) * (r * h * w) / 500

@@ -1,0 +1,366 @@
+"""Tracking: what goes in comes out where it moved, whatever it is; and memory does not grow."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tinytrack.embed import PaperNet
+from tinytrack.errors import JointsError, MaskError, VideoError
+from tinytrack.metrics import color_error, region_j
+from tinytrack.model import Model, random_model
+from tinytrack.pointer import affinity, copy, pixels
+from tinytrack.synth import moving_shapes
+from tinytrack.track import (
+    MODERN,
+    PAPER,
+    PROTOCOLS,
+    Protocol,
+    colorize,
+    embed_frames,
+    joint_maps,
+    label_grid,
+    locate_joints,
+    mask_labels,
+    propagate,
+    read_masks,
+    track_joints,
+    track_masks,
+    working_size,
+)
+
+SMALL = replace(MODERN, size=64, radius=6)
+
+
+class PatchNet(torch.nn.Module):
+    """A network without weights for exact tests: a cell's embedding is its own 4x4 pixels, at length one."""
+
+    stride, clip_frames, dim = 4, 1, 17
+
+    def __init__(self):
+        super().__init__()
+        self.dummy = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, gray):
+        patches = F.pixel_unshuffle(gray, 4)
+        return F.normalize(torch.cat([patches, torch.full_like(patches[:, :1], 0.1)], dim=1), dim=1)
+
+
+def patch_model(temperature=1e-3) -> Model:
+    return replace(random_model(), net=PatchNet(), temperature=temperature)
+
+
+def noise(t=1, h=64, w=80, seed=0) -> np.ndarray:
+    """Frames in which every 4x4 square is different."""
+    return np.random.default_rng(seed).integers(0, 256, (t, h, w, 3)).astype(np.uint8)
+
+
+def square(h=64, w=80) -> np.ndarray:
+    mask = np.zeros((h, w), np.uint8)
+    mask[8:24, 12:32], mask[40:56, 40:60] = 1, 5
+    return mask
+
+
+def on_grid(mask: np.ndarray) -> np.ndarray:
+    """What the label grid leaves of a mask: the best that any tracker on it can give back."""
+    ids = np.unique(mask[mask > 0])
+    return read_masks(mask_labels(mask, ids, (mask.shape[0] // 4, mask.shape[1] // 4)), ids, mask.shape, min_max=True)
+
+
+def test_propagate_is_affinity_and_copy_step_by_step():
+    g = torch.Generator().manual_seed(0)
+    f = torch.randn(5, 6, 3, 4, generator=g, dtype=torch.float64)
+    c = torch.rand(2, 3, 4, generator=g, dtype=torch.float64)
+    protocol = Protocol("plain", size=None, recent=2, keep_first=True)
+    y = list(propagate(f, c, protocol, temperature=0.5))
+    references = {1: [0], 2: [0, 1], 3: [0, 1, 2], 4: [0, 2, 3]}
+    expected = [c]
+    for t in range(1, 5):
+        f_i = torch.stack([f[i] for i in references[t]])[None]
+        c_i = torch.stack([expected[i] for i in references[t]])[None]
+        A = affinity(pixels(f[t][None]), pixels(f_i), 0.5)
+        expected.append(copy(A, pixels(c_i)).mT.reshape(2, 3, 4))
+    assert len(y) == 5 and y[0] is c
+    for ours, theirs in zip(y, expected, strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-12)
+
+
+def test_paper_protocol_forgets_the_first_frame_and_modern_keeps_it():
+    """Frame 0 is unlike all others, frame 5 is like frame 0: only who remembers it can point at it."""
+    f = torch.zeros(6, 2, 1, 2)
+    f[[0, 5], 0], f[1:5, 1] = 9, 9
+    label = torch.ones(1, 1, 2)
+    kept = list(propagate(f, label, Protocol("kept", None, 3, True)))
+    assert kept[5].min() == pytest.approx(1)
+    marked = label * torch.tensor([1.0, 0.0])  # the two cells are alike, so one hop averages them
+    assert torch.allclose(list(propagate(f, marked, Protocol("lost", None, 3, False)))[5], torch.full((1, 1, 2), 0.5))
+
+
+def test_first_labels_are_not_edited():
+    label = torch.rand(2, 3, 4)
+    before = label.clone()
+    list(propagate(torch.randn(6, 5, 3, 4), label, replace(MODERN, radius=1)))
+    assert torch.equal(label, before)
+
+
+def test_labels_stay_distributions():
+    f = F.normalize(torch.randn(7, 8, 9, 11, generator=torch.Generator().manual_seed(1)), dim=1)
+    label = torch.rand(4, 9, 11).softmax(0)
+    for protocol in (replace(MODERN, radius=3), PAPER):
+        for y in propagate(f, label, protocol, 0.07):
+            assert torch.allclose(y.sum(0), torch.ones(9, 11), atol=1e-5)
+
+
+def test_clip_networks_replace_the_embeddings_that_memory_holds():
+    """The last frame's clip says how the references look now; labels stay theirs."""
+    a, b = torch.tensor([9.0, 0])[:, None, None], torch.tensor([0, 9.0])[:, None, None]
+    cells = torch.cat([a, b], dim=2)  # (2, 1, 2)
+    swapped = cells.flip(2)
+    label = torch.tensor([[[1.0, 0.0]]])
+    protocol = Protocol("p", None, 3, False)
+    plain = list(propagate([cells[None], torch.stack([cells, cells])], label, protocol))
+    assert torch.allclose(plain[1], label, atol=1e-6)
+    seen_again = list(propagate([cells[None], torch.stack([swapped, cells])], label, protocol))
+    assert torch.allclose(seen_again[1], label.flip(2), atol=1e-6)
+
+
+@pytest.mark.parametrize("protocol", [SMALL, replace(SMALL, radius=None, top_k=None), replace(PAPER, size=(64, 80), grid=None)])
+def test_identical_frames_track_themselves_exactly(protocol, device):
+    frames = noise().repeat(6, axis=0)
+    mask = square()
+    model = patch_model()
+    model.net.to(device)
+    first, *others = track_masks(frames, mask, model, replace(protocol, min_max=True))
+    assert np.array_equal(first, mask)
+    assert region_j(on_grid(mask) > 0, mask > 0) > 0.95
+    assert all(np.array_equal(ids, on_grid(mask)) for ids in others)
+    xy = np.array([[20.0, 15.5], [50.0, 44.0]])
+    for place, confidence in track_joints(frames, xy, model, protocol):
+        assert np.abs(place - xy).max() < 0.6
+        assert confidence.min() > 0.99
+    colored = list(colorize(frames, model, protocol))
+    assert np.array_equal(colored[0], frames[0])
+    assert np.array_equal(colored[5], colored[1])
+
+
+def test_a_shifted_clip_shifts_its_masks():
+    wide = noise(w=160)[0]
+    frames = np.stack([wide[:, 40 - 4 * t : 120 - 4 * t] for t in range(6)])  # moves right by one cell a frame
+    mask = square()
+    for t, ids in enumerate(track_masks(frames, mask, patch_model(), SMALL)):
+        expected = np.zeros_like(mask)
+        expected[:, 4 * t :] = mask[:, : 80 - 4 * t]
+        inner = slice(4 * t + 2, 78)  # what came in at the left was never labelled
+        assert np.array_equal(ids[:, inner], (on_grid(expected) if t else mask)[:, inner])
+
+
+def test_shifted_joints_move_with_the_picture_and_leave_as_lost():
+    wide = noise(w=240)[0] // 2 + 128
+    wide[:, :80] //= 8  # what comes in is dark, so that it cannot look like a joint
+    frames = np.stack([wide[:, 80 - 8 * t : 160 - 8 * t] for t in range(10)])  # right by two cells a frame
+    xy = np.array([[13.5, 29.5], [69.5, 29.5], [np.nan, np.nan]])
+    tracked = list(track_joints(frames, xy, patch_model(), SMALL))
+    for t, (place, confidence) in enumerate(tracked):
+        assert np.abs(place[0] - (xy[0] + [8 * t, 0])).max() < (1.0 if t < 7 else 2.5)  # half the Gaussian is cut off at the border
+        assert confidence[0] > 0.9
+        assert np.isnan(place[2]).all() and confidence[2] == 0
+    assert np.isnan(tracked[9][0][1]).all()  # at 69.5 + 72 it is far outside
+
+
+def test_colorize_keeps_lightness_and_restores_shifted_colors():
+    from tinytrack.color import frames_to_lab
+
+    scene = moving_shapes(1, frames=2, height=64, width=80)
+    frame = scene.frames[0]
+    frames = np.stack([frame] * 4)
+    gray = frames.copy()
+    gray[1:] = np.asarray(frames_to_lab(frames[1:])[:, :1].mul(2.55).round().byte().permute(0, 2, 3, 1).expand(-1, -1, -1, 3))
+    result = np.stack(list(colorize(gray, patch_model(), SMALL)))
+    before, after = frames_to_lab(gray)[:, 0], frames_to_lab(result)[:, 0]
+    assert (before - after).abs().quantile(0.95) < 1.0  # rounding, and colours clipped to the gamut
+    assert color_error(result[3], frame) < 0.25 * color_error(gray[3], frame)
+
+
+def test_colors_of_later_frames_are_not_looked_at():
+    frames = noise(4)
+    painted = frames.copy()
+    painted[2:] = painted[2:].mean(axis=3, keepdims=True).astype(np.uint8)
+    # Equal lightness matters, equal colour must not: give both the same gray frames after the first.
+    same = frames.copy()
+    same[2:] = painted[2:]
+    for a, b in zip(colorize(painted, patch_model(), SMALL), colorize(same, patch_model(), SMALL), strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_a_separate_reference_gives_its_colors():
+    frame = moving_shapes(2, frames=1, height=64, width=80).frames[0]
+    gray = np.repeat(frame.mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2)
+    result = list(colorize(np.stack([gray] * 3), patch_model(), SMALL, reference=frame))
+    # Lightness is the gray frame's, so some of the reference's colours fall outside the gamut and are clipped.
+    assert color_error(result[0], frame) < 2.0
+    assert color_error(result[2], frame) < 0.3 * color_error(gray, frame)
+    with pytest.raises(VideoError, match="gray"):
+        next(colorize(np.stack([gray] * 3), patch_model(), SMALL))
+    with pytest.raises(VideoError, match="expected 80x64"):
+        next(colorize(np.stack([gray] * 3), patch_model(), SMALL, reference=frame[:32]))
+
+
+def test_class_ids_are_never_averaged():
+    """Objects 1 and 3 side by side: a resize of ids would invent object 2 between them."""
+    mask = np.zeros((16, 16), np.uint8)
+    mask[:, :7], mask[:, 7:] = 1, 3
+    labels = mask_labels(mask, np.array([1, 3]), (4, 4))
+    assert labels.shape == (3, 4, 4)
+    assert torch.allclose(labels.sum(0), torch.ones(4, 4))
+    assert torch.allclose(labels[1, 0], torch.tensor([1, 0.75, 0, 0]))
+    assert set(np.unique(read_masks(labels, np.array([1, 3]), (16, 16)))) == {1, 3}
+
+
+def test_label_grid_loses_little_of_a_mask():
+    """Area down and bilinear up on stride 4: the published ceiling for real masks is J 97."""
+    scene = moving_shapes(0, frames=1, height=240, width=320)
+    ids = np.array([1, 2, 3])
+    back = read_masks(mask_labels(scene.masks[0], ids, (60, 80)), ids, (240, 320))
+    for n in ids:
+        assert region_j(back == n, scene.masks[0] == n) > 0.95
+
+
+def test_min_max_finds_an_object_whose_mass_has_dissolved():
+    soft = torch.full((2, 8, 8), 0.0)
+    soft[1, 2:4, 2:4] = 0.4
+    soft[0] = 1 - soft[1]
+    ids = np.array([7])
+    assert (read_masks(soft, ids, (8, 8)) == 0).all()
+    found = read_masks(soft, ids, (8, 8), min_max=True)
+    assert found[2:4, 2:4].tolist() == [[7, 7], [7, 7]] and (found[5:] == 0).all()
+
+
+def test_min_max_does_not_invent_an_object_that_is_gone():
+    soft = torch.zeros(2, 8, 8)
+    soft[0] = 1
+    assert (read_masks(soft, np.array([1]), (8, 8), min_max=True) == 0).all()
+
+
+def test_joint_maps_are_read_out_where_they_were_drawn():
+    xy = np.array([[10.25, 7.0], [0.0, 0.0], [79.0, 63.0], [np.nan, np.nan], [33.3, 41.8]])
+    maps = joint_maps(xy, (64, 80), (16, 20))
+    place, peak = locate_joints(maps, (64, 80))
+    inner = [0, 4]
+    assert np.abs(place[inner] - xy[inner]).max() < 0.6
+    assert np.abs(place[[1, 2]] - xy[[1, 2]]).max() < 2.5  # half of the Gaussian is cut off at a corner
+    assert np.isnan(place[3]).all() and peak[3] == 0
+
+
+def test_a_multiplicity_of_objects_keeps_its_ids():
+    mask = np.zeros((64, 80), np.uint8)
+    names = [3, 9, 200]
+    for n, left in zip(names, (0, 24, 48), strict=True):
+        mask[16:48, left : left + 16] = n
+    first, *others = track_masks(noise().repeat(3, axis=0), mask, patch_model(), SMALL)
+    assert np.array_equal(first, mask)
+    assert all(np.array_equal(ids, on_grid(mask)) for ids in others)
+    assert np.unique(others[-1]).tolist() == [0, *names]
+
+
+@pytest.mark.parametrize("size", [(61, 83), (97, 33)])
+@pytest.mark.parametrize("protocol", [SMALL, PAPER])
+def test_odd_sizes_come_back_in_their_own_size(size, protocol):
+    frames = noise(3, *size)
+    mask = np.zeros(size, np.uint8)
+    mask[10:30, 5:25] = 1
+    model = random_model()
+    results = list(track_masks(frames, mask, model, protocol))
+    assert len(results) == 3 and all(r.shape == size and r.dtype == np.uint8 for r in results)
+    assert np.array_equal(results[0], mask)
+    assert all(c.shape == (*size, 3) for c in colorize(frames, model, protocol))
+
+
+def test_working_size_is_whole_cells():
+    model = random_model()
+    assert working_size(480, 854, model, MODERN) == (240, 428)
+    assert label_grid(480, 854, model, MODERN) == (60, 107)
+    assert working_size(480, 854, model, PAPER) == (256, 256)
+    assert label_grid(480, 854, model, PAPER) == (32, 32)
+    assert PROTOCOLS == {"paper": PAPER, "modern": MODERN}
+
+
+def test_papernet_runs_the_paper_s_protocol():
+    """Frames at 256x256, a 32x32 grid, tracking temperature half of the training one, clips of four."""
+    model = replace(random_model("PaperNet"), temperature=1.0)
+    assert isinstance(model.net, PaperNet) and PAPER.sharpen * model.temperature == 0.5
+    frames = noise(3, 40, 60)
+    with torch.no_grad():
+        embeddings = list(embed_frames(frames, model, PAPER))
+    assert [tuple(e.shape) for e in embeddings] == [(4, 64, 32, 32)] * 3
+    mask = np.zeros((40, 60), np.uint8)
+    mask[10:30, 20:40] = 1
+    results = list(track_masks(frames, mask, model, PAPER))
+    assert [r.shape for r in results] == [(40, 60)] * 3
+
+
+def test_tinynet_on_the_paper_s_grid_keeps_unit_length():
+    with torch.no_grad():
+        f = next(embed_frames(noise(1), random_model(), PAPER))
+    assert f.shape == (1, 64, 32, 32)
+    assert torch.allclose(f.norm(dim=1), torch.ones(1, 32, 32), atol=1e-4)
+
+
+def test_memory_does_not_grow_with_the_video():
+    """Frames are asked for only as results are taken, and at most ``recent`` + 1 of them are alive."""
+    import gc
+    import weakref
+
+    alive, asked = [], 0
+
+    def endless():
+        nonlocal asked
+        rng = np.random.default_rng(0)
+        while True:
+            frame = rng.integers(0, 256, (32, 40, 3)).astype(np.uint8)
+            alive.append(weakref.ref(frame))
+            asked += 1
+            yield frame
+
+    mask = np.zeros((32, 40), np.uint8)
+    mask[8:20, 8:20] = 1
+    protocol = replace(MODERN, size=32, radius=2)
+    for results in (
+        track_masks(endless(), mask, random_model(), protocol),
+        track_joints(endless(), np.array([[10.0, 10.0]]), random_model(), protocol),
+        colorize(endless(), random_model(), protocol),
+    ):
+        alive.clear()
+        asked = 0
+        for taken, _ in enumerate(results, start=1):
+            assert asked <= taken + 1
+            if taken == 60:
+                break
+        gc.collect()
+        assert sum(r() is not None for r in alive) <= 4  # the first, and those under way
+        results.close()
+
+
+@pytest.mark.parametrize(
+    "mask,match",
+    [(np.ones((64, 79), np.uint8), "79x64: expected 80x64"), (np.zeros((64, 80), np.uint8), "empty")],
+)
+def test_masks_that_do_not_fit_are_named(mask, match):
+    with pytest.raises(MaskError, match=match):
+        next(track_masks(noise(2), mask, patch_model(), SMALL))
+
+
+@pytest.mark.parametrize(
+    "xy,match", [([[np.nan, np.nan]], "no joint"), ([[5, 5], [90, 5]], "joint 1.*outside"), ([[np.inf, 5]], "outside")]
+)
+def test_joints_that_do_not_fit_are_named(xy, match):
+    with pytest.raises(JointsError, match=match):
+        next(track_joints(noise(2), np.array(xy, float), patch_model(), SMALL))
+
+
+def test_videos_without_frames_or_with_changing_size_are_named():
+    with pytest.raises(VideoError, match="no frames"):
+        next(track_masks([], square(), patch_model(), SMALL))
+    with pytest.raises(VideoError, match="expected 80x64 like the first"):
+        list(track_masks([noise()[0], noise(h=60)[0]], square(), patch_model(), SMALL))

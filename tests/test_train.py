@@ -1,0 +1,249 @@
+"""Training: Eq. 3 as written, every run repeatable, every interruption harmless."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tinytrack.color import frames_to_lab, network_input
+from tinytrack.errors import ModelError, TinytrackError, VideoError
+from tinytrack.model import load_model
+from tinytrack.pointer import affinity, copy, pixels
+from tinytrack.synth import moving_shapes
+from tinytrack.train import (
+    PAPER,
+    TINY,
+    Trainer,
+    clip_loss,
+    color_loss,
+    fit,
+    learning_rate,
+    load_shots,
+    sample_clips,
+    state_path,
+)
+from tinytrack.video import Video, write_video
+
+FAST = dataclasses.replace(TINY, height=48, crop=32, batch=2, steps=6, warmup=2)
+
+
+@pytest.fixture(scope="module")
+def shots():
+    return [moving_shapes(seed, frames=9, height=48, width=64).frames for seed in (0, 1)]
+
+
+@pytest.fixture
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_a_perfect_copier_scores_zero():
+    """A softmax over the copied distribution would make it ln(1 + 15/e) = 1.875 for 16 classes."""
+    labels = torch.randint(0, 16, (2, 30), generator=torch.Generator().manual_seed(0))
+    perfect = F.one_hot(labels, 16).float()
+    assert color_loss(perfect, labels).item() == 0
+    wrong_way = F.cross_entropy(perfect.flatten(0, 1), labels.flatten()).item()
+    assert wrong_way == pytest.approx(math.log(1 + 15 / math.e), abs=1e-4)
+
+
+def test_color_loss_by_hand():
+    copied = torch.tensor([[[0.5, 0.5], [0.25, 0.75]]])
+    assert color_loss(copied, torch.tensor([[0, 1]])).item() == pytest.approx((math.log(2) + math.log(4 / 3)) / 2)
+    uniform = torch.full((1, 7, 16), 1 / 16)
+    assert color_loss(uniform, torch.zeros(1, 7, dtype=torch.long)).item() == pytest.approx(math.log(16))
+
+
+def test_a_color_that_is_nowhere_in_the_references_costs_a_bounded_amount():
+    copied = torch.tensor([[[1.0, 0.0]]], requires_grad=True)
+    loss = color_loss(copied, torch.tensor([[1]]))
+    assert loss.item() == pytest.approx(-math.log(1e-4))
+    loss.backward()
+    assert torch.isfinite(copied.grad).all()
+
+
+def test_color_loss_gradient_is_right():
+    logits = torch.randn(1, 5, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    labels = torch.tensor([[0, 1, 2, 3, 0]])
+    assert torch.autograd.gradcheck(lambda x: color_loss(x.softmax(-1), labels), [logits])
+
+
+def test_clip_loss_is_eq_2_then_eq_1_then_eq_3():
+    g = torch.Generator().manual_seed(0)
+    f = torch.randn(2, 4, 5, 3, 3, generator=g)
+    labels = torch.randint(0, 6, (2, 4, 3, 3), generator=g)
+    one_hot = F.one_hot(labels, 6).float().movedim(-1, 2)
+    A = affinity(pixels(f[:, 3]), pixels(f[:, :3]), 0.3)
+    expected = color_loss(copy(A, pixels(one_hot[:, :3])), labels[:, 3].flatten(1))
+    assert torch.allclose(clip_loss(f, labels, 6, 0.3), expected)
+
+
+def test_presets_are_the_two_recipes():
+    assert (PAPER.network, PAPER.batch, PAPER.steps, PAPER.temperature, PAPER.crop) == ("PaperNet", 32, 400_000, 1.0, 256)
+    assert learning_rate(PAPER, 0, 0) == learning_rate(PAPER, 59_999, 0.1) == 1e-3
+    assert learning_rate(PAPER, 60_000, 0.2) == pytest.approx(1e-4)
+    assert TINY.network == "TinyNet" and learning_rate(TINY, TINY.warmup, 0) == TINY.learning_rate
+    assert learning_rate(TINY, 0, 0) < learning_rate(TINY, 5, 0) < TINY.learning_rate
+    assert learning_rate(TINY, 900, 0.9) < 0.1 * TINY.learning_rate
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        TINY.batch = 3
+
+
+def test_clips_are_a_function_of_seed_and_step(shots):
+    a, b = sample_clips(shots, FAST, 3), sample_clips(shots, FAST, 3)
+    assert np.array_equal(a, b) and a.shape == (2, 4, 32, 32, 3) and a.dtype == np.uint8
+    assert not np.array_equal(a, sample_clips(shots, FAST, 4))
+    assert not np.array_equal(a, sample_clips(shots, dataclasses.replace(FAST, seed=1), 3))
+
+
+def test_clips_keep_order_gap_and_shot():
+    """Frames that carry their own number: neighbours of a clip are 1 to 4 apart, ascending, from one shot."""
+    numbered = [np.full((30, 32, 32, 3), 100 * s, np.uint8) + np.arange(30, dtype=np.uint8)[:, None, None, None] for s in (0, 1)]
+    gaps = set()
+    for step in range(60):
+        for clip in sample_clips(numbered, FAST, step):
+            number = clip[:, 0, 0, 0].astype(int)
+            assert (clip == clip[:, :1, :1]).all()
+            assert len(set(number // 100)) == 1
+            gaps |= set(np.diff(number))
+    assert gaps == {1, 2, 3, 4}
+
+
+def test_short_shots_make_clips_too():
+    two = np.stack([np.full((32, 32, 3), v, np.uint8) for v in (10, 20)])
+    clip = sample_clips([two], FAST, 0)
+    assert set(clip.ravel().tolist()) == {10, 20}
+
+
+def test_the_network_never_sees_color(shots):
+    """Hue turned, lightness kept: the loss's input to the network stays the same."""
+    lab = frames_to_lab(shots[0][:2])
+    turned = lab.clone()
+    turned[:, 1:] = -turned[:, 1:]
+    assert torch.equal(network_input(lab), network_input(turned))
+
+
+@pytest.mark.parametrize("preset", [FAST, dataclasses.replace(PAPER, height=64, crop=64, batch=1, steps=1, gap=(1, 2))], ids=["tiny", "paper"])
+def test_one_step_of_each_recipe_reaches_every_parameter(preset, device):
+    big = [moving_shapes(0, frames=9, height=64, width=72).frames]
+    trainer = Trainer(big, preset, device=device)
+    before = {k: v.detach().clone() for k, v in trainer.net.named_parameters()}
+    loss = trainer.step()
+    assert math.isfinite(loss) and trainer.count == 1
+    for name, parameter in trainer.net.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().max() > 0, name
+        assert not torch.equal(parameter, before[name]), name
+
+
+def test_overfits_one_clip(device):
+    """On the same clip again and again the loss has to fall far: forward, loss and backward belong together."""
+    frames = moving_shapes(3, frames=4, height=32, width=32, objects=2).frames
+    config = dataclasses.replace(FAST, gap=(1, 1), crop=32, height=32, steps=60)
+    trainer = Trainer([frames], config, device=device)
+    losses = [trainer.step() for _ in range(60)]
+    assert np.mean(losses[-5:]) < 0.4 * np.mean(losses[:3])
+
+
+def test_equal_seeds_give_equal_weights(shots, one_thread):
+    a, b = (fit(shots, FAST, progress=False) for _ in range(2))
+    assert a.fingerprint() == b.fingerprint()
+    assert a.fingerprint() != fit(shots, dataclasses.replace(FAST, seed=1), progress=False).fingerprint()
+
+
+@pytest.mark.parametrize("stop", [1, 3, 5])
+def test_a_stopped_run_continues_to_the_same_weights(shots, one_thread, tmp_path, stop):
+    whole = fit(shots, FAST, progress=False)
+    out = tmp_path / "m.pt"
+
+    def interrupt(trainer, loss):
+        if trainer.count == stop:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(shots, FAST, out=out, progress=False, on_step=interrupt)
+    assert [p.name for p in tmp_path.iterdir()] == [state_path(out).name]
+    torch.rand(7)  # whatever happened to the global generator in between must not matter
+    again = fit(shots, FAST, out=out, resume=True, progress=False)
+    assert again.fingerprint() == whole.fingerprint()
+    assert again.card["steps"] == FAST.steps and again.card["loss"] == whole.card["loss"]
+    assert [p.name for p in tmp_path.iterdir()] == ["m.pt"]
+    assert load_model(out).fingerprint() == whole.fingerprint()
+
+
+def test_a_killed_run_continues_from_its_last_saved_state(shots, one_thread, tmp_path):
+    """Killed without a chance to save: the periodic state stands, and leads to the same weights."""
+    out = tmp_path / "m.pt"
+
+    def die(trainer, loss):
+        if trainer.count == 4:
+            raise SystemExit
+
+    with pytest.raises(SystemExit):
+        fit(shots, FAST, out=out, progress=False, save_every=0, on_step=die)
+    assert fit(shots, FAST, out=out, resume=True, progress=False).fingerprint() == fit(shots, FAST, progress=False).fingerprint()
+
+
+def test_resuming_something_else_is_refused(shots, tmp_path):
+    out = tmp_path / "m.pt"
+    with pytest.raises(TinytrackError, match="nothing to resume"):
+        fit(shots, FAST, out=out, resume=True, progress=False)
+    trainer = Trainer(shots, FAST)
+    trainer.save(state_path(out))
+    with pytest.raises(ModelError, match="another recipe .*temperature"):
+        fit(shots, dataclasses.replace(FAST, temperature=0.5), out=out, resume=True, progress=False)
+    with pytest.raises(ModelError, match="other videos"):
+        fit(shots[:1], FAST, out=out, resume=True, progress=False)
+    state_path(out).write_bytes(b"junk")
+    with pytest.raises(ModelError, match="cannot be resumed"):
+        fit(shots, FAST, out=out, resume=True, progress=False)
+
+
+def test_a_longer_run_may_be_asked_for_on_resuming(shots, tmp_path):
+    out = tmp_path / "m.pt"
+    trainer = Trainer(shots, FAST)
+    trainer.step()
+    trainer.save(state_path(out))
+    model = fit(shots, dataclasses.replace(FAST, steps=8), out=out, resume=True, progress=False)
+    assert model.card["steps"] == 8
+
+
+def test_minutes_end_a_run(shots):
+    model = fit(shots, FAST, minutes=0.02, progress=False)
+    assert model.card["steps"] >= 1 and model.card["minutes"] >= 0.02
+
+
+def test_divergence_is_said(shots):
+    trainer = Trainer(shots, FAST)
+    trainer.net.head.weight.data.fill_(float("nan"))
+    with pytest.raises(ModelError, match="diverged at step 0"):
+        trainer.step()
+
+
+def test_the_card_tells_how_the_weights_came_about(shots):
+    model = fit(shots, FAST, progress=False, card={"sources": ["synth"]})
+    assert model.card["steps"] == 6 and len(model.card["loss"]) == 6 and model.card["sources"] == ["synth"]
+    assert model.card["config"]["temperature"] == model.temperature == FAST.temperature
+    assert not model.net.training and len(model.palette) == 16
+
+
+def test_videos_are_split_at_their_cuts_and_scaled(tmp_path):
+    a, b = (moving_shapes(seed, frames=6, height=96, width=128).frames for seed in (0, 7))
+    write_video(tmp_path / "two.mp4", np.concatenate([a, 255 - b]), 24)
+    shots = load_shots([Video(tmp_path / "two.mp4")], FAST)
+    assert [s.shape for s in shots] == [(6, 48, 64, 3)] * 2
+
+
+def test_videos_that_cannot_teach_are_named(tmp_path, shots):
+    write_video(tmp_path / "one.mp4", shots[0][:1], 24)
+    with pytest.raises(VideoError, match="no shot of two or more frames"):
+        load_shots([Video(tmp_path / "one.mp4")], FAST)
+    write_video(tmp_path / "many.mp4", shots[0], 24)
+    with pytest.raises(VideoError, match="more than 0.01 MB"):
+        load_shots([Video(tmp_path / "many.mp4")], FAST, megabytes=0.01)
+    with pytest.raises(VideoError, match="at least 32 pixels"):
+        Trainer([shots[0][:, :20]], FAST)

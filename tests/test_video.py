@@ -1,0 +1,612 @@
+"""Videos in and out: every container, turning, scaling, damage, what is left behind, and where shots begin."""
+
+import io
+import itertools
+import os
+import shutil
+import struct
+import sys
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import H, W, assert_one_sentence, index_frames, indices_of
+
+import tinytrack.video as video_module
+from tinytrack.clips import open_clip
+from tinytrack.errors import OutputError, VideoError
+from tinytrack.synth import moving_shapes
+from tinytrack.video import Video, find_cuts, fit_size, open_video, read_video, write_video
+
+KINDS = [
+    ("a.mp4", {}),
+    ("a.mov", {}),
+    ("a.webm", {}),
+    ("vp8.webm", {"codec": "libvpx"}),
+    ("a.gif", {}),
+    ("a.avi", {}),
+    ("mjpeg.avi", {"codec": "mjpeg", "pix_fmt": "yuvj420p"}),
+]
+
+
+# ---- reading
+
+
+@pytest.mark.parametrize("name, options", KINDS, ids=[name for name, _ in KINDS])
+def test_each_kind_of_file_gives_all_frames_in_order_and_colour(make_video, name, options):
+    video = read_video(make_video(name, frames=20, **options))
+    assert video.shape == (20, H, W, 3) and video.dtype == np.uint8
+    assert indices_of(video) == list(range(20))
+    assert np.abs(video[:, 2:10, 2:14].mean((0, 1, 2)) - (250, 250, 0)).max() < 12, "yellow at the top left"
+    assert np.abs(video[:, -10:-2, 2:14].mean((0, 1, 2)) - (0, 0, 250)).max() < 12, "blue at the bottom left"
+
+
+@pytest.mark.parametrize("ending, error", [("png", 0), ("bmp", 0), ("jpg", 5)])
+def test_a_folder_gives_its_pictures_in_order(make_folder, ending, error):
+    video = read_video(make_folder(frames=6, form="{:05d}." + ending))
+    assert np.abs(video[:, :, 40:].astype(int) - index_frames(6)[:, :, 40:]).max() <= error
+
+
+def test_a_folder_is_sorted_as_people_count(make_folder):
+    # Written as frame7 ... frame12: as text, "frame10" would come before "frame7".
+    folder = make_folder(frames=13, form="frame{}.png")
+    for index in range(7):
+        (folder / f"frame{index}.png").unlink()
+    assert indices_of(read_video(folder)) == [7, 8, 9, 10, 11, 12]
+
+
+def test_a_folder_passes_over_what_is_no_picture(make_folder):
+    folder = make_folder(frames=3)
+    (folder / "notes.txt").write_text("not a frame")
+    (folder / ".00009.png").write_bytes(b"a leftover of another program")
+    assert indices_of(read_video(folder)) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "LA", "1", "I;16"])
+def test_pictures_of_any_mode_become_rgb(tmp_path, mode):
+    from PIL import Image
+
+    gray = np.repeat(np.array([[0, 255]], np.uint8), 8, axis=1).repeat(8, axis=0)  # left black, right white
+    if mode == "I;16":
+        picture = Image.fromarray(gray.astype(np.uint16) * 257)
+    else:
+        picture = Image.fromarray(gray).convert(mode)
+    assert picture.mode == mode
+    picture.save(tmp_path / "0.png")
+    video = read_video(tmp_path)
+    assert video.shape == (1, 8, 16, 3)
+    assert (video[0, :, :8] == 0).all() and (video[0, :, 8:] == 255).all()
+
+
+def test_header_is_known_without_reading_all(make_video, make_folder):
+    video = open_video(make_video(frames=5, fps=12))
+    assert (video.height, video.width, video.fps, video.title) == (H, W, 12.0, "clip.mp4")
+    folder = open_video(make_folder(frames=2))
+    assert (folder.height, folder.width, folder.fps) == (H, W, 24.0)
+
+
+# ---- sizes, fps, ranges
+
+
+@pytest.mark.parametrize(
+    "height, width, size, multiple, expected",
+    [
+        (480, 854, None, 1, (480, 854)),
+        (480, 854, 240, 1, (240, 427)),
+        (1920, 1080, 240, 1, (427, 240)),  # portrait: the shorter side is the width; 426.67 rounds up
+        (480, 854, (100, 50), 1, (100, 50)),
+        (480, 854, None, 8, (480, 856)),
+        (480, 854, (100, 3), 8, (96, 8)),  # at least one multiple
+    ],
+)
+def test_fit_size(height, width, size, multiple, expected):
+    assert fit_size(height, width, size, multiple) == expected
+
+
+@pytest.mark.parametrize("size, expected", [(None, (48, 64)), (24, (24, 32)), (96, (96, 128)), ((20, 50), (20, 50))])
+def test_size_of_files_and_folders(make_video, make_folder, size, expected):
+    for path in (make_video(frames=3), make_folder(frames=3)):
+        video = read_video(path, size=size)
+        assert video.shape == (3, *expected, 3)
+        assert indices_of(video) == [0, 1, 2]
+
+
+def test_an_int_size_is_the_shorter_side_of_portrait_too(make_video):
+    assert read_video(make_video(frames=2, height=64, width=48), size=24).shape == (2, 32, 24, 3)
+
+
+@pytest.mark.parametrize(
+    "fps, kept",
+    [
+        (10, list(range(20))),
+        (5, list(range(0, 20, 2))),
+        (4, [0, 3, 5, 8, 10, 13, 15, 18]),  # steps of 2.5, rounded up
+        (3, [0, 4, 7, 10, 14, 17]),  # steps of 3.33
+        (0.5, [0]),
+        (30, list(range(20))),  # frames are never repeated
+    ],
+)
+def test_fps_leaves_frames_out_evenly(make_video, fps, kept):
+    assert indices_of(read_video(make_video(frames=20, fps=10), fps=fps)) == kept
+
+
+def test_fps_of_a_folder_counts_from_24(make_folder):
+    assert indices_of(read_video(make_folder(frames=9), fps=6)) == [0, 4, 8]
+
+
+@pytest.mark.parametrize("fps", [0, -1])
+def test_fps_must_be_positive(make_video, fps):
+    with pytest.raises(VideoError, match="positive") as error:
+        read_video(make_video(frames=2), fps=fps)
+    assert_one_sentence(error, fps)
+
+
+@pytest.mark.parametrize("wanted, given", [(1, 1), (7, 7), (12, 12), (99, 12)])
+def test_max_frames(make_video, make_folder, wanted, given):
+    for path in (make_video(frames=12), make_folder(frames=12)):
+        assert indices_of(read_video(path, max_frames=wanted)) == list(range(given))
+
+
+def test_max_frames_counts_what_fps_keeps(make_video):
+    assert indices_of(read_video(make_video(frames=20, fps=10), fps=5, max_frames=3)) == [0, 2, 4]
+
+
+def test_parts_of_parts(make_video, make_folder):
+    for path in (make_video(frames=20), make_folder(frames=20)):
+        part = open_video(path).part(5, 15, "middle")
+        assert part.title == "middle"
+        assert indices_of(part.read()) == list(range(5, 15))
+        assert indices_of(part.part(2, 4).read()) == [7, 8]
+        assert indices_of(part.part(8, None).read()) == [13, 14]
+
+
+def test_a_range_without_frames_is_said(make_video):
+    with pytest.raises(VideoError) as error:
+        open_video(make_video(frames=3)).part(10, 20).read()
+    assert_one_sentence(error, "clip.mp4", "no frames")
+
+
+# ---- streaming
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """How many frames were decoded and how many turned into arrays."""
+    counts = {"decoded": 0, "converted": 0}
+    decode, upright = video_module._decode, video_module._upright
+
+    def counting_decode(*args):
+        for frame in decode(*args):
+            counts["decoded"] += 1
+            yield frame
+
+    def counting_upright(*args):
+        counts["converted"] += 1
+        return upright(*args)
+
+    monkeypatch.setattr(video_module, "_decode", counting_decode)
+    monkeypatch.setattr(video_module, "_upright", counting_upright)
+    return counts
+
+
+def test_frames_are_decoded_as_they_are_asked_for(make_video, counted):
+    frames = open_video(make_video(frames=60)).frames()
+    assert counted == {"decoded": 0, "converted": 0}
+    assert indices_of(itertools.islice(frames, 2)) == [0, 1]
+    assert counted == {"decoded": 2, "converted": 2}
+
+
+def test_left_out_frames_are_not_converted(make_video, counted):
+    video = read_video(make_video(frames=60, fps=10), fps=1)
+    assert len(video) == counted["converted"] == 6
+
+
+def test_a_folder_reads_a_picture_only_when_its_turn_comes(make_folder):
+    folder = make_folder(frames=4)
+    (folder / "00003.png").write_bytes(b"damaged")
+    assert indices_of(itertools.islice(open_video(folder).frames(), 3)) == [0, 1, 2]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are listed in /proc on Linux only")
+def test_the_file_is_closed_when_reading_ends_early(make_video):
+    path = make_video(frames=30)
+
+    def handles():
+        links = [os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd") if os.path.lexists(f"/proc/self/fd/{n}")]
+        return links.count(str(path))
+
+    frames = open_video(path).frames()
+    next(frames)
+    assert handles() == 1
+    frames.close()
+    assert handles() == 0
+
+
+# ---- turned by the phone
+
+# What ISO 14496-12 stores for a picture to be turned before display: (p, q, 1) @ [[a, b, u], [c, d, v], [x, y, w]], p to the right and
+# q down. With a, b, c, d = 0, 1, -1, 0 the top left (0, 0) moves to (x, 0) = (stored height, 0), the top right: a quarter clockwise.
+TURNS = {
+    "clockwise": ((0, 1, -1, 0, H, 0), lambda frames: np.rot90(frames, -1, axes=(1, 2))),
+    "half": ((-1, 0, 0, -1, W, H), lambda frames: np.rot90(frames, 2, axes=(1, 2))),
+    "counterclockwise": ((0, -1, 1, 0, 0, W), lambda frames: np.rot90(frames, 1, axes=(1, 2))),
+}
+
+
+def patch_matrix(path, a, b, c, d, x, y):
+    """Write the display matrix into the track header of an mp4: 16.16 fixed point, the last column 2.30."""
+    content = bytearray(path.read_bytes())
+    place = content.index(b"tkhd") + 4
+    assert content[place] == 0, "a version 0 track header"
+    place += 4 + 5 * 4 + 8 + 4 * 2  # flags; times, id, reserved, duration; reserved; layer, group, volume, reserved
+    one, unit = 1 << 16, 1 << 30
+    assert struct.unpack_from(">9i", content, place) == (one, 0, 0, 0, one, 0, 0, 0, unit), "the identity"
+    struct.pack_into(">9i", content, place, a * one, b * one, 0, c * one, d * one, 0, x * one, y * one, unit)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_phone_videos_are_turned_upright(make_video, turn):
+    matrix, rotate = TURNS[turn]
+    path = make_video(frames=4)
+    expected = rotate(read_video(path))
+    patch_matrix(path, *matrix)
+    video = open_video(path)
+    assert (video.height, video.width) == expected.shape[1:3]
+    np.testing.assert_array_equal(video.read(), expected)
+
+
+def test_a_quarter_clockwise_takes_the_top_left_to_the_top_right(make_video):
+    path = make_video(frames=1)
+    patch_matrix(path, *TURNS["clockwise"][0])
+    frame = read_video(path)[0]
+    assert frame.shape == (64, 48, 3)
+    assert np.abs(frame[2:14, -10:-2].mean((0, 1)) - (250, 250, 0)).max() < 12, "yellow was at the top left"
+    assert np.abs(frame[2:14, 2:10].mean((0, 1)) - (0, 0, 250)).max() < 12, "blue was at the bottom left"
+
+
+@pytest.mark.parametrize("size, expected", [(24, (32, 24)), ((40, 20), (40, 20)), (None, (64, 48))])
+def test_sizes_count_after_turning(make_video, size, expected):
+    matrix, rotate = TURNS["clockwise"]
+    path = make_video(frames=2)
+    plain = rotate(read_video(path, size=size if size is None or isinstance(size, int) else size[::-1]))
+    patch_matrix(path, *matrix)
+    video = read_video(path, size=size)
+    assert video.shape == (2, *expected, 3)
+    np.testing.assert_array_equal(video, plain)
+
+
+# ---- bad videos
+
+
+def cut(path, share):
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    return path
+
+
+def noise(count=40):
+    """Frames that do not compress, so that a share of the bytes is about that share of the frames."""
+    return np.random.default_rng(0).integers(0, 256, (count, H, W, 3), dtype=np.uint8)
+
+
+def put(path, content):
+    path.write_bytes(content)
+    return path
+
+
+RANDOM = np.random.default_rng(1).bytes(20_000)
+TEXT = b"This is a shopping list.\n" * 100
+SOURCES = {
+    "missing": lambda tmp, make, folder: tmp / "missing.mp4",
+    "a name too long": lambda tmp, make, folder: tmp / ("x" * 300 + ".mp4"),
+    "empty": lambda tmp, make, folder: put(tmp / "empty.mp4", b""),
+    "text": lambda tmp, make, folder: put(tmp / "list.txt", TEXT),
+    "text as mp4": lambda tmp, make, folder: put(tmp / "list.mp4", TEXT),
+    "text as srt": lambda tmp, make, folder: put(tmp / "list.srt", TEXT),
+    **{
+        f"random {ending}": lambda tmp, make, folder, ending=ending: put(tmp / f"random{ending}", RANDOM)
+        for ending in (".mp4", ".webm", ".gif", ".avi", ".jpg", ".yuv", "")
+    },
+    "mp4 without its index": lambda tmp, make, folder: cut(make("cut.mp4", noise()), 0.9),
+    "mp4 with the index in front": lambda tmp, make, folder: cut(make("cut.mp4", noise(), movflags="faststart"), 0.6),
+    "webm": lambda tmp, make, folder: cut(make("cut.webm", noise()), 0.6),
+    "avi": lambda tmp, make, folder: cut(make("cut.avi", noise()), 0.6),
+    "avi cut in its header": lambda tmp, make, folder: put(tmp / "cut.avi", make("a.avi").read_bytes()[:2000]),
+    "empty folder": lambda tmp, make, folder: folder("empty", 0),
+    "folder of text": lambda tmp, make, folder: put(folder("texts", 0) / "a.txt", TEXT).parent,
+    "folder with a damaged picture": lambda tmp, make, folder: put(folder() / "00004.png", RANDOM).parent,
+    "folder with a cut picture": lambda tmp, make, folder: cut(folder(form="{:05d}.jpg") / "00004.jpg", 0.5).parent,
+    "folder with an empty first picture": lambda tmp, make, folder: put(folder() / "00000.png", b"").parent,
+}
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_a_bad_video_is_refused_in_one_sentence(tmp_path, make_video, make_folder, kind):
+    path = SOURCES[kind](tmp_path, make_video, make_folder)
+    with pytest.raises(VideoError) as error:
+        read_video(path)
+    assert_one_sentence(error, path)
+
+
+@pytest.mark.parametrize("name", ["sound.wav", "sound.mp4"])
+def test_a_sound_file_is_refused_as_one(tmp_path, name):
+    import av
+
+    path = tmp_path / name
+    tone = (8000 * np.sin(np.arange(22050) / 10)).astype(np.int16)
+    if name.endswith(".wav"):
+        with wave.open(str(path), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(22050)
+            file.writeframes(tone.tobytes())
+    else:
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("aac", rate=22050, layout="mono")
+            frame = av.AudioFrame.from_ndarray(tone[None], format="s16", layout="mono")
+            frame.sample_rate = 22050
+            for packet in itertools.chain(stream.encode(frame), stream.encode()):
+                container.mux(packet)
+    with pytest.raises(VideoError) as error:
+        open_video(path)
+    assert_one_sentence(error, path, "only sound")
+
+
+def test_frames_of_different_sizes_in_a_folder_are_refused_by_name(make_folder):
+    from PIL import Image
+
+    folder = make_folder(frames=4)
+    Image.new("RGB", (W, H + 1)).save(folder / "00002.png")
+    with pytest.raises(VideoError) as error:
+        read_video(folder)
+    assert_one_sentence(error, folder / "00002.png", f"{W}x{H + 1}", f"{W}x{H}")
+
+
+def test_a_cut_file_still_gives_the_frames_before_the_cut(make_video):
+    path = cut(make_video("cut.mp4", noise(), movflags="faststart"), 0.6)
+    frames = []
+    with pytest.raises(VideoError, match=r"breaks off after \d+ of 40 frames"):
+        for frame in open_video(path).frames():
+            frames.append(frame)
+    assert 10 < len(frames) < 30
+    assert len(read_video(path, max_frames=5)) == 5
+
+
+def test_a_trimmed_clip_is_whole(tmp_path, make_video):
+    """An mp4 trimmed without coding it anew keeps the frames before its start and an edit list that skips them."""
+    import av
+
+    source = make_video("source.mp4", frames=40, fps=10, codec_options={"g": "250"})
+    trimmed = tmp_path / "trimmed.mp4"
+    with av.open(str(source)) as old, av.open(str(trimmed), "w") as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        for packet in old.demux(video=0):
+            if packet.dts is not None:
+                packet.pts -= int(2.5 / packet.time_base)
+                packet.dts -= int(2.5 / packet.time_base)
+                packet.stream = stream
+                new.mux(packet)
+    with av.open(str(trimmed)) as container:
+        assert container.streams.video[0].frames == 40, "the header counts the hidden frames too"
+    assert indices_of(read_video(trimmed)) == list(range(25, 40))
+
+
+def test_a_picture_without_motion_is_refused_where_motion_is_needed(make_video, make_folder):
+    for path in (make_video("one.mp4", frames=1), make_folder("one", frames=1)):
+        assert len(read_video(path)) == 1
+        with pytest.raises(VideoError) as error:
+            next(open_video(path).moving_frames())
+        assert_one_sentence(error, path.name, "1 frame", "two")
+
+
+def test_moving_frames_are_all_frames(make_video):
+    video = open_video(make_video(frames=9))
+    np.testing.assert_array_equal(list(video.moving_frames(24)), video.read(24))
+
+
+# ---- writing
+
+
+def boxes(content):
+    """The names of the top-level boxes of an mp4 in order."""
+    names, place = [], 0
+    while place < len(content):
+        size, name = struct.unpack_from(">I4s", content, place)
+        names.append(name.decode())
+        place += size
+    return names
+
+
+def leftovers(folder):
+    return sorted(p.name for p in folder.rglob("*"))
+
+
+def test_what_is_written_can_be_read_back(tmp_path):
+    frames = index_frames(15)
+    assert write_video(tmp_path / "out.mp4", iter(frames), fps=12.5) == 15
+    video = open_video(tmp_path / "out.mp4")
+    assert video.fps == 12.5
+    back = video.read()
+    assert back.shape == frames.shape and indices_of(back) == list(range(15))
+    assert np.abs(back[:, :, 40:].astype(int) - frames[:, :, 40:]).mean() < 3
+    assert leftovers(tmp_path) == ["out.mp4"]
+
+
+@pytest.mark.parametrize("fps", [1, 24, 29.97, 60])
+def test_fps_is_kept(tmp_path, fps):
+    write_video(tmp_path / "out.mp4", index_frames(4), fps=fps)
+    assert open_video(tmp_path / "out.mp4").fps == pytest.approx(fps, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.mov"])
+def test_h264_in_yuv420p_with_the_index_in_front(tmp_path, name):
+    import av
+
+    write_video(tmp_path / name, index_frames(5))
+    with av.open(str(tmp_path / name)) as container:
+        stream = container.streams.video[0]
+        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
+    order = boxes((tmp_path / name).read_bytes())
+    assert order.index("moov") < order.index("mdat")
+
+
+@pytest.mark.parametrize("height, width", [(47, 64), (48, 63), (47, 63)])
+def test_odd_sizes_grow_by_a_repeated_row_or_column(tmp_path, height, width):
+    frames = np.zeros((3, height, width, 3), np.uint8)
+    frames[:, -8:] = (0, 200, 0)  # a green bottom and a red right side, which the new row and column must continue
+    frames[:, : height - 8, -8:] = (200, 0, 0)
+    write_video(tmp_path / "odd.mp4", frames)
+    back = read_video(tmp_path / "odd.mp4").astype(int)
+    assert back.shape == (3, 48, 64, 3)
+    assert np.abs(back[:, -1, 4:50] - (0, 200, 0)).max() < 20
+    assert np.abs(back[:, 4:36, -1] - (200, 0, 0)).max() < 20
+    assert np.abs(back[:, :36, :50]).max() < 20, "the picture itself has not moved or grown"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, bool])
+def test_only_bytes_are_written(tmp_path, dtype):
+    with pytest.raises(TypeError, match="uint8"):
+        write_video(tmp_path / "new" / "out.mp4", np.ones((3, 8, 8, 3), dtype))
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "frames, message",
+    [
+        ([], "no frames"),
+        (np.zeros((3, 8, 8), np.uint8), "RGB"),
+        (np.zeros((3, 8, 8, 4), np.uint8), "RGB"),
+        ([np.zeros((8, 8, 3), np.uint8), np.zeros((8, 10, 3), np.uint8)], "frame 1"),
+    ],
+)
+def test_other_shapes_are_refused_and_leave_nothing(tmp_path, frames, message):
+    with pytest.raises(ValueError, match=message):
+        write_video(tmp_path / "new" / "out.mp4", frames)
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt, VideoError, GeneratorExit])
+@pytest.mark.parametrize("earlier", [None, b"the earlier result"])
+def test_breaking_off_leaves_what_was_there(tmp_path, failure, earlier):
+    def frames():
+        yield from index_frames(6)
+        raise failure("midway")
+
+    path = tmp_path / "out.mp4"
+    if earlier:
+        path.write_bytes(earlier)
+    with pytest.raises(failure, match="midway"):
+        write_video(path, frames())
+    assert leftovers(tmp_path) == (["out.mp4"] if earlier else [])
+    assert not earlier or path.read_bytes() == earlier
+
+
+def test_a_finished_video_replaces_the_earlier_file(tmp_path):
+    path = tmp_path / "out.mp4"
+    path.write_bytes(b"the earlier result")
+    write_video(path, index_frames(3))
+    assert indices_of(read_video(path)) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["out.xyz", "out", "out.webm"])
+def test_an_ending_that_holds_no_h264_is_said(tmp_path, name):
+    with pytest.raises(OutputError) as error:
+        write_video(tmp_path / "new" / name, index_frames(3))
+    assert_one_sentence(error, tmp_path / "new" / name, ".mp4")
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit on file sizes is set the Linux way")
+def test_a_full_disk_is_said_and_leaves_nothing(tmp_path):
+    """With a limit on file sizes in place of a full disk: both reach the writer as an error of the system."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(OutputError) as error:
+            write_video(tmp_path / "new" / "out.mp4", np.concatenate([noise(60)] * 2))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert_one_sentence(error, "out.mp4", "larger than the system allows")
+    assert leftovers(tmp_path) == []
+
+
+def test_a_browser_plays_what_is_written(tmp_path):
+    chromium = shutil.which("chromium") or "/usr/bin/chromium"
+    if not Path(chromium).is_file():
+        pytest.skip("no chromium on this machine")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    from PIL import Image
+
+    write_video(tmp_path / "out.mp4", index_frames(20, 47, 63), fps=10)
+    (tmp_path / "page.html").write_text('<video id="v" src="out.mp4" muted autoplay preload="auto"></video>')
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+        try:
+            page = browser.new_page()
+            page.goto((tmp_path / "page.html").as_uri())
+            page.wait_for_function("v.error || v.readyState >= 2", timeout=20_000)
+            seen = page.evaluate("[v.error && v.error.message, v.videoWidth, v.videoHeight, v.duration]")
+            page.evaluate("v.pause(), new Promise(done => { v.onseeked = done; v.currentTime = 1.05 })")
+            shot = np.array(Image.open(io.BytesIO(page.locator("#v").screenshot())).convert("RGB"))
+        finally:
+            browser.close()
+    assert seen[0] is None
+    assert seen[1:3] == [64, 48]
+    assert seen[3] == pytest.approx(2.0, abs=0.11)
+    assert indices_of([shot]) == [10], "a second later it shows frame 10"
+
+
+# ---- backwards, cuts
+
+
+@pytest.mark.parametrize("stop, chunk", [(20, 100), (20, 9), (20, 10), (17, 8), (1, 8), (0, 8)])
+def test_frames_before_are_the_frames_reversed(make_video, make_folder, stop, chunk):
+    megabytes = chunk * 3 * H * W / 1e6 + 1e-9
+    for path in (make_video(frames=20), make_folder(frames=20)):
+        backwards = list(open_video(path).frames_before(stop, megabytes=megabytes))
+        assert indices_of(backwards) == list(range(stop))[::-1]
+
+
+def test_frames_before_decode_once_for_each_chunk(make_video, monkeypatch):
+    taken = []
+    frames = Video.frames
+    monkeypatch.setattr(Video, "frames", lambda self, size, max_frames: taken.append(max_frames) or frames(self, size, max_frames=max_frames))
+    assert len(list(open_video(make_video(frames=30)).frames_before(30, size=(24, 32), megabytes=10 * 3 * 24 * 32 / 1e6 + 1e-9))) == 30
+    assert taken == [30, 20, 10], "one pass for each chunk of ten"
+
+
+def test_frames_before_of_a_part(make_video):
+    part = open_video(make_video(frames=20)).part(5, 15)
+    assert indices_of(part.frames_before(4)) == [8, 7, 6, 5]
+
+
+def test_cuts_of_the_clip_of_six_shots():
+    assert find_cuts(open_clip("bikes").frames(90)) == [30, 76, 137, 187, 242]
+
+
+def test_no_cut_in_one_long_shot():
+    assert find_cuts(open_clip("carphone").frames()) == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_cut_in_moving_shapes_and_one_between_two_scenes(seed):
+    first = moving_shapes(seed, frames=14, height=64, width=80).frames
+    second = moving_shapes(seed + 100, frames=9, height=64, width=80).frames
+    assert find_cuts(first) == []
+    assert find_cuts(np.concatenate([first, second])) == [14]
+
+
+def test_cuts_of_next_to_nothing():
+    assert find_cuts([]) == []
+    assert find_cuts(index_frames(1)) == []
+    assert find_cuts(np.stack([np.zeros((8, 8, 3), np.uint8), np.full((8, 8, 3), 255, np.uint8)])) == [1]
+
+
+def test_a_flash_of_light_over_little_of_the_picture_is_no_cut():
+    frames = index_frames(1).repeat(12, axis=0)
+    frames[6, :8, :10] = 255  # 80 of 3072 pixels
+    assert find_cuts(frames) == []
