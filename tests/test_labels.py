@@ -151,7 +151,8 @@ def write(path, content):
 
 
 def test_joints_keep_their_order_places_and_edges(tmp_path):
-    path = write(tmp_path / "j.json", {"joints": {"nose": [3, 4.5], "ear": [-0.5, 0], "toe": [9.5, 7.5]}, "edges": [["toe", "nose"], ["nose", "ear"]]})
+    joints = {"nose": [3, 4.5], "ear": [-0.5, 0], "toe": [9.5, 7.5]}
+    path = write(tmp_path / "j.json", {"joints": joints, "edges": [["toe", "nose"], ["nose", "ear"]]})
     joints = read_joints(path, (8, 10))
     assert joints.names == ("nose", "ear", "toe")
     assert joints.xy.dtype == np.float64 and joints.xy.tolist() == [[3, 4.5], [-0.5, 0], [9.5, 7.5]]
@@ -176,8 +177,8 @@ BAD_JOINTS = {
     "NaN": ('{"joints": {"nose": [NaN, 1]}}', "'nose'"),
     "Infinity": ('{"joints": {"nose": [1, -Infinity]}}', "'nose'"),
     "1e999": ('{"joints": {"nose": [1e999, 1]}}', "'nose'"),
-    "400 digits": ('{"joints": {"nose": [%s, 1]}}' % DIGITS[:400], "'nose'"),
-    "5000 digits": ('{"joints": {"nose": [%s, 1]}}' % DIGITS, "expected"),
+    "400 digits": (f'{{"joints": {{"nose": [{DIGITS[:400]}, 1]}}}}', "'nose'"),
+    "5000 digits": (f'{{"joints": {{"nose": [{DIGITS}, 1]}}}}', "expected"),
     "strings": ('{"joints": {"nose": ["1", "2"]}}', "'nose'"),
     "booleans": ('{"joints": {"nose": [true, 2]}}', "'nose'"),
     "null": ('{"joints": {"nose": null}}', "'nose'"),

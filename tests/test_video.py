@@ -574,8 +574,14 @@ def test_frames_before_are_the_frames_reversed(make_video, make_folder, stop, ch
 def test_frames_before_decode_once_for_each_chunk(make_video, monkeypatch):
     taken = []
     frames = Video.frames
-    monkeypatch.setattr(Video, "frames", lambda self, size, max_frames: taken.append(max_frames) or frames(self, size, max_frames=max_frames))
-    assert len(list(open_video(make_video(frames=30)).frames_before(30, size=(24, 32), megabytes=10 * 3 * 24 * 32 / 1e6 + 1e-9))) == 30
+
+    def counting(self, size=None, fps=None, max_frames=None):
+        taken.append(max_frames)
+        return frames(self, size, fps, max_frames)
+
+    monkeypatch.setattr(Video, "frames", counting)
+    megabytes = 10 * 3 * 24 * 32 / 1e6 + 1e-9
+    assert len(list(open_video(make_video(frames=30)).frames_before(30, size=(24, 32), megabytes=megabytes))) == 30
     assert taken == [30, 20, 10], "one pass for each chunk of ten"
 
 
@@ -604,6 +610,14 @@ def test_cuts_of_next_to_nothing():
     assert find_cuts([]) == []
     assert find_cuts(index_frames(1)) == []
     assert find_cuts(np.stack([np.zeros((8, 8, 3), np.uint8), np.full((8, 8, 3), 255, np.uint8)])) == [1]
+
+
+def test_a_fade_is_no_cut():
+    # Every step of 32 levels moves all pixels to the next colour bin, but no step is larger than those around it.
+    levels = np.array([0] * 4 + [32, 64, 96, 128, 160, 192, 224, 255] + [255] * 4, np.uint8)
+    frames = np.broadcast_to(levels[:, None, None, None], (len(levels), 16, 16, 3))
+    inner = slice(6, 11)  # where frames on both sides fade too
+    assert not set(find_cuts(frames)) & set(range(inner.start, inner.stop))
 
 
 def test_a_flash_of_light_over_little_of_the_picture_is_no_cut():

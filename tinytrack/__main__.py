@@ -84,14 +84,19 @@ def build_parser() -> argparse.ArgumentParser:
 
     sub = command("train", "train a network on unlabelled video", video=False)
     sub.add_argument(
-        "sources", nargs="+", metavar="SOURCE", help="a clip's name, a video, a folder of frames or of videos, or a DAVIS folder (its train split)"
+        "sources",
+        nargs="+",
+        metavar="SOURCE",
+        help="a clip's name, a video, a folder of frames or of videos, or a DAVIS folder (its train split)",
     )
     sub.add_argument("--preset", default="tiny", choices=PRESETS, help="the recipe (default: tiny)")
     length = sub.add_mutually_exclusive_group()
     length.add_argument("--minutes", type=_positive, metavar="X", help="train for so long")
     length.add_argument("--steps", type=_whole(1), metavar="N", help="train for so many steps (default: the preset's)")
     sub.add_argument("--seed", type=_whole(0, 2**32 - 1), default=0, metavar="N", help="the run is a function of it (default: 0)")
-    sub.add_argument("--threads", type=_whole(1, 1024), metavar="N", help="processor threads; with 1, equal runs give equal weights to the bit")
+    sub.add_argument(
+        "--threads", type=_whole(1, 1024), metavar="N", help="processor threads; with 1, equal runs give equal weights to the bit"
+    )
     sub.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     sub.add_argument("--out", default="tinytrack-model.pt", metavar="FILE", help="the weights file (default: tinytrack-model.pt)")
     device(sub)
@@ -173,11 +178,11 @@ def _train(args) -> None:
 
     from . import train
     from .clips import training_videos
-    from .files import check_writable
+    from .files import check_writable, user_path
 
     if args.threads:
         torch.set_num_threads(args.threads)
-    out = Path(args.out).expanduser()
+    out = user_path(args.out)
     if out.is_dir():
         raise OutputError(f"cannot write '{args.out}': it is a folder, expected the name of a weights file")
     check_writable(out)  # now, not after an hour of training
@@ -188,7 +193,16 @@ def _train(args) -> None:
     print("reading " + ", ".join(args.sources), flush=True)
     shots = train.load_shots(training_videos(args.sources), config)
     # Names only: where someone keeps their videos is nobody else's business.
-    card = {"sources": [Path(s).name if os.sep in s else s for s in args.sources], "preset": args.preset}
+    sources = [Path(s).name if os.sep in s else s for s in args.sources]
+    length = f"--minutes {args.minutes:g}" if args.minutes else f"--steps {config.steps}"
+    card = {
+        "command": f"python -m tinytrack train {' '.join(sources)} --preset {args.preset} {length} --seed {args.seed}"
+        + (f" --threads {args.threads}" if args.threads else ""),
+        "sources": sources,
+        "preset": args.preset,
+        "shots": len(shots),
+        "frames": sum(len(s) for s in shots),
+    }
     try:
         model = train.fit(shots, config, args.minutes, out, args.resume, device, card=card)
     except KeyboardInterrupt:
@@ -196,7 +210,9 @@ def _train(args) -> None:
             raise
         raise TinytrackError(f"interrupted: go on with 'tinytrack train ... --out {args.out} --resume'") from None
     facts = model.card
-    print(f"trained {facts['steps']} steps in {facts['minutes']:.1f} minutes, loss {facts['loss'][0]:.2f} -> {facts['loss'][-1]:.2f}: {args.out}")
+    print(
+        f"trained {facts['steps']} steps in {facts['minutes']:.1f} minutes, loss {facts['loss'][0]:.2f} -> {facts['loss'][-1]:.2f}: {args.out}"
+    )
 
 
 def _data(args) -> None:
@@ -211,7 +227,9 @@ def _data(args) -> None:
         if name in SHIPPED:
             if args.action != "fetch" or args.name:
                 model = load_model(name)
-                print(f"{name:<10} {model.name} weights, {model.fingerprint()}, {model.card['steps']} steps on {', '.join(model.card['sources'])}: ok")
+                print(
+                    f"{name:<10} {model.name} weights, {model.fingerprint()}, {model.card['steps']} steps on {', '.join(model.card['sources'])}: ok"
+                )
         elif args.action == "list":
             there = "here" if CLIPS[name].file.is_file() else "not fetched"
             print(f"{name:<10} {CLIPS[name].about}; {CLIPS[name].licence}, from {CLIPS[name].package}: {there}")
@@ -270,7 +288,7 @@ def main(argv: list[str] | None = None) -> int:
     finally:
         if program:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left takes no time, and shutting down would show a traceback
-    print(f"tinytrack: {sentence}", file=sys.stderr)
+    print(f"tinytrack: {' '.join(sentence.split())}", file=sys.stderr)  # names in it may hold line breaks
     return 2
 
 

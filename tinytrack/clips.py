@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import ClipError, VideoError, describe_os_error
-from .files import staged_file
+from .files import staged_file, user_path
 from .labels import Joints, read_joint_truth, read_joints, read_mask
 from .model import DATA
 from .video import IMAGES, Video, _images, find_cuts, open_video
@@ -120,7 +120,7 @@ CLIPS = {
 def cache_folder() -> Path:
     """Where fetched clips are kept: ``TINYTRACK_CACHE`` or the user's cache folder."""
     if os.environ.get("TINYTRACK_CACHE"):
-        return Path(os.environ["TINYTRACK_CACHE"]).expanduser()
+        return user_path(os.environ["TINYTRACK_CACHE"])
     import pooch
 
     return Path(pooch.os_cache("tinytrack"))
@@ -158,7 +158,7 @@ def open_clip(name: str | os.PathLike) -> Video:
         if not 1 <= number < len(starts):
             raise ClipError(f"no clip '{text}': '{base}' has {len(starts) - 1} shot(s), numbered from 1")
         return video.part(starts[number - 1], starts[number], text)
-    if not os.path.exists(Path(text).expanduser()):  # Path.exists raises for a name too long
+    if not os.path.exists(user_path(text)):  # Path.exists raises for a name too long
         raise VideoError(f"no such video: '{text}': expected a file, a folder of frames or one of the clips {', '.join(CLIPS)}")
     return open_video(name)
 
@@ -236,7 +236,7 @@ class Davis:
     """
 
     def __init__(self, root: str | os.PathLike, year: int = 2016, resolution: str | None = None):
-        self.root = Path(root).expanduser()
+        self.root = user_path(root)
         if year not in (2016, 2017):
             raise ClipError(f"DAVIS has the years 2016 and 2017, not {year}")
         if not (self.root / "JPEGImages").is_dir():
@@ -303,7 +303,7 @@ class Badja:
     SIZE = (480, 854)
 
     def __init__(self, path: str | os.PathLike, davis: Davis):
-        path = Path(path).expanduser()
+        path = user_path(path)
         path = path / "badja_480p.json" if path.is_dir() else path
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
@@ -349,11 +349,15 @@ class VideoFolder:
     """
 
     def __init__(self, root: str | os.PathLike):
-        self.root = Path(root).expanduser()
+        self.root = user_path(root)
         found = []
         for folder, names, files in os.walk(self.root):
             names.sort()
             names[:] = [n for n in names if not n.startswith(".")]
+            if "JPEGImages" in names or "JPEGImages" in (self.root.name, self.root.absolute().parent.name):
+                tree = folder if "JPEGImages" in names else str(self.root)
+                # Read as plain folders, its val split and even its annotations would count as videos.
+                raise ClipError(f"'{tree}' belongs to a DAVIS tree: give the folder that holds JPEGImages, or one sequence")
             files = sorted(f for f in files if not f.startswith("."))
             found += [Path(folder, f) for f in files if Path(f).suffix.lower() in VIDEO_ENDINGS]
             if sum(Path(f).suffix.lower() in IMAGES for f in files) > 1:
@@ -378,7 +382,7 @@ def training_videos(sources: list[str]) -> list[Video]:
     """
     videos = []
     for source in sources:
-        path = Path(source).expanduser()
+        path = user_path(source)
         if (path / "JPEGImages").is_dir():
             davis = next((d for d in (Davis(path, 2017), Davis(path, 2016)) if _has_split(d, "train")), None)
             if davis is None:
@@ -398,9 +402,6 @@ def _has_split(davis: Davis, split: str) -> bool:
         return False
 
 
-def split_shots(frames: np.ndarray, name: str = "") -> list[np.ndarray]:
+def split_shots(frames: np.ndarray) -> list[np.ndarray]:
     """Split frames (T, H, W, 3) at their cuts: a clip that spans a cut would teach the pointer nothing true."""
-    cuts = list(CLIPS[name].cuts) if name in CLIPS else find_cuts(frames)
-    return [part for part in np.split(frames, cuts) if len(part) > 1]
-
-
+    return [part for part in np.split(frames, find_cuts(frames)) if len(part) > 1]

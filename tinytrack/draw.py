@@ -22,7 +22,7 @@ def to_gray(frame: np.ndarray) -> np.ndarray:
 
     lab = frames_to_lab(frame)
     lab[..., 1:, :, :] = 0
-    return lab_to_frames(lab)
+    return lab_to_frames(lab)[..., 1:2].repeat(3, axis=-1)  # one channel for all: rounding could part them by a level
 
 
 def overlay(frame: np.ndarray, ids: np.ndarray, strength: float = 0.5) -> np.ndarray:

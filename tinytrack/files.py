@@ -1,6 +1,7 @@
 """Writing results so that nothing half-written stays behind: temporary name first, rename last."""
 
 import contextlib
+import io
 import os
 import shutil
 import tempfile
@@ -8,6 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .errors import OutputError, describe_os_error
+
+
+def user_path(path: str | os.PathLike) -> Path:
+    """A path as a user types it: ``~`` is the home folder. (``Path.expanduser`` raises where there is no such user.)"""
+    return Path(os.path.expanduser(path))
 
 
 def _first_missing(folder: Path) -> Path | None:
@@ -37,7 +43,7 @@ def staged_folder(out: str | os.PathLike) -> Iterator[Path]:
     Raises:
         OutputError: if the folder cannot be made or the disk fills up.
     """
-    out = Path(os.path.expanduser(out))  # unlike Path's, leaves the ~ of an unknown user as it is
+    out = user_path(out)
     created = None
     scratch = None
     try:
@@ -74,7 +80,7 @@ def staged_file(path: str | os.PathLike) -> Iterator[Path]:
     Raises:
         OutputError: if it cannot be written.
     """
-    path = Path(os.path.expanduser(path))
+    path = user_path(path)
     created = None
     scratch = path.with_name(f".unfinished-{os.getpid()}-{path.name}")
     try:
@@ -105,3 +111,17 @@ def check_writable(path: str | os.PathLike) -> None:
     with contextlib.suppress(_Enough), staged_file(path) as scratch:
         scratch.touch()
         raise _Enough
+
+
+def save_tensors(content: dict, path: str | os.PathLike) -> None:
+    """``torch.save``, all or nothing. By way of memory: torch's own writer does not say why a file cannot be written.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    with staged_file(path) as scratch:
+        scratch.write_bytes(buffer.getbuffer())

@@ -12,7 +12,7 @@ import torch
 from .color import chroma, frames_to_lab
 from .draw import overlay, skeleton
 from .errors import VideoError
-from .files import staged_folder
+from .files import staged_folder, user_path
 from .labels import read_joints, read_mask, write_joints_csv, write_mask
 from .metrics import color_error
 from .model import Model
@@ -26,9 +26,7 @@ def _bar(items: Iterable, text: str) -> Iterator:
     return iter(tqdm(items, desc=text, unit=" frames"))
 
 
-def track_video(
-    video: Video, mask_path: str | os.PathLike, model: Model, out: str | os.PathLike, protocol: Protocol = MODERN
-) -> dict:
+def track_video(video: Video, mask_path: str | os.PathLike, model: Model, out: str | os.PathLike, protocol: Protocol = MODERN) -> dict:
     """Track the objects of a first-frame mask; write ``masks/00000.png`` ... and ``overlay.mp4`` into ``out``.
 
     Returns:
@@ -52,9 +50,7 @@ def track_video(
     return {"frames": count, "objects": [int(i) for i in np.unique(mask[mask > 0])]}
 
 
-def pose_video(
-    video: Video, joints_path: str | os.PathLike, model: Model, out: str | os.PathLike, protocol: Protocol = MODERN
-) -> dict:
+def pose_video(video: Video, joints_path: str | os.PathLike, model: Model, out: str | os.PathLike, protocol: Protocol = MODERN) -> dict:
     """Track named joints from the first frame; write ``joints.csv`` and ``overlay.mp4`` into ``out``.
 
     Returns:
@@ -86,6 +82,8 @@ def _reference_frame(video: Video, reference: str | int) -> tuple[int, np.ndarra
     """``--reference``: a frame number, or a picture that shows the first frame in colour."""
     text = str(reference)
     if not re.fullmatch(r"-?\d{1,18}", text):  # so few digits that neither int() nor islice() can fail
+        if not os.path.isfile(user_path(text)):
+            raise VideoError(f"no such reference: '{text}': expected the number of a frame or a picture of the first frame in colour")
         picture = next(open_video(text).frames())
         if picture.shape[:2] != (video.height, video.width):
             raise VideoError(
@@ -99,9 +97,7 @@ def _reference_frame(video: Video, reference: str | int) -> tuple[int, np.ndarra
     return number, frame
 
 
-def colorize_video(
-    video: Video, model: Model, out: str | os.PathLike, reference: str | int = 0, protocol: Protocol = MODERN
-) -> dict:
+def colorize_video(video: Video, model: Model, out: str | os.PathLike, reference: str | int = 0, protocol: Protocol = MODERN) -> dict:
     """Colour a whole video from one frame, forwards and backwards from it; write ``colorized.mp4`` into ``out``.
 
     Args:
@@ -162,5 +158,3 @@ def _color_errors(result: np.ndarray, frame: np.ndarray, reference: np.ndarray) 
     small = [resize(p, round(h * scale), round(w * scale)) for p in (result, reference, frame)]
     gray = np.repeat(small[2].mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2)
     return (*(color_error(p, small[2]) for p in (small[0], small[1], gray)), float(chroma(frames_to_lab(small[2])[1:]).max()))
-
-

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import JointsError, MaskError
+from .files import user_path
 
 MAX_OBJECTS = 64
 
@@ -39,7 +40,7 @@ def read_mask(path: str | os.PathLike, size: tuple[int, int] | None = None) -> n
     """
     from PIL import Image
 
-    path = Path(path).expanduser()
+    path = user_path(path)
     if not os.path.isfile(path):  # Path.is_file raises for a name too long
         raise MaskError(f"no such mask: '{path}'")
     try:
@@ -112,12 +113,12 @@ def read_joints(path: str | os.PathLike, size: tuple[int, int] | None = None) ->
     Raises:
         JointsError: if it is missing, malformed, empty, or a joint is not finite or outside the frame.
     """
-    path = Path(path).expanduser()
+    path = user_path(path)
     if not os.path.isfile(path):
         raise JointsError(f"no such joints file: '{path}'")
     form = 'expected {"joints": {"name": [x, y], ...}, "edges": [["a", "b"], ...]}'
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:  # bad UTF-8, bad JSON, a number of thousands of digits
         raise JointsError(f"'{path}' is not JSON: {form}") from error
     if not isinstance(content, dict) or not isinstance(content.get("joints"), dict):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from .color import Palette
 from .embed import PaperNet, TinyNet
 from .errors import ModelError
-from .files import staged_file
+from .files import save_tensors, user_path
 
 FORMAT = "tinytrack model 1"
 NETWORKS = {"TinyNet": TinyNet, "PaperNet": PaperNet}
@@ -65,8 +65,7 @@ class Model:
             "temperature": float(self.temperature),
             "card": self.card,
         }
-        with staged_file(path) as scratch:
-            torch.save(content, scratch)
+        save_tensors(content, path)
 
 
 def random_model(network: str = "TinyNet", seed: int = 0, device: torch.device | str = "cpu") -> Model:
@@ -91,7 +90,7 @@ def find_model(name: str | os.PathLike) -> Path:
         if not path.is_file():
             raise ModelError(f"the shipped weights '{path.name}' are missing from the data folder: install tinytrack from its repository")
         return path
-    path = Path(name).expanduser()
+    path = user_path(name)
     if not path.is_file():
         raise ModelError(f"no model '{name}': expected a weights file written by 'tinytrack train' or one of: {', '.join(SHIPPED)}")
     return path
@@ -119,7 +118,7 @@ def load_model(name: str | os.PathLike = "tiny", device: torch.device | str = "c
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ModelError(f"'{path}' is not a tinytrack model: {expected}")
     stored = content.get("network")
-    if stored not in NETWORKS:
+    if not isinstance(stored, str) or stored not in NETWORKS:
         raise ModelError(f"'{path}' holds weights of '{stored}': expected one of {', '.join(NETWORKS)}")
     if network is not None and stored != network:
         raise ModelError(f"'{path}' holds weights of {stored}: expected {network}")

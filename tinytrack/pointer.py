@@ -156,9 +156,7 @@ def _window_of_tile(tile: int, radius: int, frames: int, like: Tensor) -> Tensor
     return torch.zeros(near.shape, dtype=like.dtype, device=like.device).masked_fill_(~near, OUTSIDE).repeat(1, frames)
 
 
-def _local(
-    target: Tensor, reference: Tensor, labels: Tensor, temperature: float, l2: bool, radius: int, top_k: int | None
-) -> Tensor:
+def _local(target: Tensor, reference: Tensor, labels: Tensor, temperature: float, l2: bool, radius: int, top_k: int | None) -> Tensor:
     """The windowed pointer in tiles: all targets of a tile share one neighbourhood, which makes it a small matrix product.
 
     Memory is w/tile times (tile^2) x (R * (tile + 2 radius)^2), whatever the height, instead of (h*w) x (R*h*w).

@@ -87,9 +87,7 @@ def _look_up(texture: np.ndarray, points: np.ndarray) -> np.ndarray:
     return np.stack([ndimage.map_coordinates(texture[..., c], where, order=1, mode="grid-wrap") for c in range(3)], axis=-1)
 
 
-def moving_shapes(
-    seed: int = 0, frames: int = 40, height: int = 128, width: int = 160, objects: int = 3, speed: float = 1.5
-) -> Scene:
+def moving_shapes(seed: int = 0, frames: int = 40, height: int = 128, width: int = 160, objects: int = 3, speed: float = 1.5) -> Scene:
     """Render a scene. The same arguments give the same scene, on any machine up to rounding.
 
     Args:

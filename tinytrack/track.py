@@ -78,9 +78,7 @@ def propagate(
             if protocol.keep_first and index > protocol.recent:
                 memory.insert(0, first)
             f_i, c_i = (torch.stack(item)[None] for item in zip(*memory, strict=True))
-            labels = point_and_copy(
-                target[None], f_i, c_i, temperature * protocol.sharpen, radius=protocol.radius, top_k=protocol.top_k
-            )[0]
+            labels = point_and_copy(target[None], f_i, c_i, temperature * protocol.sharpen, radius=protocol.radius, top_k=protocol.top_k)[0]
         recent.append((target, labels))
         yield labels
 
@@ -148,9 +146,7 @@ def read_masks(labels: Tensor, ids: np.ndarray, size: tuple[int, int], min_max: 
     return classes[maps.argmax(0).cpu().numpy()]
 
 
-def track_masks(
-    frames: Iterable[np.ndarray], mask: np.ndarray, model: Model, protocol: Protocol = MODERN
-) -> Iterator[np.ndarray]:
+def track_masks(frames: Iterable[np.ndarray], mask: np.ndarray, model: Model, protocol: Protocol = MODERN) -> Iterator[np.ndarray]:
     """Track objects from one mask.
 
     Args:
@@ -295,7 +291,9 @@ def colorize(
     first, frames = _split_first(frames)
     reference = first if reference is None else reference
     if reference.shape != first.shape:
-        raise VideoError(f"the colour reference is {reference.shape[1]}x{reference.shape[0]}: expected {first.shape[1]}x{first.shape[0]} like the video")
+        raise VideoError(
+            f"the colour reference is {reference.shape[1]}x{reference.shape[0]}: expected {first.shape[1]}x{first.shape[0]} like the video"
+        )
     labels = color_labels(reference, label_grid(*first.shape[:2], model, protocol), model.device)
     frames, seen = itertools.tee(frames)  # read in step, so that at most one frame waits
     with torch.inference_mode():

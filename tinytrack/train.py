@@ -10,6 +10,7 @@ import math
 import os
 import platform
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from torch import Tensor
 from .clips import split_shots
 from .color import Palette, frames_to_lab, network_input
 from .errors import ModelError, TinytrackError, VideoError
-from .files import staged_file
+from .files import save_tensors
 from .model import NETWORKS, Model
 from .pointer import affinity, copy, pixels
 from .video import Video, fit_size
@@ -39,7 +40,7 @@ class TrainConfig:
     height: int = 160  # pixels of the shorter side of a training frame; paper: 256
     crop: int = 128  # side of the square that is cut out of it; paper: the whole 256x256
     references: int = 3  # reference frames a clip; paper: 3
-    gap: tuple[int, int] = (1, 4)  # frames between neighbours of a clip, drawn evenly; paper: about 5 (6 frames a second)
+    gap: tuple[int, int] = (1, 8)  # frames between neighbours of a clip, drawn evenly; paper: about 5 (6 frames a second)
     colors: int = 16  # clusters of the palette; paper: 16
     temperature: float = 0.07  # of Eq. 2; paper: 1, on embeddings without a norm
     batch: int = 4  # clips a step; paper: 32
@@ -146,7 +147,7 @@ def load_shots(videos: Sequence[Video], config: TrainConfig, megabytes: int = 40
                 raise VideoError(f"the training videos need more than {megabytes} MB at {config.height} pixels: give fewer or shorter ones")
             frames.append(frame)
         if frames:
-            found += split_shots(np.stack(frames), video.name)
+            found += split_shots(np.stack(frames))
     if not found:
         raise VideoError("the training videos have no shot of two or more frames: expected moving pictures")
     return found
@@ -260,8 +261,7 @@ class Trainer:
             "weights": self.net.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
-        with staged_file(path) as scratch:
-            torch.save(content, scratch)
+        save_tensors(content, path)
 
     def _data(self) -> list[int]:
         """A small fingerprint of the training frames, so that a run does not silently go on with others."""
@@ -303,11 +303,11 @@ def _thin(values: Sequence[float], points: int = 100) -> list[float]:
 def _patient_interrupt() -> Iterator[Callable[[], bool]]:
     """Hold Ctrl-C back until the step under way is whole: weights, optimiser and step count must belong together."""
     pressed = []
-    try:
-        before = signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
-    except ValueError:  # not in the main thread, where no Ctrl-C arrives
+    here = threading.current_thread() is threading.main_thread()
+    if not here or signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # no Ctrl-C arrives, or none is wanted
         yield lambda: False
         return
+    before = signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
     try:
         yield lambda: bool(pressed)
     finally:
@@ -383,6 +383,7 @@ def fit(
             raise
     model = trainer.model(card)
     if out is not None:
+        trainer.save(state)  # so that nothing is lost if the very last write is what fails
         model.save(out)
         state.unlink(missing_ok=True)
     return model

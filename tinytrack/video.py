@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import OutputError, VideoError
-from .files import staged_file
+from .files import staged_file, user_path
 
 IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 FOLDER_FPS = 24.0
@@ -153,7 +153,7 @@ def open_video(path: str | os.PathLike) -> Video:
     Raises:
         VideoError: if it does not exist, is empty, or has no picture track.
     """
-    path = Path(path).expanduser()
+    path = user_path(path)
     video = Video(path)
     if not os.path.exists(path):  # Path.exists raises for a name too long
         raise VideoError(f"no such video: '{path}'")
@@ -167,9 +167,7 @@ def open_video(path: str | os.PathLike) -> Video:
     return video
 
 
-def read_video(
-    path: str | os.PathLike, size: Size = None, fps: float | None = None, max_frames: int | None = None
-) -> np.ndarray:
+def read_video(path: str | os.PathLike, size: Size = None, fps: float | None = None, max_frames: int | None = None) -> np.ndarray:
     """Read a video file or a folder of frames: uint8 RGB (T, H, W, 3), upright. Arguments as in :meth:`Video.frames`."""
     return open_video(path).read(size, fps, max_frames)
 

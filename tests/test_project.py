@@ -1,0 +1,94 @@
+"""The project keeps its promises: layers, set-up, README, what may not be committed."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "tinytrack"
+
+# A module may import only what stands before it.
+LAYERS = [
+    "errors", "files", "video", "labels", "color", "pointer", "embed", "model", "synth", "clips", "metrics", "train", "track",
+    "draw", "jobs", "demo", "__main__",
+]  # fmt: skip
+
+
+def imports_of(path: Path) -> tuple[set[str], set[str]]:
+    """(modules of this package, other top-level packages) that a file imports, inside functions too."""
+    ours, others = set(), set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            ours |= {node.module} if node.module else {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            others.add(node.module.split(".")[0])
+        elif isinstance(node, ast.Import):
+            others |= {name.name.split(".")[0] for name in node.names}
+    return ours, others
+
+
+def test_every_module_has_its_layer():
+    assert {p.stem for p in PACKAGE.glob("*.py")} - {"__init__"} == set(LAYERS)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_nothing_imports_upwards(name):
+    ours, others = imports_of(PACKAGE / f"{name}.py")
+    assert ours <= set(LAYERS[: LAYERS.index(name)])
+    if name != "draw":
+        assert not others & {"matplotlib", "ipywidgets"}
+    if name in ("color", "pointer", "metrics"):
+        assert others <= {"torch", "numpy", "sklearn", "scipy", "dataclasses"}
+
+
+def test_importing_the_package_is_cheap():
+    code = "import sys, tinytrack; assert not {'torch', 'numpy', 'av', 'matplotlib'} & set(sys.modules); print(tinytrack.__version__)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_requirements_pin_torch_and_end_with_the_package():
+    lines = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and not line.startswith("#")]
+    assert lines[-1] == "-e ."
+    assert any(line.split()[0] == "torch==2.13.0" for line in lines)
+    for line in lines[:-1]:
+        assert re.match(r"[\w.-]+(==|>=)\S+\s+# .+", line), f"who needs it? {line}"
+
+
+def test_ci_runs_the_test_command_of_the_readme():
+    readme = re.findall(r"-m (pytest [^\n`]+)", (ROOT / "README.md").read_text())
+    ci = re.findall(r"-m (pytest [^\n]+)", (ROOT / ".ci" / "run").read_text())
+    assert readme and ci == [readme[0]]
+
+
+def test_readme_links_exist():
+    for page in (ROOT / "README.md", ROOT / "data" / "README.md"):
+        for link in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def tracked() -> list[Path]:
+    result = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if result.returncode:
+        pytest.skip("not a git checkout")
+    return [ROOT / name for name in result.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def test_the_repository_is_small_and_holds_no_video():
+    files = tracked()
+    assert sum(p.stat().st_size for p in files) < 40e6
+    assert not [p for p in files if p.suffix in {".mp4", ".avi", ".mov", ".webm", ".jpg", ".whl"}]
+    weights = ROOT / "data" / "tiny.pt"
+    assert weights.stat().st_size <= 2e6
+
+
+def test_no_machine_path_and_no_package_index_is_committed():
+    # Put together here, so that this file does not find itself.
+    forbidden = re.compile("|".join(["/" + "home/", "/" + "root/", "/" + "work/", "index" + "-url", "find" + "-links"]))
+    for path in tracked():
+        if path.suffix in {".py", ".md", ".txt", ".toml", ".ipynb", ".json", ".yml", ""}:
+            assert not forbidden.search(path.read_text()), path
