@@ -64,6 +64,12 @@ def build_parser() -> argparse.ArgumentParser:
 
     def device(sub: argparse.ArgumentParser) -> None:
         sub.add_argument("--device", default="auto", metavar="D", help="cpu, cuda, ... (default: a GPU where there is one)")
+        sub.add_argument(
+            "--threads",
+            type=_whole(1, 1024),
+            metavar="N",
+            help="processor threads; 1 is repeatable to the bit, and faster on a busy machine",
+        )
 
     sub = command("demo", "colour, mask and pose the clip carphone, with scores", video=False)
     tracking(sub, "tinytrack-demo")
@@ -94,9 +100,6 @@ def build_parser() -> argparse.ArgumentParser:
     length.add_argument("--minutes", type=_positive, metavar="X", help="train for so long")
     length.add_argument("--steps", type=_whole(1), metavar="N", help="train for so many steps (default: the preset's)")
     sub.add_argument("--seed", type=_whole(0, 2**32 - 1), default=0, metavar="N", help="the run is a function of it (default: 0)")
-    sub.add_argument(
-        "--threads", type=_whole(1, 1024), metavar="N", help="processor threads; with 1, equal runs give equal weights to the bit"
-    )
     sub.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     sub.add_argument("--out", default="tinytrack-model.pt", metavar="FILE", help="the weights file (default: tinytrack-model.pt)")
     device(sub)
@@ -107,9 +110,13 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _device(name: str) -> str:
+def _device(args) -> str:
+    """The device to work on; sets the number of threads too."""
     import torch
 
+    name = args.device
+    if args.threads:
+        torch.set_num_threads(args.threads)
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -125,7 +132,7 @@ def _tracking(args):
     from .model import load_model
     from .track import PROTOCOLS as protocols
 
-    return open_clip(args.video), load_model(args.model, _device(args.device)), protocols[args.protocol]
+    return open_clip(args.video), load_model(args.model, _device(args)), protocols[args.protocol]
 
 
 def _demo(args) -> None:
@@ -133,7 +140,7 @@ def _demo(args) -> None:
     from .model import load_model
     from .track import PROTOCOLS as protocols
 
-    rows = run_demo(args.out, load_model(args.model, _device(args.device)), protocols[args.protocol])
+    rows = run_demo(args.out, load_model(args.model, _device(args)), protocols[args.protocol])
     print(f"{'carphone':<20}{'score':<36}{'tinytrack':>10}{'identity':>10}")
     for what, unit, ours, still in rows:
         print(f"{what:<20}{unit:<36}{ours:>10.2f}{still:>10.2f}")
@@ -174,14 +181,10 @@ def _pose(args) -> None:
 def _train(args) -> None:
     import dataclasses
 
-    import torch
-
     from . import train
     from .clips import training_videos
     from .files import check_writable, user_path
 
-    if args.threads:
-        torch.set_num_threads(args.threads)
     out = user_path(args.out)
     if out.is_dir():
         raise OutputError(f"cannot write '{args.out}': it is a folder, expected the name of a weights file")
@@ -189,7 +192,7 @@ def _train(args) -> None:
     config = dataclasses.replace(train.PRESETS[args.preset], seed=args.seed)
     if args.steps:
         config = dataclasses.replace(config, steps=args.steps)
-    device = _device(args.device)
+    device = _device(args)
     print("reading " + ", ".join(args.sources), flush=True)
     shots = train.load_shots(training_videos(args.sources), config)
     # Names only: where someone keeps their videos is nobody else's business.
@@ -210,9 +213,8 @@ def _train(args) -> None:
             raise
         raise TinytrackError(f"interrupted: go on with 'tinytrack train ... --out {args.out} --resume'") from None
     facts = model.card
-    print(
-        f"trained {facts['steps']} steps in {facts['minutes']:.1f} minutes, loss {facts['loss'][0]:.2f} -> {facts['loss'][-1]:.2f}: {args.out}"
-    )
+    first, last = facts["loss"][0], facts["loss"][-1]
+    print(f"trained {facts['steps']} steps in {facts['minutes']:.1f} minutes, loss {first:.2f} -> {last:.2f}: {args.out}")
 
 
 def _data(args) -> None:
@@ -227,9 +229,8 @@ def _data(args) -> None:
         if name in SHIPPED:
             if args.action != "fetch" or args.name:
                 model = load_model(name)
-                print(
-                    f"{name:<10} {model.name} weights, {model.fingerprint()}, {model.card['steps']} steps on {', '.join(model.card['sources'])}: ok"
-                )
+                trained = f"{model.card['steps']} steps on {', '.join(model.card['sources'])}"
+                print(f"{name:<10} {model.name} weights, {model.fingerprint()}, {trained}: ok")
         elif args.action == "list":
             there = "here" if CLIPS[name].file.is_file() else "not fetched"
             print(f"{name:<10} {CLIPS[name].about}; {CLIPS[name].licence}, from {CLIPS[name].package}: {there}")

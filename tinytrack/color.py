@@ -139,12 +139,12 @@ class Palette:
 
     def hard(self, ab: Tensor) -> Tensor:
         """Nearest centre: (..., 2, H, W) -> int64 class ids (..., H, W) in [0, K)."""
-        return self._squared_distance(ab).argmin(-3)
+        return self._squared_distance(ab).min(-3).indices
 
     def one_hot(self, ab: Tensor) -> Tensor:
         """Nearest centre as a distribution: (..., 2, H, W) -> (..., K, H, W) of zeros and ones, dtype of ``ab``."""
-        distance = self._squared_distance(ab)
-        return torch.zeros_like(distance).scatter_(-3, distance.argmin(-3, keepdim=True), 1)
+        labels = torch.nn.functional.one_hot(self.hard(ab), len(self))
+        return labels.movedim(-1, -3).to(ab.dtype)
 
     def soft(self, ab: Tensor, sigma: float = 5.0) -> Tensor:
         """Gaussian-weighted distribution over centres: (..., 2, H, W) -> (..., K, H, W), sums to one.

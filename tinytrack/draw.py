@@ -49,7 +49,7 @@ def skeleton(frame: np.ndarray, xy: np.ndarray, edges: Sequence[tuple[int, int]]
     scale = scale or max(1.0, min(frame.shape[:2]) / 240)
     for a, b in edges:
         if np.isfinite(xy[[a, b]]).all():
-            draw.line([*map(tuple, xy[[a, b]])], fill=(255, 255, 255), width=max(1, round(1.2 * scale)))
+            draw.line([*map(tuple, xy[[a, b]])], fill=(255, 255, 255), width=max(1, round(0.8 * scale)))
     r = 2.2 * scale
     for n, (x, y) in enumerate(xy, start=1):
         if np.isfinite(x) and np.isfinite(y):

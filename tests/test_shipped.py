@@ -1,0 +1,85 @@
+"""The shipped weights track real video: on the clip that pip brings, and on DAVIS val where it is there."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tinytrack.clips import CLIPS, Davis, open_clip
+from tinytrack.labels import read_mask
+from tinytrack.metrics import color_error, pck, region_j
+from tinytrack.model import DATA, load_model, random_model
+from tinytrack.track import MODERN, colorize, track_joints, track_masks
+
+QUICK = replace(MODERN, size=160, recent=4)  # smaller than the named protocol, so that the tests take seconds
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_model("tiny")
+
+
+@pytest.fixture(scope="module")
+def carphone():
+    return open_clip("carphone").read(max_frames=41)
+
+
+def test_the_card_says_where_the_weights_come_from(model):
+    assert model.name == "TinyNet" and len(model.palette) == 16
+    assert model.card["sources"] == ["davis"] and model.card["shots"] == 30 and model.card["frames"] == 2079
+    assert model.card["steps"] == model.card["config"]["steps"]
+    text = (DATA / "tiny.md").read_text()
+    assert model.fingerprint() in text and model.card["command"] in text
+
+
+def test_masks_stay_on_head_tie_blind_and_suit(model, carphone):
+    clip = CLIPS["carphone"]
+    mask = read_mask(clip.masks[0])
+    tracked = list(track_masks(carphone, mask, model, QUICK))
+    untrained = list(track_masks(carphone, mask, random_model(), QUICK))
+    for n, name in enumerate(clip.objects, start=1):
+        j, still, random = (
+            np.mean([region_j(masks[t] == n, read_mask(clip.masks[t]) == n) for t in (20, 40)])
+            for masks in (tracked, [mask] * 41, untrained)
+        )
+        assert j > 0.7, name
+        assert j > still + 0.05, name
+        assert j > random - 0.02, name
+
+
+def test_joints_stay_on_the_face(model, carphone):
+    clip = CLIPS["carphone"]
+    joints = clip.joints()
+    tracked = list(track_joints(carphone, joints.xy, model, QUICK))
+    frames = [t for t in clip.joint_truth() if t <= 40]
+    ours, still = (
+        np.nanmean([pck(xy[t], clip.joint_truth()[t], 0.1) for t in frames]) for xy in ([xy for xy, _ in tracked], [joints.xy] * 41)
+    )
+    assert ours > 0.85 and ours > still + 0.3
+
+
+def test_the_bow_tie_stays_red(model, carphone):
+    clip = CLIPS["carphone"]
+    colored = list(colorize(carphone, model, QUICK))
+    tie = read_mask(clip.masks[40]) == 2
+    red, green, blue = colored[40][tie].astype(float).mean(axis=0)
+    assert red > 2 * green and red > 2 * blue
+    held = np.mean([color_error(carphone[0], frame) for frame in carphone[1:]])
+    assert np.mean([color_error(c, f) for c, f in zip(colored[1:], carphone[1:], strict=True)]) < 0.8 * held
+
+
+@pytest.mark.parametrize("sequence", ["blackswan", "libby"])
+def test_a_sequence_it_never_saw(model, davis_root, sequence):
+    davis = Davis(davis_root)
+    assert sequence in davis.sequences("val")
+    frames = 16
+    masks = list(itertools.islice(davis.masks(sequence), frames))
+    video = davis.video(sequence)
+    ours, random = (
+        np.mean([region_j(p, t) for p, t in zip(track_masks(video.frames(max_frames=frames), masks[0], m, QUICK), masks, strict=True)][1:])
+        for m in (model, random_model())
+    )
+    still = np.mean([region_j(masks[0], t) for t in masks[1:]])
+    assert ours > still + 0.1
+    assert ours > random + 0.05
