@@ -103,7 +103,7 @@ def filmstrip(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], colum
     for r, (row, title) in enumerate(zip(rows, titles, strict=True)):
         for c, picture in enumerate(row):
             axis = axes[r, c]
-            axis.imshow(picture, interpolation="nearest")
+            axis.imshow(picture, interpolation="auto")  # nearest when it grows, smooth when it shrinks
             axis.set_xticks([])
             axis.set_yticks([])
             axis.spines[:].set_visible(False)
