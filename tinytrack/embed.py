@@ -22,9 +22,9 @@ class _Residual(nn.Module):
 
     def __init__(self, channels: int, dilation: int = 1):
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation, bias=False)
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation, bias=False, padding_mode="reflect")
         self.norm1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation, bias=False)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation, bias=False, padding_mode="reflect")
         self.norm2 = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -36,7 +36,8 @@ class TinyNet(nn.Module):
     """What the labs train: stride 4, about 0.33 million weights, unit-length embeddings.
 
     Each frame is embedded by itself (``clip_frames`` = 1).  Differs from the paper in size, in stride (4 instead of 8: the
-    label grid is the ceiling of every tracker) and in the L2 norm, which keeps the softmax of Eq. 2 from saturating.
+    label grid is the ceiling of every tracker), in the L2 norm, which keeps the softmax of Eq. 2 from saturating, and in its
+    reflecting borders: zeros beyond the border would tell a cell where it is, and "the same place" is too easy a pointer.
     Derived in notebooks/02_embedding_net.ipynb.
     """
 
@@ -48,10 +49,10 @@ class TinyNet(nn.Module):
         self.dim = dim
         # Even kernels with stride 2 are centred between pixels, which is where area-averaged labels sit too.
         self.stem = nn.Sequential(
-            nn.Conv2d(1, width // 2, 6, stride=2, padding=2, bias=False),
+            nn.Conv2d(1, width // 2, 6, stride=2, padding=2, bias=False, padding_mode="reflect"),
             nn.BatchNorm2d(width // 2),
             nn.ReLU(inplace=True),
-            nn.Conv2d(width // 2, width, 4, stride=2, padding=1, bias=False),
+            nn.Conv2d(width // 2, width, 4, stride=2, padding=1, bias=False, padding_mode="reflect"),
             nn.BatchNorm2d(width),
             nn.ReLU(inplace=True),
         )
@@ -59,8 +60,10 @@ class TinyNet(nn.Module):
         self.head = nn.Conv2d(width, dim, 1)
 
     def forward(self, gray: Tensor) -> Tensor:
-        """gray (..., T, 1, H, W) in [-1, 1] -> (..., T, D, H/4, W/4), each vector of length one."""
+        """gray (..., T, 1, H, W) in [-1, 1], H and W at least 20 -> (..., T, D, H/4, W/4), each vector of length one."""
         _check_gray(gray, self.stride)
+        if min(gray.shape[-2:]) < 20:
+            raise ValueError(f"TinyNet needs frames of at least 20x20 pixels, got {gray.shape[-2]}x{gray.shape[-1]}")
         x = gray.flatten(0, -4).contiguous(memory_format=torch.channels_last)
         f = F.normalize(self.head(self.blocks(self.stem(x))), dim=1)
         return f.unflatten(0, gray.shape[:-3])

@@ -39,6 +39,7 @@ class TrainConfig:
     network: str = "TinyNet"  # PaperNet
     height: int = 160  # pixels of the shorter side of a training frame; paper: 256
     crop: int = 128  # side of the square that is cut out of it; paper: the whole 256x256
+    jitter: int = 16  # frames of a clip are cut out up to so many pixels apart; paper: 0, the whole frame
     references: int = 3  # reference frames a clip; paper: 3
     gap: tuple[int, int] = (1, 8)  # frames between neighbours of a clip, drawn evenly; paper: about 5 (6 frames a second)
     colors: int = 16  # clusters of the palette; paper: 16
@@ -50,7 +51,7 @@ class TrainConfig:
     drop_at: int = 60_000  # paper: 60,000; only for the schedule "drop"
     warmup: int = 20  # steps of linear warm-up; paper: none
     weight_decay: float = 1e-4  # paper: none
-    steps: int = 1200  # paper: 400,000
+    steps: int = 1000  # paper: 400,000
     seed: int = 0
 
 
@@ -59,6 +60,7 @@ PAPER = TrainConfig(
     network="PaperNet",
     height=256,
     crop=256,
+    jitter=0,
     gap=(5, 5),
     temperature=1.0,
     batch=32,
@@ -107,7 +109,7 @@ def clip_loss(embeddings: Tensor, labels: Tensor, classes: int, temperature: flo
 def sample_clips(shots: Sequence[np.ndarray], config: TrainConfig, step: int) -> np.ndarray:
     """The training clips of one step, uint8 (B, T, crop, crop, 3): a function of config.seed and step alone.
 
-    Each shot is drawn in proportion to its length; the crop is the same in all frames of a clip; half are mirrored.
+    Each shot is drawn in proportion to its length; the frames of a clip are cut out near one another; half are mirrored.
     """
     rng = np.random.default_rng([config.seed, step])
     length = np.array([len(s) for s in shots], dtype=np.float64)
@@ -121,8 +123,12 @@ def sample_clips(shots: Sequence[np.ndarray], config: TrainConfig, step: int) ->
         # A shot shorter than a clip repeats its last frame.
         index = np.minimum(first + gap * np.arange(config.references + 1), len(frames) - 1)
         h, w = frames.shape[1:3]
-        y, x = int(rng.integers(0, h - config.crop + 1)), int(rng.integers(0, w - config.crop + 1))
-        clip = frames[index, y : y + config.crop, x : x + config.crop]
+        room = np.array([h, w]) - config.crop
+        corner = rng.integers(0, room + 1)
+        # Cut out at one place, neighbouring frames would differ so little that "the same place" is nearly always right,
+        # and zero padding lets a network know its place. Shaking the camera leaves only appearance to point with.
+        corners = np.clip(corner + rng.integers(-config.jitter, config.jitter + 1, (len(index), 2)), 0, room)
+        clip = np.stack([frames[t, y : y + config.crop, x : x + config.crop] for t, (y, x) in zip(index, corners, strict=True)])
         clips.append(clip[:, :, ::-1] if rng.random() < 0.5 else clip)
     return np.stack(clips)
 
