@@ -364,3 +364,15 @@ def test_videos_without_frames_or_with_changing_size_are_named():
         next(track_masks([], square(), patch_model(), SMALL))
     with pytest.raises(VideoError, match="expected 80x64 like the first"):
         list(track_masks([noise()[0], noise(h=60)[0]], square(), patch_model(), SMALL))
+
+
+def test_callers_keep_their_gradients_between_frames():
+    """A generator that is paused inside inference mode would leave it on for whoever reads from it."""
+    for results in (
+        track_masks(noise(3), square(), patch_model(), SMALL),
+        track_joints(noise(3), np.array([[10.0, 10.0]]), patch_model(), SMALL),
+        colorize(noise(3), patch_model(), SMALL),
+    ):
+        next(results), next(results)
+        assert not torch.is_inference_mode_enabled()
+        assert (torch.ones(1, requires_grad=True) * 2).requires_grad

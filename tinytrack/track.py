@@ -146,6 +146,7 @@ def read_masks(labels: Tensor, ids: np.ndarray, size: tuple[int, int], min_max: 
     return classes[maps.max(0).indices.cpu().numpy()]  # argmax over the first axis is fifteen times slower on a CPU
 
 
+@torch.inference_mode()  # a with block inside a generator would leak the mode to the caller at every yield
 def track_masks(frames: Iterable[np.ndarray], mask: np.ndarray, model: Model, protocol: Protocol = MODERN) -> Iterator[np.ndarray]:
     """Track objects from one mask.
 
@@ -169,10 +170,9 @@ def track_masks(frames: Iterable[np.ndarray], mask: np.ndarray, model: Model, pr
     if len(ids) == 0:
         raise MaskError("the mask is empty: expected at least one object that is not 0")
     labels = mask_labels(mask, ids, label_grid(*mask.shape, model, protocol), model.device)
-    with torch.inference_mode():
-        tracked = propagate(embed_frames(frames, model, protocol), labels, protocol, model.temperature)
-        for index, maps in enumerate(tracked):
-            yield mask.astype(np.uint8) if index == 0 else read_masks(maps, ids, mask.shape, protocol.min_max)
+    tracked = propagate(embed_frames(frames, model, protocol), labels, protocol, model.temperature)
+    for index, maps in enumerate(tracked):
+        yield mask.astype(np.uint8) if index == 0 else read_masks(maps, ids, mask.shape, protocol.min_max)
 
 
 def joint_maps(xy: np.ndarray, size: tuple[int, int], grid: tuple[int, int], sigma: float = 0.7, device="cpu") -> Tensor:
@@ -209,6 +209,7 @@ def locate_joints(maps: Tensor, size: tuple[int, int], reach: int = 2) -> tuple[
     return xy, peak
 
 
+@torch.inference_mode()  # a with block inside a generator would leak the mode to the caller at every yield
 def track_joints(
     frames: Iterable[np.ndarray], xy: np.ndarray, model: Model, protocol: Protocol = MODERN, lost_below: float = 0.05
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -239,16 +240,15 @@ def track_joints(
         raise JointsError(f"joint {bad} is at ({xy[bad, 0]:g}, {xy[bad, 1]:g}), outside the {size[1]}x{size[0]} video")
     labels = joint_maps(xy, size, label_grid(*size, model, protocol), device=model.device)
     height = labels.flatten(1).amax(1).cpu().numpy().clip(min=1e-6)
-    with torch.inference_mode():
-        tracked = propagate(embed_frames(frames, model, protocol), labels, protocol, model.temperature)
-        for index, maps in enumerate(tracked):
-            if index == 0:
-                yield xy, present.astype(np.float64)
-                continue
-            place, peak = locate_joints(maps, size)
-            confidence = (peak / height).clip(0, 1) * present
-            place[confidence < lost_below] = np.nan
-            yield place, confidence
+    tracked = propagate(embed_frames(frames, model, protocol), labels, protocol, model.temperature)
+    for index, maps in enumerate(tracked):
+        if index == 0:
+            yield xy, present.astype(np.float64)
+            continue
+        place, peak = locate_joints(maps, size)
+        confidence = (peak / height).clip(0, 1) * present
+        place[confidence < lost_below] = np.nan
+        yield place, confidence
 
 
 def color_labels(reference: np.ndarray, grid: tuple[int, int], device: torch.device | str = "cpu") -> Tensor:
@@ -272,6 +272,7 @@ def paint(frame: np.ndarray, ab: Tensor) -> np.ndarray:
     return lab_to_frames(lab)
 
 
+@torch.inference_mode()  # a with block inside a generator would leak the mode to the caller at every yield
 def colorize(
     frames: Iterable[np.ndarray], model: Model, protocol: Protocol = MODERN, reference: np.ndarray | None = None
 ) -> Iterator[np.ndarray]:
@@ -296,7 +297,6 @@ def colorize(
         )
     labels = color_labels(reference, label_grid(*first.shape[:2], model, protocol), model.device)
     frames, seen = itertools.tee(frames)  # read in step, so that at most one frame waits
-    with torch.inference_mode():
-        tracked = propagate(embed_frames(seen, model, protocol), labels, protocol, model.temperature)
-        for index, (frame, ab) in enumerate(zip(frames, tracked, strict=True)):
-            yield paint(frame, frames_to_lab(reference, model.device)[1:] if index == 0 else ab)
+    tracked = propagate(embed_frames(seen, model, protocol), labels, protocol, model.temperature)
+    for index, (frame, ab) in enumerate(zip(frames, tracked, strict=True)):
+        yield paint(frame, frames_to_lab(reference, model.device)[1:] if index == 0 else ab)
