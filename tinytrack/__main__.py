@@ -58,7 +58,12 @@ def build_parser() -> argparse.ArgumentParser:
 
     def tracking(sub: argparse.ArgumentParser, out: str) -> None:
         sub.add_argument("--model", default="tiny", metavar="M", help="a shipped model's name or a weights file (default: tiny)")
-        sub.add_argument("--protocol", default="modern", choices=PROTOCOLS, help="how labels are carried (default: modern)")
+        sub.add_argument(
+            "--protocol",
+            default="modern",
+            choices=PROTOCOLS,
+            help="modern: fine grid, windowed pointer; paper: 32x32 grid, no window (default: modern)",
+        )
         sub.add_argument("--out", default=out, metavar="DIR", help=f"folder for the results (default: {out})")
         device(sub)
 
@@ -81,7 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
     tracking(sub, "tinytrack-out")
 
     sub = command("track", "track the objects of a mask of the first frame")
-    sub.add_argument("--mask", required=True, metavar="MASK.png", help="one colour an object, black is background, size of the video")
+    sub.add_argument("--mask", required=True, metavar="MASK.png", help="one colour per object, black is background, size of the video")
     tracking(sub, "tinytrack-out")
 
     sub = command("pose", "track named joints given in the first frame")

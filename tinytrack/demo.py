@@ -95,9 +95,10 @@ def _draw(folder: Path, frames: np.ndarray, colors, masks, places) -> None:
     for name, pictures in shown.items():
         sheets = (side_by_side([enlarge(g, 2), pictures[0], p], titles) for g, p in zip(gray, pictures, strict=True))
         write_video(folder / f"{name}.mp4", sheets, 15)
-    rows = [[gray[t] for t in SHOWN], *([pictures[t] for t in SHOWN] for pictures in shown.values())]
+    pictures = {"gray input": gray, "true colours": frames, "colours": shown["colorize"], "masks": shown["masks"], "joints": shown["pose"]}
+    rows = [[row[t] for t in SHOWN] for row in pictures.values()]
     columns = ["given: frame 0", *(f"frame {t}" for t in SHOWN[1:])]
-    filmstrip(rows, ["gray input", "colours", "masks", "joints"], columns).savefig(folder / "tour.png")
+    filmstrip(rows, list(pictures), columns).savefig(folder / "tour.png")
 
 
 def _scores(frames, colors, masks, places) -> list[tuple[str, str, float, float]]:
