@@ -15,6 +15,7 @@ from .labels import read_mask
 from .metrics import color_error, pck, region_j
 from .model import Model
 from .track import (
+    LOST_BELOW,
     MODERN,
     Protocol,
     color_labels,
@@ -30,7 +31,6 @@ from .track import (
 from .video import write_video
 
 SHOWN = (0, 24, 48, 72, 96, 119)
-LOST_BELOW = 0.05
 
 
 def run_demo(out: str | os.PathLike, model: Model, protocol: Protocol = MODERN) -> list[tuple[str, str, float, float]]:

@@ -44,6 +44,9 @@ MODERN = Protocol("modern", size=240, recent=7, keep_first=True, radius=12, top_
 GRAY = 2.0
 """Chroma (Lab units) below which a picture has no colour: the rounding of 8-bit video makes about 1."""
 
+LOST_BELOW = 0.05
+"""A joint whose peak is lower than this share of its peak in the first frame is lost."""
+
 PROTOCOLS = {"paper": PAPER, "modern": MODERN}
 
 
@@ -211,7 +214,7 @@ def locate_joints(maps: Tensor, size: tuple[int, int], reach: int = 2) -> tuple[
 
 @torch.inference_mode()  # a with block inside a generator would leak the mode to the caller at every yield
 def track_joints(
-    frames: Iterable[np.ndarray], xy: np.ndarray, model: Model, protocol: Protocol = MODERN, lost_below: float = 0.05
+    frames: Iterable[np.ndarray], xy: np.ndarray, model: Model, protocol: Protocol = MODERN, lost_below: float = LOST_BELOW
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Track joints from their places in the first frame: one heat map a joint, copied like a colour.
 
