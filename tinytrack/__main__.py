@@ -131,21 +131,25 @@ def _device(args) -> str:
     return name
 
 
-def _tracking(args):
-    """What colorize, track and pose have in common: the video, the model, the protocol."""
-    from .clips import open_clip
+def _tracker(args):
+    """What every tracking command needs: the model and the protocol."""
     from .model import load_model
     from .track import PROTOCOLS as protocols
 
-    return open_clip(args.video), load_model(args.model, _device(args)), protocols[args.protocol]
+    return load_model(args.model, _device(args)), protocols[args.protocol]
+
+
+def _tracking(args):
+    """What colorize, track and pose have in common: the video, the model, the protocol."""
+    from .clips import open_clip
+
+    return open_clip(args.video), *_tracker(args)
 
 
 def _demo(args) -> None:
     from .demo import run_demo
-    from .model import load_model
-    from .track import PROTOCOLS as protocols
 
-    rows = run_demo(args.out, load_model(args.model, _device(args)), protocols[args.protocol])
+    rows = run_demo(args.out, *_tracker(args))
     print(f"{'carphone':<20}{'score':<36}{'tinytrack':>10}{'identity':>10}")
     for what, unit, ours, still in rows:
         print(f"{what:<20}{unit:<36}{ours:>10.2f}{still:>10.2f}")

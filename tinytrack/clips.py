@@ -21,7 +21,7 @@ from .errors import ClipError, VideoError, describe_os_error
 from .files import staged_file, user_path
 from .labels import Joints, read_joint_truth, read_joints, read_mask
 from .model import DATA
-from .video import IMAGES, Video, _images, find_cuts, open_video
+from .video import IMAGES, Video, find_cuts, list_images, open_video
 
 VIDEO_ENDINGS = {".mp4", ".webm", ".gif", ".avi", ".mov", ".mkv", ".m4v"}
 
@@ -285,7 +285,7 @@ class Davis:
 
     def masks(self, sequence: str) -> Iterator[np.ndarray]:
         """Object ids of every frame in order. See :meth:`mask`."""
-        for path in _images(self._folder("Annotations", sequence)):
+        for path in list_images(self._folder("Annotations", sequence)):
             yield self.mask(sequence, int(path.stem))
 
 

@@ -15,14 +15,13 @@ from .labels import read_mask
 from .metrics import color_error, pck, region_j
 from .model import Model
 from .track import (
-    LOST_BELOW,
     MODERN,
     Protocol,
     color_labels,
     embed_frames,
+    find_joints,
     joint_maps,
     label_grid,
-    locate_joints,
     mask_labels,
     paint,
     propagate,
@@ -67,7 +66,6 @@ def _carry(frames: np.ndarray, model: Model, protocol: Protocol) -> tuple[list[n
         mask_labels(mask, ids, grid, model.device),
         joint_maps(joints.xy, size, grid, device=model.device),
     ]
-    height = parts[2].flatten(1).amax(1).cpu().numpy()
     colors, masks, places = [frames[0]], [mask], [joints.xy]  # given, not made
     with torch.inference_mode():
         carried = propagate(embed_frames(frames, model, protocol), torch.cat(parts), protocol, model.temperature)
@@ -76,9 +74,7 @@ def _carry(frames: np.ndarray, model: Model, protocol: Protocol) -> tuple[list[n
             ab, classes, maps = labels.split([len(p) for p in parts])
             colors.append(paint(frame, ab))
             masks.append(read_masks(classes, ids, size, protocol.min_max))
-            xy, peak = locate_joints(maps, size)
-            xy[peak < LOST_BELOW * height] = np.nan
-            places.append(xy)
+            places.append(find_joints(maps, parts[2], size)[0])
     return colors, masks, places
 
 

@@ -35,6 +35,22 @@ def _remove_empty(folder: Path, top: Path | None) -> None:
 
 
 @contextlib.contextmanager
+def _making(folder: Path, target: str) -> Iterator[None]:
+    """Make ``folder`` for the block. If the block fails, folders made on the way go again; an OSError becomes one sentence."""
+    created = None
+    try:
+        created = _first_missing(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+        created = None
+    except OSError as error:
+        raise OutputError(f"cannot write {target}: {describe_os_error(error)}") from error
+    finally:
+        if created is not None:
+            _remove_empty(folder, created)
+
+
+@contextlib.contextmanager
 def staged_folder(out: str | os.PathLike) -> Iterator[Path]:
     """A scratch folder inside ``out``; when the block succeeds, what it holds moves into ``out`` and replaces its namesakes.
 
@@ -44,33 +60,24 @@ def staged_folder(out: str | os.PathLike) -> Iterator[Path]:
         OutputError: if the folder cannot be made or the disk fills up.
     """
     out = user_path(out)
-    created = None
-    scratch = None
-    try:
-        created = _first_missing(out)
-        out.mkdir(parents=True, exist_ok=True)
+    with _making(out, f"to '{out}'"):
         scratch = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=out))
-        yield scratch
-        for item in sorted(scratch.iterdir()):
-            final = out / item.name
-            aside = scratch / (item.name + ".old")
-            try:
-                # The old one steps aside first: a rename replaces neither a folder that has files in it nor a file by a folder.
-                if os.path.lexists(final) and (item.is_dir() or (final.is_dir() and not final.is_symlink())):
-                    final.rename(aside)
-                item.replace(final)
-            except BaseException:
-                if os.path.lexists(aside) and not os.path.lexists(final):
-                    aside.rename(final)
-                raise
-        created = None
-    except OSError as error:
-        raise OutputError(f"cannot write to '{out}': {describe_os_error(error)}") from error
-    finally:
-        if scratch is not None:
+        try:
+            yield scratch
+            for item in sorted(scratch.iterdir()):
+                final = out / item.name
+                aside = scratch / (item.name + ".old")
+                try:
+                    # The old one steps aside first: a rename replaces neither a folder that has files in it nor a file by a folder.
+                    if os.path.lexists(final) and (item.is_dir() or (final.is_dir() and not final.is_symlink())):
+                        final.rename(aside)
+                    item.replace(final)
+                except BaseException:
+                    if os.path.lexists(aside) and not os.path.lexists(final):
+                        aside.rename(final)
+                    raise
+        finally:
             shutil.rmtree(scratch, ignore_errors=True)
-        if created is not None:
-            _remove_empty(out, created)
 
 
 @contextlib.contextmanager
@@ -81,21 +88,14 @@ def staged_file(path: str | os.PathLike) -> Iterator[Path]:
         OutputError: if it cannot be written.
     """
     path = user_path(path)
-    created = None
     scratch = path.with_name(f".unfinished-{os.getpid()}-{path.name}")
-    try:
-        created = _first_missing(path.parent)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield scratch
-        scratch.replace(path)
-        created = None
-    except OSError as error:
-        raise OutputError(f"cannot write '{path}': {describe_os_error(error)}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            scratch.unlink()
-        if created is not None:
-            _remove_empty(path.parent, created)
+    with _making(path.parent, f"'{path}'"):
+        try:
+            yield scratch
+            scratch.replace(path)
+        finally:
+            with contextlib.suppress(OSError):
+                scratch.unlink()
 
 
 class _Enough(Exception):

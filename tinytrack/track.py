@@ -212,6 +212,15 @@ def locate_joints(maps: Tensor, size: tuple[int, int], reach: int = 2) -> tuple[
     return xy, peak
 
 
+def find_joints(maps: Tensor, first_maps: Tensor, size: tuple[int, int], lost_below: float = LOST_BELOW) -> tuple[np.ndarray, np.ndarray]:
+    """Heat maps (J, h, w) -> positions (J, 2) with NaN for lost joints, and confidence (J,): peaks relative to the first frame's."""
+    place, peak = locate_joints(maps, size)
+    height = first_maps.flatten(1).amax(1).double().cpu().numpy()
+    confidence = (peak / height.clip(min=1e-6)).clip(0, 1)
+    place[confidence < lost_below] = np.nan
+    return place, confidence
+
+
 @torch.inference_mode()  # a with block inside a generator would leak the mode to the caller at every yield
 def track_joints(
     frames: Iterable[np.ndarray], xy: np.ndarray, model: Model, protocol: Protocol = MODERN, lost_below: float = LOST_BELOW
@@ -242,16 +251,12 @@ def track_joints(
         bad = int(np.flatnonzero(present & ~inside)[0])
         raise JointsError(f"joint {bad} is at ({xy[bad, 0]:g}, {xy[bad, 1]:g}), outside the {size[1]}x{size[0]} video")
     labels = joint_maps(xy, size, label_grid(*size, model, protocol), device=model.device)
-    height = labels.flatten(1).amax(1).cpu().numpy().clip(min=1e-6)
     tracked = propagate(embed_frames(frames, model, protocol), labels, protocol, model.temperature)
     for index, maps in enumerate(tracked):
         if index == 0:
             yield xy, present.astype(np.float64)
             continue
-        place, peak = locate_joints(maps, size)
-        confidence = (peak / height).clip(0, 1) * present
-        place[confidence < lost_below] = np.nan
-        yield place, confidence
+        yield find_joints(maps, labels, size, lost_below)
 
 
 def color_labels(reference: np.ndarray, grid: tuple[int, int], device: torch.device | str = "cpu") -> Tensor:

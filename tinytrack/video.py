@@ -67,7 +67,7 @@ class Video:
     @cached_property
     def _header(self) -> tuple[int, int, float]:
         if self.path.is_dir():
-            first = _read_image(_images(self.path)[0])
+            first = _read_image(list_images(self.path)[0])
             return first.shape[0], first.shape[1], FOLDER_FPS
         with _open(self.path) as container:
             stream = container.streams.video[0]
@@ -160,7 +160,7 @@ def open_video(path: str | os.PathLike) -> Video:
     if not path.is_dir() and path.stat().st_size == 0:
         raise VideoError(f"'{path}' is empty: expected a video")
     if path.is_dir():
-        _images(path)
+        list_images(path)
     else:
         with _open(path):
             pass
@@ -177,7 +177,12 @@ def _natural(path: Path) -> list:
     return [int(part) if part.isdigit() else part.lower() for part in re.split(r"(\d+)", path.name)]
 
 
-def _images(folder: Path) -> list[Path]:
+def list_images(folder: Path) -> list[Path]:
+    """The pictures of a folder of frames, frame 10 after frame 9.
+
+    Raises:
+        VideoError: if there is none.
+    """
     found = sorted((p for p in folder.iterdir() if p.suffix.lower() in IMAGES and not p.name.startswith(".")), key=_natural)
     if not found:
         raise VideoError(f"the folder '{folder}' holds no pictures: expected frames such as 00000.jpg or 00000.png")
@@ -206,7 +211,7 @@ def resize(frame: np.ndarray, h: int, w: int) -> np.ndarray:
 
 def _folder_frames(video: Video, size: Size):
     h, w = video.height, video.width
-    for path in _images(video.path)[video.start : video.stop]:
+    for path in list_images(video.path)[video.start : video.stop]:
 
         def frame(path=path):
             picture = _read_image(path)
