@@ -366,7 +366,7 @@ def test_data_lists_and_verifies(cli, here, monkeypatch):
     monkeypatch.setenv("TINYTRACK_CACHE", str(here / "cache"))
     listed = cli("data", "list")
     assert_done(listed)
-    assert re.findall(r"^\w+", listed.out, re.MULTILINE) == [*CLIPS, "tiny"]
+    assert re.findall(r"^\w+", listed.out, re.MULTILINE) == [*CLIPS, "davis", "tiny"]
     assert "walk" in listed.out and "not fetched" in listed.out
     assert shipped.fingerprint() in listed.out
     verified = cli("data", "verify", "carphone")
@@ -397,7 +397,7 @@ print("commands:", *COMMANDS)
     commands = done.stdout.split("commands: ")[1].split()
     for command in commands:
         assert f"usage: tinytrack {command} " in done.stdout
-    assert commands == ["demo", "colorize", "track", "pose", "train", "data"]
+    assert commands == ["demo", "colorize", "track", "pose", "train", "evaluate", "data"]
 
 
 # ------------------------------------------------------------------------------------------------------------ bad arguments

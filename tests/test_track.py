@@ -37,7 +37,7 @@ SMALL = replace(MODERN, size=64, radius=6)
 class PatchNet(torch.nn.Module):
     """A network without weights for exact tests: a cell's embedding is its own 4x4 pixels, at length one."""
 
-    stride, clip_frames, dim = 4, 1, 17
+    stride, clip_frames, channels, dim = 4, 1, 1, 17
 
     def __init__(self):
         super().__init__()
@@ -66,7 +66,7 @@ def square(h=64, w=80) -> np.ndarray:
 def on_grid(mask: np.ndarray) -> np.ndarray:
     """What the label grid leaves of a mask: the best that any tracker on it can give back."""
     ids = np.unique(mask[mask > 0])
-    return read_masks(mask_labels(mask, ids, (mask.shape[0] // 4, mask.shape[1] // 4)), ids, mask.shape, min_max=True)
+    return read_masks(mask_labels(mask, ids, (mask.shape[0] // 4, mask.shape[1] // 4)), ids, mask.shape, read="min_max")
 
 
 def test_propagate_is_affinity_and_copy_step_by_step():
@@ -132,7 +132,7 @@ def test_identical_frames_track_themselves_exactly(protocol, device):
     mask = square()
     model = patch_model()
     model.net.to(device)
-    first, *others = track_masks(frames, mask, model, replace(protocol, min_max=True))
+    first, *others = track_masks(frames, mask, model, replace(protocol, read="min_max"))
     assert np.array_equal(first, mask)
     assert region_j(on_grid(mask) > 0, mask > 0) > 0.95
     assert all(np.array_equal(ids, on_grid(mask)) for ids in others)
@@ -149,7 +149,7 @@ def test_a_shifted_clip_shifts_its_masks():
     wide = noise(w=160)[0]
     frames = np.stack([wide[:, 40 - 4 * t : 120 - 4 * t] for t in range(6)])  # moves right by one cell a frame
     mask = square()
-    for t, ids in enumerate(track_masks(frames, mask, patch_model(), SMALL)):
+    for t, ids in enumerate(track_masks(frames, mask, patch_model(), replace(SMALL, read="min_max"))):
         expected = np.zeros_like(mask)
         expected[:, 4 * t :] = mask[:, : 80 - 4 * t]
         inner = slice(4 * t + 2, 78)  # what came in at the left was never labelled
@@ -233,14 +233,14 @@ def test_min_max_finds_an_object_whose_mass_has_dissolved():
     soft[0] = 1 - soft[1]
     ids = np.array([7])
     assert (read_masks(soft, ids, (8, 8)) == 0).all()
-    found = read_masks(soft, ids, (8, 8), min_max=True)
+    found = read_masks(soft, ids, (8, 8), read="min_max")
     assert found[2:4, 2:4].tolist() == [[7, 7], [7, 7]] and (found[5:] == 0).all()
 
 
 def test_min_max_does_not_invent_an_object_that_is_gone():
     soft = torch.zeros(2, 8, 8)
     soft[0] = 1
-    assert (read_masks(soft, np.array([1]), (8, 8), min_max=True) == 0).all()
+    assert (read_masks(soft, np.array([1]), (8, 8), read="min_max") == 0).all()
 
 
 def test_joint_maps_are_read_out_where_they_were_drawn():

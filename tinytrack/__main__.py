@@ -9,8 +9,16 @@ from pathlib import Path
 
 from .errors import OutputError, TinytrackError, describe_os_error
 
-PRESETS = ("tiny", "paper")
+PRESETS = ("tiny", "paper", "single")
 PROTOCOLS = ("modern", "paper")
+DATASETS = {
+    "davis": "masks of the DAVIS 2016 or 2017 benchmark: J and F",
+    "badja": "hand-labelled joints of animals in DAVIS videos: PCK",
+    "pose2sim": "a person on a balance beam, joints detected by machine: PCK",
+    "carphone": "the clip carphone, masks and joints drawn by us: J, F and PCK",
+    "synth": "made-up scenes with exact truth: J, F and PCK",
+    "report": "all methods on all of these: results.json, tables and figures",
+}
 INTERRUPTED = "interrupted: nothing was written"
 
 
@@ -100,18 +108,47 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="SOURCE",
         help="a clip's name, a video, a folder of frames or of videos, or a DAVIS folder (its train split)",
     )
-    sub.add_argument("--preset", default="tiny", choices=PRESETS, help="the recipe (default: tiny)")
+    sub.add_argument("--preset", default="tiny", choices=PRESETS, help="the recipe; single: the paper's control (default: tiny)")
     length = sub.add_mutually_exclusive_group()
     length.add_argument("--minutes", type=_positive, metavar="X", help="train for so long")
     length.add_argument("--steps", type=_whole(1), metavar="N", help="train for so many steps (default: the preset's)")
     sub.add_argument("--seed", type=_whole(0, 2**32 - 1), default=0, metavar="N", help="the run is a function of it (default: 0)")
+    sub.add_argument("--checkpoints", metavar="DIR", help="also keep the model as it was at steps 0, 1, 3, 10, 30, 100 ...")
     sub.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     sub.add_argument("--out", default="tinytrack-model.pt", metavar="FILE", help="the weights file (default: tinytrack-model.pt)")
     device(sub)
 
-    sub = command("data", "list, fetch or verify the named clips and the shipped files", video=False)
+    sub = command("evaluate", "score a method on videos with ground truth, or make the whole report", video=False)
+    sets = sub.add_subparsers(dest="dataset", required=True, metavar="DATASET", parser_class=_Parser)
+    for name, text in DATASETS.items():
+        one = sets.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        if name in ("davis", "badja", "pose2sim"):
+            one.add_argument("root", metavar="ROOT", help="its folder" + ("; davis: what 'data fetch davis' brought" * (name == "davis")))
+        if name == "davis":
+            one.add_argument(
+                "--year", type=int, default=2016, choices=(2016, 2017), help="2016: one foreground; 2017: every object by itself"
+            )
+            one.add_argument("--split", default="val", choices=("train", "val"), help="(default: val)")
+        if name == "badja":
+            one.add_argument("--davis", default="davis", metavar="ROOT", help="the DAVIS folder that holds the frames")
+        if name == "report":
+            one.add_argument("--data", metavar="ROOT", help="a folder with davis, badja, pose2sim in it, as far as they are there")
+            one.add_argument("--out", default="tinytrack-report", metavar="DIR", help="folder for all of it (default: tinytrack-report)")
+            device(one)
+            continue
+        one.add_argument("--sequences", metavar="A,B", help="only these (default: all that are there)")
+        who = one.add_mutually_exclusive_group()
+        who.add_argument("--model", default="tiny", metavar="M", help="a shipped model's name or a weights file (default: tiny)")
+        who.add_argument("--baseline", metavar="B", help="identity, flow, gray, lab, random, random-1 ..., single")
+        one.add_argument("--protocol", default="modern", choices=PROTOCOLS, help="(default: modern)")
+        one.add_argument(
+            "--out", metavar="DIR", help="folder for predictions and scores (default: tinytrack-results/DATASET-METHOD-PROTOCOL)"
+        )
+        device(one)
+
+    sub = command("data", "list, fetch or verify the named clips, the data set DAVIS and the shipped files", video=False)
     sub.add_argument("action", choices=("list", "fetch", "verify"))
-    sub.add_argument("name", nargs="?", metavar="NAME", help="a clip's name (default: all)")
+    sub.add_argument("name", nargs="?", metavar="NAME", help="a clip's name, or davis, which is fetched only by name (default: all)")
     return parser
 
 
@@ -216,7 +253,8 @@ def _train(args) -> None:
         "frames": sum(len(s) for s in shots),
     }
     try:
-        model = train.fit(shots, config, args.minutes, out, args.resume, device, card=card)
+        checkpoints = args.checkpoints and user_path(args.checkpoints)
+        model = train.fit(shots, config, args.minutes, out, args.resume, device, card=card, checkpoints=checkpoints)
     except KeyboardInterrupt:
         if not train.state_path(out).exists():
             raise
@@ -226,11 +264,31 @@ def _train(args) -> None:
     print(f"trained {facts['steps']} steps in {facts['minutes']:.1f} minutes, loss {first:.2f} -> {last:.2f}: {args.out}")
 
 
+def _evaluate(args) -> None:
+    device = _device(args)
+    if args.dataset == "report":
+        from .report import make_report
+
+        print(make_report(args.data, args.out, device), end="")
+        return
+    from .datasets import open_dataset
+    from .evaluate import evaluate, find_method, run_name, table
+    from .track import PROTOCOLS as protocols
+
+    options = {name: getattr(args, name) for name in ("root", "davis", "year", "split") if hasattr(args, name)}
+    dataset = open_dataset(args.dataset, **options, sequences=args.sequences and args.sequences.split(","))
+    method = find_method(args.model, args.baseline, protocols[args.protocol], device)
+    out = args.out or Path("tinytrack-results", run_name(dataset, method))
+    print(table(evaluate(method, dataset, out)), end="")
+    print(f"predictions, results.json and this table: {out}")
+
+
 def _data(args) -> None:
     from .clips import CLIPS, ClipError, fetch_clip, verify_clip
+    from .fetch import davis_command
     from .model import SHIPPED, load_model
 
-    known = (*CLIPS, *SHIPPED)
+    known = (*CLIPS, "davis", *SHIPPED)
     if args.name and args.name not in known:
         raise ClipError(f"nothing is called '{args.name}': expected one of {', '.join(known)}")
     names = [args.name] if args.name else known
@@ -240,6 +298,9 @@ def _data(args) -> None:
                 model = load_model(name)
                 trained = f"{model.card['steps']} steps on {', '.join(model.card['sources'])}"
                 print(f"{name:<10} {model.name} weights, {model.fingerprint()}, {trained}: ok")
+        elif name == "davis":
+            if args.action != "fetch" or args.name:  # 833 MB come only where they are asked for
+                print(f"{name:<10} {davis_command(args.action)}")
         elif args.action == "list":
             there = "here" if CLIPS[name].file.is_file() else "not fetched"
             print(f"{name:<10} {CLIPS[name].about}; {CLIPS[name].licence}, from {CLIPS[name].package}: {there}")
@@ -270,7 +331,7 @@ def _import_torch() -> None:
     signal.signal(signal.SIGINT, _interrupt)
 
 
-COMMANDS = {"demo": _demo, "colorize": _colorize, "track": _track, "pose": _pose, "train": _train, "data": _data}
+COMMANDS = {"demo": _demo, "colorize": _colorize, "track": _track, "pose": _pose, "train": _train, "evaluate": _evaluate, "data": _data}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -223,6 +223,20 @@ def verify_clip(name: str) -> str:
     return "ok"
 
 
+# The official splits of DAVIS 2016, for trees that come without their lists.
+SPLITS_2016 = {
+    "train": (
+        "bear bmx-bumps boat breakdance-flare bus car-turn dance-jump dog-agility drift-turn elephant flamingo hike hockey horsejump-low "
+        "kite-walk lucia mallard-fly mallard-water motocross-bumps motorbike paragliding rhino rollerblade scooter-gray soccerball "
+        "stroller surf swing tennis train"
+    ).split(),
+    "val": (
+        "blackswan bmx-trees breakdance camel car-roundabout car-shadow cows dance-twirl dog drift-chicane drift-straight goat "
+        "horsejump-high kite-surf libby motocross-jump paragliding-launch parkour scooter-black soapbox"
+    ).split(),
+}
+
+
 class Davis:
     """A DAVIS 2016 or 2017 tree: ``JPEGImages/RES/SEQ/00000.jpg``, ``Annotations/RES/SEQ/00000.png``, ``ImageSets``.
 
@@ -245,7 +259,11 @@ class Davis:
         self.resolution = resolution
 
     def sequences(self, split: str = "val") -> list[str]:
-        """The names of a split ("train", "val"), as its ImageSets file lists them."""
+        """The names of a split ("train", "val"): as its ImageSets file lists them or, without one, the official ones of 2016.
+
+        Raises:
+            ClipError: if there is no list, and not every sequence of an official one.
+        """
         for folder in (str(self.year), "480p", "1080p"):
             path = self.root / "ImageSets" / folder / f"{split}.txt"
             if path.is_file():
@@ -253,6 +271,9 @@ class Davis:
                 lines = [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
                 names = [Path(line).parent.name if "/" in line else line for line in lines]
                 return list(dict.fromkeys(names))
+        names = SPLITS_2016.get(split, ()) if self.year == 2016 else ()  # the archive of 2017 brings its own lists only
+        if names and all(any(self.root.glob(f"JPEGImages/{self.resolution or '*'}/{name}")) for name in names):
+            return list(names)
         raise ClipError(f"'{self.root}' has no list of the {self.year} split '{split}': expected ImageSets/{self.year}/{split}.txt")
 
     def _folder(self, kind: str, sequence: str) -> Path:
@@ -262,6 +283,14 @@ class Davis:
             if folder.is_dir():
                 return folder
         raise ClipError(f"'{self.root}' has no {kind} of the sequence '{sequence}' at {' or '.join(wanted)}")
+
+    def has(self, sequence: str) -> bool:
+        """Whether both frames and masks of a sequence are on this machine."""
+        try:
+            self._folder("JPEGImages", sequence), self._folder("Annotations", sequence)
+        except ClipError:
+            return False
+        return True
 
     def video(self, sequence: str) -> Video:
         """The frames of a sequence."""

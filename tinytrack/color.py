@@ -80,9 +80,14 @@ def lab_to_frames(lab: Tensor) -> np.ndarray:
     return (lab_to_rgb(lab).movedim(-3, -1) * 255).round().to(torch.uint8).cpu().numpy()
 
 
-def network_input(lab: Tensor) -> Tensor:
-    """The gray picture a network sees: L of Lab (..., 3, H, W) scaled from [0, 100] to [-1, 1], (..., 1, H, W)."""
-    return lab[..., :1, :, :] / 50 - 1
+def network_input(lab: Tensor, channels: int = 1) -> Tensor:
+    """The picture a network sees: L of Lab (..., 3, H, W) scaled from [0, 100] to [-1, 1], (..., 1, H, W).
+
+    With ``channels`` 3 also a and b on the same scale, (..., 3, H, W): for baselines that are allowed colour.
+    """
+    seen = lab[..., :channels, :, :] / 50
+    seen[..., :1, :, :] -= 1
+    return seen
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,9 @@
 """The demo: one pointer carries colours, masks and joints through the clip ``carphone``, all three at once."""
 
-import itertools
 import os
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from .clips import CLIPS, open_clip
 from .color import frames_to_lab
@@ -14,19 +12,7 @@ from .files import staged_folder
 from .labels import read_mask
 from .metrics import color_error, pck, region_j
 from .model import Model
-from .track import (
-    MODERN,
-    Protocol,
-    color_labels,
-    embed_frames,
-    find_joints,
-    joint_maps,
-    label_grid,
-    mask_labels,
-    paint,
-    propagate,
-    read_masks,
-)
+from .track import MODERN, Protocol, carry, paint
 from .video import write_video
 
 SHOWN = (0, 24, 48, 72, 96, 119)
@@ -49,33 +35,15 @@ def run_demo(out: str | os.PathLike, model: Model, protocol: Protocol = MODERN) 
 
 
 def _carry(frames: np.ndarray, model: Model, protocol: Protocol) -> tuple[list[np.ndarray], ...]:
-    """Coloured frames, object ids and joints of every frame.
-
-    Their labels are stacked as channels and carried by one :func:`propagate`: the pointer does not know what it copies.
-    """
+    """Coloured frames, object ids and joints of every frame; those of frame 0 are given, not made."""
     from tqdm import tqdm
 
     clip = CLIPS["carphone"]
-    size = frames.shape[1:3]
-    joints = clip.joints()
-    mask = read_mask(clip.masks[0], size)
-    ids = np.unique(mask[mask > 0])
-    grid = label_grid(*size, model, protocol)
-    parts = [
-        color_labels(frames[0], grid, model.device),
-        mask_labels(mask, ids, grid, model.device),
-        joint_maps(joints.xy, size, grid, device=model.device),
-    ]
-    colors, masks, places = [frames[0]], [mask], [joints.xy]  # given, not made
-    with torch.inference_mode():
-        carried = propagate(embed_frames(frames, model, protocol), torch.cat(parts), protocol, model.temperature)
-        carried = tqdm(carried, desc="pointing and copying", total=len(frames), unit=" frames")
-        for frame, labels in itertools.islice(zip(frames, carried, strict=True), 1, None):
-            ab, classes, maps = labels.split([len(p) for p in parts])
-            colors.append(paint(frame, ab))
-            masks.append(read_masks(classes, ids, size, protocol.min_max))
-            places.append(find_joints(maps, parts[2], size)[0])
-    return colors, masks, places
+    mask = read_mask(clip.masks[0], frames.shape[1:3])
+    carried = carry(frames, mask, clip.joints().xy, frames[0], model=model, protocol=protocol)
+    results = list(tqdm(carried, desc="pointing and copying", total=len(frames), unit=" frames"))
+    colors = [frames[0], *(paint(frame, result.ab) for frame, result in zip(frames[1:], results[1:], strict=True))]
+    return colors, [result.ids for result in results], [result.xy for result in results]
 
 
 def _draw(folder: Path, frames: np.ndarray, colors, masks, places) -> None:

@@ -43,6 +43,7 @@ class TinyNet(nn.Module):
 
     stride = 4
     clip_frames = 1
+    channels = 1  # gray: colour is what it must explain
 
     def __init__(self, width: int = 64, dim: int = 64):
         super().__init__()
@@ -110,6 +111,7 @@ class PaperNet(nn.Module):
 
     stride = 8
     clip_frames = 4
+    channels = 1
 
     def __init__(self, dim: int = 64):
         super().__init__()

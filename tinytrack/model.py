@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import itertools
 import os
 import warnings
 from pathlib import Path
@@ -46,7 +47,7 @@ class Model:
 
     @property
     def device(self) -> torch.device:
-        return next(self.net.parameters()).device
+        return next(itertools.chain(self.net.parameters(), self.net.buffers())).device
 
     def fingerprint(self) -> str:
         """Twelve hex digits that change when any weight changes."""

@@ -32,14 +32,17 @@ class Protocol:
     radius: int | None = None  # a target cell points within +-radius cells; None: anywhere
     top_k: int | None = None  # softmax over the k best logits, jointly over all references; None: over all
     sharpen: float = 1.0  # tracking temperature = sharpen x training temperature
-    min_max: bool = False  # masks: stretch each class map to [0, 1] before the largest wins
+    read: str = "argmax"  # masks: which class a pixel gets, see read_masks; "argmax", "min_max" or "balanced"
 
 
 PAPER = Protocol("paper", size=(256, 256), recent=3, keep_first=False, grid=(32, 32), sharpen=0.5)
 """The paper's: 256x256 squashed input, 32x32 grid, the last 3 frames, half the training temperature, no window, no top-k."""
 
-MODERN = Protocol("modern", size=240, recent=7, keep_first=True, radius=12, top_k=10, min_max=True)
-"""What later work settled on: native shape, first + 7 recent frames, a 25x25 window, joint top-10, per-class min-max."""
+MODERN = Protocol("modern", size=240, recent=7, keep_first=True, radius=12, top_k=10, read="balanced")
+"""What later work settled on: native shape, first + 7 recent frames, a 25x25 window, joint top-10; the balanced reading is ours."""
+
+BALANCE = 0.2
+"""Share of the prior's log-odds that the balanced reading takes back; chosen by J on masks of the DAVIS *train* split."""
 
 GRAY = 2.0
 """Chroma (Lab units) below which a picture has no colour: the rounding of 8-bit video makes about 1."""
@@ -100,8 +103,8 @@ def embed_frames(frames: Iterable[np.ndarray], model: Model, protocol: Protocol 
         if frame.shape != shape:
             raise VideoError(f"a frame is {frame.shape[1]}x{frame.shape[0]}: expected {shape[1]}x{shape[0]} like the first")
         small = resize(frame, *working_size(*frame.shape[:2], model, protocol))
-        gray = network_input(frames_to_lab(small, model.device))
-        clip.extend([gray] * (1 if clip else clip.maxlen))  # the first frame stands in for those before it
+        picture = network_input(frames_to_lab(small, model.device), model.net.channels)
+        clip.extend([picture] * (1 if clip else clip.maxlen))  # the first frame stands in for those before it
         f = model.net(torch.stack(tuple(clip)))
         if protocol.grid is not None and f.shape[-2:] != torch.Size(protocol.grid):
             length = f.norm(dim=1, keepdim=True).mean()
@@ -135,47 +138,32 @@ def mask_labels(mask: np.ndarray, ids: np.ndarray, grid: tuple[int, int], device
     return F.adaptive_avg_pool2d(one_hot, grid)
 
 
-def read_masks(labels: Tensor, ids: np.ndarray, size: tuple[int, int], min_max: bool = False) -> np.ndarray:
-    """Class maps (K, h, w) -> object ids uint8 (H, W): bilinear up, then the largest class.
+def read_masks(labels: Tensor, ids: np.ndarray, size: tuple[int, int], read: str = "argmax") -> np.ndarray:
+    """Class maps (K, h, w) -> object ids uint8 (H, W): bilinear up, then one class for each pixel.
 
-    With ``min_max`` each map is stretched to [0, 1] first (as DINO's script does). Copied labels *dissolve*: the map stays
-    on the object while its mass sinks below one half everywhere, and the plain argmax would lose it.
-    """
-    maps = F.interpolate(labels[None], size, mode="bilinear", align_corners=False)[0]
-    if min_max:
-        low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
-        maps = (maps - low) / (high - low).clamp(min=1e-6)
-    classes = np.concatenate([[0], ids]).astype(np.uint8)
-    return classes[maps.max(0).indices.cpu().numpy()]  # argmax over the first axis is fifteen times slower on a CPU
-
-
-@torch.inference_mode()  # a with block inside a generator would leak the mode to the caller at every yield
-def track_masks(frames: Iterable[np.ndarray], mask: np.ndarray, model: Model, protocol: Protocol = MODERN) -> Iterator[np.ndarray]:
-    """Track objects from one mask.
+    Copied labels *dissolve*. Each copy that goes astray lands on a class in proportion to its area, which mostly is the
+    background: the map stays on the object, but its mass sinks below one half, and the plain argmax loses it.
 
     Args:
-        frames: uint8 RGB (H, W, 3), a stream or an array (T, H, W, 3).
-        mask: object ids of the first frame (H, W), 0 is the background.
-        model: from :func:`tinytrack.model.load_model`.
-        protocol: :data:`MODERN` or :data:`PAPER`.
-
-    Yields:
-        Object ids, uint8 (H, W), one for each frame; the first is the mask given.
-
-    Raises:
-        MaskError: for a mask of another size or without an object.
-        VideoError: for a video without frames.
+        labels: from :func:`propagate`, background first.
+        ids: the K - 1 objects.
+        size: (H, W).
+        read: "argmax": the largest y_k. "balanced": the largest y_k / p_k^0.2, p_k being the share of the frame that map k
+            holds: the prior with which a stray pointer meets the class, a part of which is taken back (Bayes' rule; known as
+            logit adjustment where classes are unequal in size). "min_max": each map is stretched to [0, 1] first, as DINO's
+            script does, which a single stray peak upsets.
     """
-    first, frames = _split_first(frames)
-    if mask.shape != first.shape[:2]:
-        raise MaskError(f"the mask is {mask.shape[1]}x{mask.shape[0]}: expected {first.shape[1]}x{first.shape[0]} like the video")
-    ids = np.unique(mask[mask > 0])
-    if len(ids) == 0:
-        raise MaskError("the mask is empty: expected at least one object that is not 0")
-    labels = mask_labels(mask, ids, label_grid(*mask.shape, model, protocol), model.device)
-    tracked = propagate(embed_frames(frames, model, protocol), labels, protocol, model.temperature)
-    for index, maps in enumerate(tracked):
-        yield mask.astype(np.uint8) if index == 0 else read_masks(maps, ids, mask.shape, protocol.min_max)
+    maps = F.interpolate(labels[None], size, mode="bilinear", align_corners=False)[0]
+    if read == "min_max":
+        low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
+        maps = (maps - low) / (high - low).clamp(min=1e-6)
+    elif read == "balanced":
+        prior = labels.mean((1, 2), keepdim=True).clamp(min=1e-4)
+        maps = maps / prior**BALANCE
+    elif read != "argmax":
+        raise ValueError(f"masks are read by argmax, min_max or balanced, not '{read}'")
+    classes = np.concatenate([[0], ids]).astype(np.uint8)
+    return classes[maps.max(0).indices.cpu().numpy()]  # argmax over the first axis is fifteen times slower on a CPU
 
 
 def joint_maps(xy: np.ndarray, size: tuple[int, int], grid: tuple[int, int], sigma: float = 0.7, device="cpu") -> Tensor:
@@ -221,44 +209,6 @@ def find_joints(maps: Tensor, first_maps: Tensor, size: tuple[int, int], lost_be
     return place, confidence
 
 
-@torch.inference_mode()  # a with block inside a generator would leak the mode to the caller at every yield
-def track_joints(
-    frames: Iterable[np.ndarray], xy: np.ndarray, model: Model, protocol: Protocol = MODERN, lost_below: float = LOST_BELOW
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Track joints from their places in the first frame: one heat map a joint, copied like a colour.
-
-    Args:
-        frames: uint8 RGB (H, W, 3), a stream or an array (T, H, W, 3).
-        xy: (J, 2) pixels (x, y) in the first frame; NaN for a joint that is absent there (it stays absent).
-        model, protocol: as in :func:`track_masks`.
-        lost_below: a joint whose confidence is smaller than this is reported lost.
-
-    Yields:
-        For each frame (xy (J, 2) with NaN for lost joints, confidence (J,) in [0, 1]): the height of the joint's peak
-        relative to the first frame. The first frame gives back the joints given.
-
-    Raises:
-        JointsError: for joints outside the frame, infinite, or all absent.
-    """
-    first, frames = _split_first(frames)
-    size = first.shape[:2]
-    xy = np.asarray(xy, dtype=np.float64)
-    present = ~np.isnan(xy).any(axis=1)
-    if not present.any():
-        raise JointsError("no joint is present in the first frame: expected at least one that is not NaN")
-    inside = (xy >= -0.5).all(1) & (xy[:, 0] <= size[1] - 0.5) & (xy[:, 1] <= size[0] - 0.5)
-    if not inside[present].all():
-        bad = int(np.flatnonzero(present & ~inside)[0])
-        raise JointsError(f"joint {bad} is at ({xy[bad, 0]:g}, {xy[bad, 1]:g}), outside the {size[1]}x{size[0]} video")
-    labels = joint_maps(xy, size, label_grid(*size, model, protocol), device=model.device)
-    tracked = propagate(embed_frames(frames, model, protocol), labels, protocol, model.temperature)
-    for index, maps in enumerate(tracked):
-        if index == 0:
-            yield xy, present.astype(np.float64)
-            continue
-        yield find_joints(maps, labels, size, lost_below)
-
-
 def color_labels(reference: np.ndarray, grid: tuple[int, int], device: torch.device | str = "cpu") -> Tensor:
     """The (a, b) of a colour frame uint8 (H, W, 3), area-averaged to the grid: (2, h, w) in Lab units.
 
@@ -280,6 +230,118 @@ def paint(frame: np.ndarray, ab: Tensor) -> np.ndarray:
     return lab_to_frames(lab)
 
 
+@dataclass(frozen=True)
+class Carried:
+    """What a tracker says of one frame; None for what it was not asked.
+
+    Attributes:
+        ids: object ids, uint8 (H, W).
+        xy: joints (J, 2) in pixels (x, y), NaN where lost.
+        confidence: (J,) in [0, 1].
+        ab: colours (2, h, w) in Lab units, on the label grid.
+    """
+
+    ids: np.ndarray | None = None
+    xy: np.ndarray | None = None
+    confidence: np.ndarray | None = None
+    ab: Tensor | None = None
+
+
+@torch.inference_mode()  # a with block inside a generator would leak the mode to the caller at every yield
+def carry(
+    frames: Iterable[np.ndarray],
+    mask: np.ndarray | None = None,
+    xy: np.ndarray | None = None,
+    colors: np.ndarray | None = None,
+    *,
+    model: Model,
+    protocol: Protocol = MODERN,
+    lost_below: float = LOST_BELOW,
+) -> Iterator[Carried]:
+    """Carry any of mask, joints and colours of the first frame through a video, all in one :func:`propagate`.
+
+    Their labels are stacked as channels: the pointer does not know what it copies.
+
+    Args:
+        frames: uint8 RGB (H, W, 3), a stream or an array (T, H, W, 3).
+        mask: object ids of the first frame (H, W), 0 is the background.
+        xy: (J, 2) pixels (x, y) in the first frame; NaN for a joint that is absent there (it stays absent).
+        colors: the first frame in colour, uint8 RGB (H, W, 3).
+        model: from :func:`tinytrack.model.load_model`.
+        protocol: :data:`MODERN` or :data:`PAPER`.
+        lost_below: a joint whose confidence, the height of its peak relative to the first frame, is smaller than this is lost.
+
+    Yields:
+        One :class:`Carried` a frame; the first gives back what was given.
+
+    Raises:
+        MaskError: for a mask of another size or without an object.
+        JointsError: for joints outside the frame, infinite, or all absent.
+        VideoError: for a video without frames, a reference of another size or without colour.
+    """
+    first, frames = _split_first(frames)
+    size = first.shape[:2]
+    grid = label_grid(*size, model, protocol)
+    parts = {}
+    if mask is not None:
+        ids = _check_mask(mask, size)
+        parts["mask"] = mask_labels(mask, ids, grid, model.device)
+    if xy is not None:
+        xy = _check_joints(xy, size)
+        parts["joints"] = joint_maps(xy, size, grid, device=model.device)
+    if colors is not None:
+        if colors.shape != first.shape:
+            raise VideoError(f"the colour reference is {colors.shape[1]}x{colors.shape[0]}: expected {size[1]}x{size[0]} like the video")
+        parts["colors"] = color_labels(colors, grid, model.device)
+    tracked = propagate(embed_frames(frames, model, protocol), torch.cat(list(parts.values())), protocol, model.temperature)
+    for index, labels in enumerate(tracked):
+        maps = dict(zip(parts, labels.split([len(p) for p in parts.values()]), strict=True))
+        result = {"ab": maps.get("colors")}
+        if mask is not None:
+            result["ids"] = mask.astype(np.uint8) if index == 0 else read_masks(maps["mask"], ids, size, protocol.read)
+        if xy is not None:
+            known = xy, (~np.isnan(xy).any(axis=1)).astype(np.float64)
+            result["xy"], result["confidence"] = known if index == 0 else find_joints(maps["joints"], parts["joints"], size, lost_below)
+        yield Carried(**result)
+
+
+def _check_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The object ids of a mask that fits the video."""
+    if mask.shape != size:
+        raise MaskError(f"the mask is {mask.shape[1]}x{mask.shape[0]}: expected {size[1]}x{size[0]} like the video")
+    ids = np.unique(mask[mask > 0])
+    if len(ids) == 0:
+        raise MaskError("the mask is empty: expected at least one object that is not 0")
+    return ids
+
+
+def _check_joints(xy: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Joints that fit the video, as float64."""
+    xy = np.asarray(xy, dtype=np.float64)
+    present = ~np.isnan(xy).any(axis=1)
+    if not present.any():
+        raise JointsError("no joint is present in the first frame: expected at least one that is not NaN")
+    inside = (xy >= -0.5).all(1) & (xy[:, 0] <= size[1] - 0.5) & (xy[:, 1] <= size[0] - 0.5)
+    if not inside[present].all():
+        bad = int(np.flatnonzero(present & ~inside)[0])
+        raise JointsError(f"joint {bad} is at ({xy[bad, 0]:g}, {xy[bad, 1]:g}), outside the {size[1]}x{size[0]} video")
+    return xy
+
+
+def track_masks(frames: Iterable[np.ndarray], mask: np.ndarray, model: Model, protocol: Protocol = MODERN) -> Iterator[np.ndarray]:
+    """Track objects from one mask: :func:`carry`, masks only. Yields object ids, uint8 (H, W), one for each frame."""
+    for carried in carry(frames, mask, model=model, protocol=protocol):
+        yield carried.ids
+
+
+def track_joints(
+    frames: Iterable[np.ndarray], xy: np.ndarray, model: Model, protocol: Protocol = MODERN, lost_below: float = LOST_BELOW
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Track joints from their places in the first frame: :func:`carry`, joints only. Yields (xy (J, 2), confidence (J,)) a frame."""
+    for carried in carry(frames, xy=xy, model=model, protocol=protocol, lost_below=lost_below):
+        yield carried.xy, carried.confidence
+
+
 @torch.inference_mode()  # a with block inside a generator would leak the mode to the caller at every yield
 def colorize(
     frames: Iterable[np.ndarray], model: Model, protocol: Protocol = MODERN, reference: np.ndarray | None = None
@@ -299,12 +361,7 @@ def colorize(
     """
     first, frames = _split_first(frames)
     reference = first if reference is None else reference
-    if reference.shape != first.shape:
-        raise VideoError(
-            f"the colour reference is {reference.shape[1]}x{reference.shape[0]}: expected {first.shape[1]}x{first.shape[0]} like the video"
-        )
-    labels = color_labels(reference, label_grid(*first.shape[:2], model, protocol), model.device)
     frames, seen = itertools.tee(frames)  # read in step, so that at most one frame waits
-    tracked = propagate(embed_frames(seen, model, protocol), labels, protocol, model.temperature)
-    for index, (frame, ab) in enumerate(zip(frames, tracked, strict=True)):
-        yield paint(frame, frames_to_lab(reference, model.device)[1:] if index == 0 else ab)
+    carried = carry(seen, colors=reference, model=model, protocol=protocol)
+    for index, (frame, result) in enumerate(zip(frames, carried, strict=True)):
+        yield paint(frame, frames_to_lab(reference, model.device)[1:] if index == 0 else result.ab)

@@ -37,6 +37,7 @@ class TrainConfig:
     """Everything that decides a run; defaults are the tiny recipe, comments give the paper's value."""
 
     network: str = "TinyNet"  # PaperNet
+    task: str = "copy"  # paper: "copy"; its control is "classify": each frame's colours from that frame alone, no pointing
     height: int = 160  # pixels of the shorter side of a training frame; paper: 256
     crop: int = 128  # side of the square that is cut out of it; paper: the whole 256x256
     jitter: int = 16  # frames of a clip are cut out up to so many pixels apart; paper: 0, the whole frame
@@ -71,7 +72,9 @@ PAPER = TrainConfig(
     weight_decay=0.0,
     steps=400_000,
 )
-PRESETS = {"tiny": TINY, "paper": PAPER}
+SINGLE = TrainConfig(task="classify")
+"""The paper's control: the tiny recipe, but colorization of single images. If colours alone were enough, this would track too."""
+PRESETS = {"tiny": TINY, "paper": PAPER, "single": SINGLE}
 
 
 def color_loss(copied: Tensor, labels: Tensor, floor: float = 1e-4) -> Tensor:
@@ -104,6 +107,19 @@ def clip_loss(embeddings: Tensor, labels: Tensor, classes: int, temperature: flo
     one_hot = F.one_hot(labels[:, :-1], classes).movedim(-1, 2).to(embeddings.dtype)  # (B, T - 1, K, h, w)
     A = affinity(pixels(embeddings[:, -1]), pixels(embeddings[:, :-1]), temperature)
     return color_loss(copy(A, pixels(one_hot)), labels[:, -1].flatten(1))
+
+
+def single_image_loss(embeddings: Tensor, labels: Tensor, prototypes: Tensor, temperature: float) -> Tensor:
+    """The control without a reference frame: Eq. 2 over K learned prototypes, one a colour class, in place of reference pixels.
+
+    Args:
+        embeddings: (B, T, D, h, w); frames do not meet, so T counts as batch.
+        labels: colour classes (B, T, h, w).
+        prototypes: (K, D).
+    """
+    f = pixels(embeddings)  # (B, T * h * w, D)
+    A = affinity(f, prototypes.expand(len(f), -1, -1), temperature)  # (B, T * h * w, K): a distribution over classes already
+    return color_loss(A, labels.flatten(1))
 
 
 def sample_clips(shots: Sequence[np.ndarray], config: TrainConfig, step: int) -> np.ndarray:
@@ -198,9 +214,13 @@ class Trainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.net = NETWORKS[config.network]().to(self.device).train()
-        self.palette = fit_palette(self.shots, config)
+            self.palette = fit_palette(self.shots, config)
+            trained = dict(self.net.named_parameters())
+            if config.task == "classify":
+                self.prototypes = torch.nn.Parameter(F.normalize(torch.randn(len(self.palette), self.net.dim), dim=1).to(self.device))
+                trained["prototypes"] = self.prototypes
         kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[config.optimizer]
-        self.optimizer = kind(self.net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+        self.optimizer = kind(trained.values(), lr=config.learning_rate, weight_decay=config.weight_decay)
         self.count = 0  # steps done
         self.seconds = 0.0  # spent in steps, over all sittings
         self.losses: list[float] = []
@@ -225,7 +245,11 @@ class Trainer:
         lab = frames_to_lab(sample_clips(self.shots, config, self.count), self.device)  # (B, T, 3, H, W)
         embeddings = self.net(network_input(lab))
         ab = F.avg_pool2d(lab[:, :, 1:].flatten(0, 1), self.net.stride).unflatten(0, lab.shape[:2])
-        loss = clip_loss(embeddings, self.palette.hard(ab), len(self.palette), config.temperature)
+        labels = self.palette.hard(ab)
+        if config.task == "classify":
+            loss = single_image_loss(embeddings, labels, self.prototypes, config.temperature)
+        else:
+            loss = clip_loss(embeddings, labels, len(self.palette), config.temperature)
         value = loss.item()
         if not math.isfinite(value):
             raise ModelError(f"training diverged at step {self.count}: the loss is {value}; lower the learning rate")
@@ -265,6 +289,7 @@ class Trainer:
             "losses": torch.tensor(self.losses),
             "palette": self.palette.centers,
             "weights": self.net.state_dict(),
+            "prototypes": self.prototypes.detach() if self.config.task == "classify" else None,
             "optimizer": self.optimizer.state_dict(),
         }
         save_tensors(content, path)
@@ -294,6 +319,8 @@ class Trainer:
             raise ModelError(f"'{path}' was trained on other videos: expected the same to resume")
         self.palette = Palette(content["palette"])
         self.net.load_state_dict(content["weights"])
+        if self.config.task == "classify":
+            self.prototypes.data.copy_(content["prototypes"])
         self.optimizer.load_state_dict(content["optimizer"])
         self.count, self.seconds, self.losses = content["count"], content["seconds"], content["losses"].tolist()
 
@@ -325,6 +352,12 @@ def state_path(out: str | os.PathLike) -> Path:
     return Path(out).with_suffix(".unfinished.pt")
 
 
+def checkpoint_steps(last: int) -> list[int]:
+    """Steps 0, 1, 3, 10, 30, 100, ... up to ``last``, and ``last``: learning is fast at first, so the scale is a logarithmic one."""
+    grid = [0, *(digit * 10**power for power in range(12) for digit in (1, 3))]
+    return [step for step in grid if step < last] + [last]
+
+
 def fit(
     shots: Sequence[np.ndarray],
     config: TrainConfig = TINY,
@@ -336,6 +369,7 @@ def fit(
     progress: bool = True,
     on_step: Callable[[Trainer, float], None] | None = None,
     card: dict | None = None,
+    checkpoints: str | os.PathLike | None = None,
 ) -> Model:
     """Train a model on shots (see :func:`load_shots`).
 
@@ -347,6 +381,7 @@ def fit(
         progress: show loss and clips per second.
         on_step: called after every step with the trainer and the loss.
         card: facts to keep with the weights.
+        checkpoints: a folder for the model as it was at :func:`checkpoint_steps`: ``step000000.pt``, ``step000001.pt`` ...
 
     Raises:
         VideoError, ModelError, OutputError: see :class:`Trainer`.
@@ -362,6 +397,13 @@ def fit(
             raise TinytrackError(f"nothing to resume: there is no '{state}'")
         else:
             raise TinytrackError(f"nothing to resume: '{out}' is finished")
+    kept = set(checkpoint_steps(10**9 if minutes else config.steps)) if checkpoints is not None else ()
+
+    def keep() -> None:
+        if trainer.count in kept:
+            trainer.model(card).save(Path(checkpoints) / f"step{trainer.count:06d}.pt")
+
+    keep()
     saved = time.monotonic()
     total = 100 if minutes else config.steps
     form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
@@ -376,6 +418,7 @@ def fit(
                 bar.n = min(total, trainer.progress * total)
                 bar.set_postfix_str(f"step {trainer.count}, loss {smooth:.3f}, {speed:.1f} clips/s", refresh=False)
                 bar.update(0)
+                keep()
                 if on_step is not None:
                     on_step(trainer, loss)
                 if interrupted():
