@@ -366,7 +366,7 @@ def test_data_lists_and_verifies(cli, here, monkeypatch):
     monkeypatch.setenv("TINYTRACK_CACHE", str(here / "cache"))
     listed = cli("data", "list")
     assert_done(listed)
-    assert re.findall(r"^\w+", listed.out, re.MULTILINE) == [*CLIPS, "davis", "tiny"]
+    assert re.findall(r"^\w+", listed.out, re.MULTILINE) == [*CLIPS, "davis", "tiny", "single"]
     assert "walk" in listed.out and "not fetched" in listed.out
     assert shipped.fingerprint() in listed.out
     verified = cli("data", "verify", "carphone")

@@ -212,3 +212,18 @@ def test_local_path_never_builds_the_whole_matrix():
         y = point_and_copy(target, reference, labels, radius=radius, top_k=5)
     assert y.shape == (1, 1, h, w)
     assert biggest < (h * w) * (r * h * w) / 500
+
+
+@pytest.mark.parametrize("top_k", [None, 1, 4, 500])
+@pytest.mark.parametrize("anywhere", [1, 2, 3])
+def test_references_without_a_window_compete_with_those_that_have_one(anywhere, top_k, device):
+    g = torch.Generator().manual_seed(anywhere)
+    f = torch.randn(2, 4, 6, 9, 11, generator=g).to(device)
+    c = torch.rand(2, 3, 5, 9, 11, generator=g).to(device)
+    target, reference = f[:, -1], f[:, :-1]
+    allowed = window(9, 11, 2, 3, device)
+    allowed[:, : anywhere * 99] = True
+    A = affinity(pixels(target), pixels(reference), 0.5, allowed=allowed, top_k=top_k)
+    expected = copy(A, pixels(c)).mT.reshape(2, 5, 9, 11)
+    found = point_and_copy(target, reference, c, 0.5, radius=2, top_k=top_k, anywhere=anywhere)
+    assert torch.allclose(found, expected, atol=1e-5)

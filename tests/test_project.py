@@ -14,7 +14,7 @@ PACKAGE = ROOT / "tinytrack"
 # A module may import only what stands before it.
 LAYERS = [
     "errors", "files", "video", "labels", "color", "pointer", "embed", "model", "synth", "clips", "fetch", "datasets", "metrics",
-    "train", "track", "baselines", "evaluate", "draw", "plots", "jobs", "demo", "report", "__main__",
+    "train", "track", "baselines", "evaluate", "analysis", "draw", "plots", "pages", "pictures", "jobs", "demo", "report", "__main__",
 ]  # fmt: skip
 
 

@@ -18,12 +18,14 @@ from tinytrack.track import (
     PAPER,
     PROTOCOLS,
     Protocol,
+    carry,
     colorize,
     embed_frames,
     joint_maps,
     label_grid,
     locate_joints,
     mask_labels,
+    paint,
     propagate,
     read_masks,
     track_joints,
@@ -376,3 +378,105 @@ def test_callers_keep_their_gradients_between_frames():
         next(results), next(results)
         assert not torch.is_inference_mode_enabled()
         assert (torch.ones(1, requires_grad=True) * 2).requires_grad
+
+
+@pytest.mark.parametrize("protocol", [SMALL, replace(PAPER, size=(64, 80), grid=None)], ids=["modern", "paper"])
+def test_one_pass_carries_what_three_passes_carry(protocol, device):
+    """The pointer does not know what it copies: masks, joints and colours do not disturb one another."""
+    frames = moving_shapes(4, frames=5, height=64, width=80).frames
+    model = patch_model(temperature=0.02)
+    model.net.to(device)
+    xy = np.array([[20.0, 15.5], [50.0, 44.0], [np.nan, np.nan]])
+    masks = list(track_masks(frames, square(), model, protocol))
+    joints = list(track_joints(frames, xy, model, protocol))
+    colors = list(colorize(frames, model, protocol))
+    together = list(carry(frames, square(), xy, frames[0], model=model, protocol=protocol))
+    assert len(together) == 5
+    for t, all_in_one in enumerate(together):
+        assert (all_in_one.ids == masks[t]).mean() > 0.999  # sums in another order may tip a tie
+        assert np.allclose(all_in_one.xy, joints[t][0], atol=1e-2, equal_nan=True)
+        assert np.allclose(all_in_one.confidence, joints[t][1], atol=1e-4)
+        painted = paint(frames[t], all_in_one.ab).astype(int)
+        assert not t or np.abs(painted - colors[t].astype(int)).max() <= 1
+    assert not np.array_equal(masks[4], masks[0]) and not np.allclose(joints[4][0], xy, atol=1, equal_nan=True)
+    pair = list(carry(frames, xy=xy, colors=frames[0], model=model, protocol=protocol))
+    assert all(c.ids is None for c in pair) and np.allclose(pair[4].xy, joints[4][0], atol=1e-2, equal_nan=True)
+    assert torch.allclose(pair[4].ab, together[4].ab, atol=1e-3)
+
+
+def test_carry_takes_a_stream_once():
+    frames = noise(3)
+    asked = []
+
+    def stream():
+        for t, frame in enumerate(frames):
+            asked.append(t)
+            yield frame
+
+    for t, carried in enumerate(carry(stream(), square(), model=patch_model(), protocol=SMALL)):
+        assert asked == list(range(t + 1)) and carried.xy is None and carried.confidence is None and carried.ab is None
+
+
+def dissolved(h=20, w=30):
+    """A small object whose map stays on it, but at 0.4: strays have put the rest of its mass on the background."""
+    soft = torch.zeros(3, h, w)
+    soft[1, 4:7, 4:7] = 0.4
+    soft[2, 10:20, 10:30] = 1
+    soft[0] = 1 - soft[1:].sum(0)
+    return soft
+
+
+def test_balanced_reading_finds_a_small_object_that_argmax_loses():
+    soft, ids = dissolved(), np.array([4, 9])
+    plain, balanced = (read_masks(soft, ids, (20, 30), read=read) for read in ("argmax", "balanced"))
+    assert not (plain == 4).any()
+    assert (balanced[4:7, 4:7] == 4).all() and (balanced == 4).sum() == 9
+    assert np.array_equal(plain == 9, balanced == 9)
+
+
+def test_balanced_reading_by_hand():
+    """y_k / p_k^0.2, p_k the share of the frame that map k holds: 1/64 takes 0.303 of a pixel from a background of 63/64."""
+    ids = np.array([1])
+    share = 1 / 64
+    border = 1 / (1 + ((1 - share) / share) ** 0.2)  # y_1 / share^0.2 = (1 - y_1) / (1 - share)^0.2
+    assert border == pytest.approx(0.3034, abs=1e-3)
+    for y, found in ((border + 0.01, 1), (border - 0.01, 0)):
+        soft = torch.zeros(2, 16, 16)
+        soft[1, 3, 5], soft[1, 10:12, 10:12] = y, (256 * share - y) / 4
+        soft[0] = 1 - soft[1]
+        assert soft[1].mean().item() == pytest.approx(share)
+        assert read_masks(soft, ids, (16, 16), read="balanced")[3, 5] == found
+
+
+def test_balanced_reading_does_not_invent_an_object_whose_map_is_empty():
+    soft = torch.zeros(3, 8, 8)
+    soft[0] = 1
+    assert (read_masks(soft, np.array([1, 2]), (8, 8), read="balanced") == 0).all()
+    soft[0, 2:4, 2:4], soft[1, 2:4, 2:4] = 0.02, 0.98
+    assert set(np.unique(read_masks(soft, np.array([1, 2]), (30, 40), read="balanced"))) == {0, 1}
+    soft[2, 6, 6] = 1e-3  # a whiff of an object is not an object either
+    assert set(np.unique(read_masks(soft, np.array([1, 2]), (30, 40), read="balanced"))) == {0, 1}
+
+
+def test_balanced_reading_is_argmax_where_classes_are_equally_large():
+    soft = torch.rand(4, 12, 16, generator=torch.Generator().manual_seed(0))
+    soft = soft / soft.mean((1, 2), keepdim=True)
+    ids = np.array([2, 5, 7])
+    assert np.array_equal(*(read_masks(soft, ids, (48, 64), read=read) for read in ("argmax", "balanced")))
+
+
+@pytest.mark.parametrize("read", ["argmax", "balanced", "min_max"])
+def test_the_order_of_objects_does_not_matter(read):
+    soft = torch.rand(4, 12, 16, generator=torch.Generator().manual_seed(0)) * torch.tensor([8.0, 1, 3, 0.5])[:, None, None]
+    soft = soft / soft.sum(0)
+    ids = np.array([2, 5, 7])
+    order = [2, 0, 1]
+    turned = torch.cat([soft[:1], soft[1:][order]])
+    before = read_masks(soft, ids, (48, 64), read=read)
+    assert np.array_equal(read_masks(turned, ids[order], (48, 64), read=read), before) and len(np.unique(before)) > 2
+
+
+def test_an_unknown_reading_is_named():
+    with pytest.raises(ValueError, match="argmax, min_max or balanced, not 'loudest'"):
+        read_masks(torch.rand(2, 4, 4), np.array([1]), (8, 8), read="loudest")
+    assert {p.read for p in PROTOCOLS.values()} <= {"argmax", "balanced"}

@@ -15,14 +15,18 @@ from tinytrack.pointer import affinity, copy, pixels
 from tinytrack.synth import moving_shapes
 from tinytrack.train import (
     PAPER,
+    PRESETS,
+    SINGLE,
     TINY,
     Trainer,
+    checkpoint_steps,
     clip_loss,
     color_loss,
     fit,
     learning_rate,
     load_shots,
     sample_clips,
+    single_image_loss,
     state_path,
 )
 from tinytrack.video import Video, write_video
@@ -249,3 +253,158 @@ def test_videos_that_cannot_teach_are_named(tmp_path, shots):
         load_shots([Video(tmp_path / "many.mp4")], FAST, megabytes=0.01)
     with pytest.raises(VideoError, match="at least 32 pixels"):
         Trainer([shots[0][:, :20]], FAST)
+
+
+# ------------------------------------------------------------------------------------- the control: colours of single images
+
+CONTROL = dataclasses.replace(FAST, task="classify")
+
+
+def test_single_image_loss_by_hand():
+    """Embeddings that are their class's prototype, far from the others: nothing to pay. The wrong ones: all of it."""
+    prototypes = torch.eye(5)[:3]
+    labels = torch.tensor([[[[0, 1], [2, 0]]]])  # (B, T, h, w)
+    right = F.one_hot(labels, 5).float().movedim(-1, 2)
+    assert single_image_loss(right, labels, prototypes, 0.05).item() == pytest.approx(2 * math.exp(-20), abs=1e-6)
+    assert single_image_loss(right, (labels + 1) % 3, prototypes, 0.05).item() == pytest.approx(-math.log(1e-4))  # the floor
+    assert single_image_loss(right, labels, prototypes, 1.0).item() == pytest.approx(math.log(1 + 2 / math.e), abs=1e-6)
+    assert single_image_loss(right * 0, labels, prototypes, 0.05).item() == pytest.approx(math.log(3))
+
+
+def test_single_image_loss_is_eq_2_over_prototypes_then_eq_3():
+    g = torch.Generator().manual_seed(0)
+    f, prototypes = torch.randn(2, 4, 5, 3, 2, generator=g), torch.randn(6, 5, generator=g)
+    labels = torch.randint(0, 6, (2, 4, 3, 2), generator=g)
+    expected = color_loss(affinity(pixels(f), prototypes[None].repeat(2, 1, 1), 2.0), labels.flatten(1))
+    assert torch.allclose(single_image_loss(f, labels, prototypes, 2.0), expected)
+    # And as everybody knows it: the softmax cross-entropy of a linear layer.
+    logits = torch.einsum("btdhw,kd->btkhw", f, prototypes) / 2.0
+    assert torch.allclose(expected, F.cross_entropy(logits.flatten(0, 1), labels.flatten(0, 1)), rtol=1e-5)
+
+
+def test_frames_do_not_meet_in_the_control(shots):
+    """The loss is the mean of what each frame costs alone, and the network sees each frame alone."""
+    g = torch.Generator().manual_seed(0)
+    f, prototypes = torch.randn(2, 4, 5, 3, 2, generator=g), torch.randn(6, 5, generator=g)
+    labels = torch.randint(0, 6, (2, 4, 3, 2), generator=g)
+    alone = torch.stack(
+        [single_image_loss(f[b : b + 1, t : t + 1], labels[b : b + 1, t : t + 1], prototypes, 0.5) for b in (0, 1) for t in range(4)]
+    )
+    together = single_image_loss(f, labels, prototypes, 0.5)
+    assert torch.allclose(together, alone.mean())
+    other = f.clone()
+    other[0, 3] = torch.randn(5, 3, 2, generator=g)
+    changed = single_image_loss(other[:1, 3:], labels[:1, 3:], prototypes, 0.5)
+    assert torch.allclose(single_image_loss(other, labels, prototypes, 0.5) - together, (changed - alone[3]) / 8, atol=1e-6)
+    trainer = Trainer(shots, CONTROL)
+    clips = network_input(frames_to_lab(sample_clips(shots, CONTROL, 0)))
+    with torch.no_grad():
+        trainer.net.eval()
+        assert torch.allclose(trainer.net(clips)[:, 2], trainer.net(clips[:, 2:3])[:, 0], atol=1e-5)
+
+
+def test_the_control_is_the_tiny_recipe_but_for_its_task():
+    assert PRESETS == {"tiny": TINY, "paper": PAPER, "single": SINGLE}
+    assert SINGLE == dataclasses.replace(TINY, task="classify") and TINY.task == PAPER.task == "copy"
+
+
+def test_the_control_learns(device):
+    frames = moving_shapes(3, frames=4, height=32, width=32, objects=2).frames
+    trainer = Trainer([frames], dataclasses.replace(CONTROL, gap=(1, 1), steps=40), device=device)
+    before = trainer.prototypes.detach().clone()
+    assert before.shape == (len(trainer.palette), trainer.net.dim)
+    assert torch.allclose(before.norm(dim=1), torch.ones(len(before), device=device), atol=1e-5)
+    losses = [trainer.step() for _ in range(40)]
+    assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:3])
+    for name, parameter in (*trainer.net.named_parameters(), ("prototypes", trainer.prototypes)):
+        assert parameter.grad is not None and parameter.grad.abs().max() > 0, name
+    assert (trainer.prototypes - before).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("stop", [1, 4])
+def test_a_stopped_control_continues_to_the_same_weights_and_prototypes(shots, one_thread, tmp_path, stop):
+    trainers = []
+
+    def watch(trainer, loss):
+        trainers.append(trainer)
+
+    def interrupt(trainer, loss):
+        if trainer.count == stop:
+            raise KeyboardInterrupt
+
+    whole = fit(shots, CONTROL, progress=False, on_step=watch)
+    out = tmp_path / "m.pt"
+    with pytest.raises(KeyboardInterrupt):
+        fit(shots, CONTROL, out=out, progress=False, on_step=interrupt)
+    again = fit(shots, CONTROL, out=out, resume=True, progress=False, on_step=watch)
+    assert again.fingerprint() == whole.fingerprint() == load_model(out).fingerprint()
+    assert torch.equal(trainers[0].prototypes, trainers[-1].prototypes) and trainers[0] is not trainers[-1]
+    assert again.fingerprint() != fit(shots, FAST, progress=False).fingerprint()
+    assert again.card["config"]["task"] == "classify"
+
+
+def test_a_run_of_the_other_task_is_not_resumed(shots, tmp_path):
+    for mine, other in ((FAST, CONTROL), (CONTROL, FAST)):
+        Trainer(shots, mine).save(state_path(tmp_path / "m.pt"))
+        with pytest.raises(ModelError, match="task"):
+            fit(shots, other, out=tmp_path / "m.pt", resume=True, progress=False)
+
+
+# -------------------------------------------------------------------------------------------------------------- checkpoints
+
+
+def test_checkpoints_stand_on_a_logarithmic_scale():
+    assert checkpoint_steps(1000) == [0, 1, 3, 10, 30, 100, 300, 1000]
+    assert checkpoint_steps(12) == [0, 1, 3, 10, 12]
+    assert checkpoint_steps(1) == [0, 1] and checkpoint_steps(3) == [0, 1, 3]
+    assert checkpoint_steps(400_000)[-3:] == [100_000, 300_000, 400_000]
+
+
+def names(folder):
+    return sorted(p.name for p in folder.iterdir())
+
+
+EXPECTED = ["step000000.pt", "step000001.pt", "step000003.pt", "step000006.pt"]
+
+
+@pytest.mark.parametrize("config", [FAST, CONTROL], ids=["copy", "classify"])
+def test_checkpoints_are_the_model_as_it_was(shots, one_thread, tmp_path, config):
+    seen = {0: Trainer(shots, config).model().fingerprint()}
+
+    def watch(trainer, loss):
+        seen[trainer.count] = trainer.model().fingerprint()
+
+    final = fit(shots, config, progress=False, on_step=watch, checkpoints=tmp_path / "steps", card={"sources": ["synth"]})
+    assert names(tmp_path / "steps") == EXPECTED and len(set(seen.values())) == 7
+    for name in EXPECTED:
+        kept = load_model(tmp_path / "steps" / name)
+        step = int(name[4:10])
+        assert kept.fingerprint() == seen[step] and kept.card["steps"] == step == len(kept.card["loss"])
+        assert kept.card["sources"] == ["synth"]
+    assert kept.fingerprint() == final.fingerprint() == fit(shots, config, progress=False).fingerprint()  # watching changes nothing
+
+
+@pytest.mark.parametrize("stop", [1, 2, 5])
+def test_checkpoints_of_a_stopped_run_are_those_of_an_undisturbed_one(shots, one_thread, tmp_path, stop):
+    fit(shots, FAST, progress=False, checkpoints=tmp_path / "whole")
+
+    def interrupt(trainer, loss):
+        if trainer.count == stop:
+            raise KeyboardInterrupt
+
+    folder = tmp_path / "parts"
+    with pytest.raises(KeyboardInterrupt):
+        fit(shots, FAST, out=tmp_path / "m.pt", progress=False, on_step=interrupt, checkpoints=folder)
+    assert names(folder) == [name for name in EXPECTED if int(name[4:10]) <= stop]
+    early = {p.name: p.stat().st_ino for p in folder.iterdir() if int(p.name[4:10]) < stop}
+    fit(shots, FAST, out=tmp_path / "m.pt", resume=True, progress=False, checkpoints=folder)
+    assert names(folder) == EXPECTED
+    for name in EXPECTED:
+        assert load_model(folder / name).fingerprint() == load_model(tmp_path / "whole" / name).fingerprint()
+    assert all((folder / name).stat().st_ino == number for name, number in early.items())  # written once
+
+
+def test_no_checkpoints_are_kept_unless_asked_for(shots, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fit(shots, dataclasses.replace(FAST, steps=1), progress=False)
+    assert not list(tmp_path.iterdir())

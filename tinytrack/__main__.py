@@ -273,13 +273,20 @@ def _evaluate(args) -> None:
         return
     from .datasets import open_dataset
     from .evaluate import evaluate, find_method, run_name, table
+    from .files import user_path
     from .track import PROTOCOLS as protocols
 
     options = {name: getattr(args, name) for name in ("root", "davis", "year", "split") if hasattr(args, name)}
     dataset = open_dataset(args.dataset, **options, sequences=args.sequences and args.sequences.split(","))
     method = find_method(args.model, args.baseline, protocols[args.protocol], device)
     out = args.out or Path("tinytrack-results", run_name(dataset, method))
-    print(table(evaluate(method, dataset, out)), end="")
+    try:
+        results = evaluate(method, dataset, out)
+    except KeyboardInterrupt:
+        if not (user_path(out) / "results.json").exists():
+            raise
+        raise TinytrackError(f"interrupted: the videos done are kept in '{out}', the same command goes on with the others") from None
+    print(table(results), end="")
     print(f"predictions, results.json and this table: {out}")
 
 

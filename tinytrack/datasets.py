@@ -156,8 +156,9 @@ def open_dataset(
     elif name == "badja":
         tree = Badja(root, Davis(davis_root(davis)))
         here = tree.sequences()
-        seen = [s for s in here if s in SPLITS_2016["train"]]
-        facts["note"] = f"of these, {', '.join(seen)} are DAVIS train sequences: networks trained there saw them, unlabelled"
+        seen = [s for s in sequences or here if s in SPLITS_2016["train"]]
+        if seen:
+            facts["note"] = f"of these, {', '.join(seen)} are DAVIS train sequences: networks trained there saw them, unlabelled"
         source = partial(badja_truths, tree)
     elif name == "pose2sim":
         here = [path.stem for path in _cameras(root)]
@@ -165,10 +166,12 @@ def open_dataset(
         source = partial(pose2sim_truths, root)
     elif name == "carphone":
         here, source = ["carphone"], clip_truths
-    else:
+    elif name == "synth":
         here, source = [f"seed{n}" for n in range(5)], synth_truths
+    else:
+        raise ClipError(f"no data set '{name}': expected davis, badja, pose2sim, carphone or synth")
     missing = [s for s in sequences or () if s not in here]
     if missing or not here:
         raise ClipError(f"{name} has no sequence {', '.join(missing) or 'at all'} here: expected some of {', '.join(here) or 'its videos'}")
-    facts["sequences"] = list(sequences or here)
+    facts["sequences"] = list(dict.fromkeys(sequences or here))
     return Dataset(facts, source(facts["sequences"]))

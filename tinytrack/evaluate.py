@@ -10,7 +10,6 @@ import itertools
 import json
 import os
 import platform
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from .baselines import baseline_model, identity, optical_flow
 from .color import chroma, frames_to_lab
 from .datasets import Dataset, Truth
 from .errors import MaskError, TinytrackError
-from .files import staged_file, staged_folder, user_path
+from .files import staged_file, staged_folder, user_path, write_json
 from .labels import write_joints_csv, write_mask
 from .metrics import THRESHOLDS, boundary_f, mean_pck, region_j, statistics
 from .model import Model, load_model
@@ -158,12 +157,9 @@ def read_results(path: str | os.PathLike) -> dict:
 
 
 def _write(out: Path, results: dict) -> None:
-    text = json.dumps(results, indent=1)
-    text = re.sub(r"\[\s+([^][{}]*?)\s+\]", lambda m: "[" + re.sub(r"\s+", " ", m[1]) + "]", text)  # a list of numbers on one line
-    with staged_file(out / "results.json") as scratch:
-        scratch.write_text(text + "\n", encoding="utf-8")
     with staged_file(out / "table.txt") as scratch:
         scratch.write_text(table(results), encoding="utf-8")
+    write_json(out / "results.json", results)  # last: what stands in it is not done again
 
 
 def _sequence(method: Method, truth: Truth, out: Path) -> dict:
@@ -266,6 +262,8 @@ def _read_prediction(path: Path, size: tuple[int, int]) -> np.ndarray | None:
             ids = np.array(picture)
     except Exception as error:  # Pillow raises many classes for damaged pictures
         raise MaskError(f"'{path}' cannot be read as a picture: expected a palette PNG of object ids") from error
+    if ids.ndim != 2:
+        raise MaskError(f"the prediction '{path}' is in true colour: expected a palette PNG of object ids")
     if ids.shape != size:
         raise MaskError(f"the prediction '{path}' is {ids.shape[1]}x{ids.shape[0]}: expected {size[1]}x{size[0]} like the annotation")
     return ids
@@ -298,7 +296,8 @@ def summarize(sequences: Iterable[dict]) -> dict:
             summary |= {f"{metric}_recall": np.mean([p.recall for p in parts]), f"{metric}_decay": np.mean([p.decay for p in parts])}
         summary["J&F"] = (summary["J"] + summary["F"]) / 2
     for key in ("color_error", "object_color_error", "wrong_cluster"):
-        values = [np.nanmean(s[key]) for s in sequences if key in s]
+        lists = [np.array(s[key], dtype=float) for s in sequences if key in s]  # null in a stored file is NaN
+        values = [np.nanmean(found) for found in lists if not np.isnan(found).all()]
         if values:
             summary[key] = np.mean(values)
     if any("pck" in s for s in sequences):

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from .clips import Davis, cache_folder, sha256_of
 from .errors import ClipError, OutputError, describe_os_error
-from .files import _making, staged_folder, user_path
+from .files import making, staged_folder, user_path
 
 TIMEOUT = 30  # seconds without a byte until a connection counts as broken
 BLOCK = 1 << 18
@@ -127,7 +127,7 @@ def fetch_davis(out: str | os.PathLike | None = None, archive: Archive = DAVIS_A
     if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
         raise ClipError(f"cannot fetch DAVIS to '{target}': it is there and holds no JPEGImages, expected a new or an empty folder")
     part = _part(target)
-    with _making(target.parent, f"'{target}'"):
+    with making(target.parent, f"'{target}'"):
         try:
             if _size(part) > archive.size:
                 part.unlink()  # another archive's: ours is never longer

@@ -2,7 +2,10 @@
 
 import contextlib
 import io
+import json
+import math
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -35,7 +38,7 @@ def _remove_empty(folder: Path, top: Path | None) -> None:
 
 
 @contextlib.contextmanager
-def _making(folder: Path, target: str) -> Iterator[None]:
+def making(folder: Path, target: str) -> Iterator[None]:
     """Make ``folder`` for the block. If the block fails, folders made on the way go again; an OSError becomes one sentence."""
     created = None
     try:
@@ -60,7 +63,7 @@ def staged_folder(out: str | os.PathLike) -> Iterator[Path]:
         OutputError: if the folder cannot be made or the disk fills up.
     """
     out = user_path(out)
-    with _making(out, f"to '{out}'"):
+    with making(out, f"to '{out}'"):
         scratch = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=out))
         try:
             yield scratch
@@ -89,7 +92,7 @@ def staged_file(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = user_path(path)
     scratch = path.with_name(f".unfinished-{os.getpid()}-{path.name}")
-    with _making(path.parent, f"'{path}'"):
+    with making(path.parent, f"'{path}'"):
         try:
             yield scratch
             scratch.replace(path)
@@ -111,6 +114,28 @@ def check_writable(path: str | os.PathLike) -> None:
     with contextlib.suppress(_Enough), staged_file(path) as scratch:
         scratch.touch()
         raise _Enough
+
+
+def _without_nan(value):
+    """The same with None for what is not finite, which JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _without_nan(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value  # numpy's float64 is a float
+
+
+def write_json(path: str | os.PathLike, content: dict) -> None:
+    """Write plain values as JSON, all or nothing; NaN becomes null, a list of numbers stands on one line.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    text = json.dumps(_without_nan(content), indent=1, allow_nan=False)
+    # Strings are safe, for no line ends within them.
+    text = re.sub(r"\[\n\s*([^][{}]*?)\n\s*\]", lambda m: "[" + re.sub(r"\n\s*", " ", m[1]) + "]", text)
+    with staged_file(path) as scratch:
+        scratch.write_text(text + "\n", encoding="utf-8")
 
 
 def save_tensors(content: dict, path: str | os.PathLike) -> None:

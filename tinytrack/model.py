@@ -18,7 +18,7 @@ from .files import save_tensors, user_path
 
 FORMAT = "tinytrack model 1"
 NETWORKS = {"TinyNet": TinyNet, "PaperNet": PaperNet}
-SHIPPED = ("tiny",)
+SHIPPED = ("tiny", "single")
 
 _HERE = Path(__file__).resolve().parent
 DATA = _HERE / "data" if (_HERE / "data").is_dir() else _HERE.parent / "data"

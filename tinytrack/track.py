@@ -29,7 +29,8 @@ class Protocol:
     recent: int  # previous frames that are references
     keep_first: bool  # whether the first frame, whose labels are true, stays a reference
     grid: tuple[int, int] | None = None  # embeddings are averaged down to this grid; None: as the network gives them
-    radius: int | None = None  # a target cell points within +-radius cells; None: anywhere
+    radius: int | None = None  # a target cell points within +-radius cells of the recent frames; None: anywhere
+    first_anywhere: bool = False  # the first frame is searched as a whole, once it is not recent any more
     top_k: int | None = None  # softmax over the k best logits, jointly over all references; None: over all
     sharpen: float = 1.0  # tracking temperature = sharpen x training temperature
     read: str = "argmax"  # masks: which class a pixel gets, see read_masks; "argmax", "min_max" or "balanced"
@@ -38,8 +39,9 @@ class Protocol:
 PAPER = Protocol("paper", size=(256, 256), recent=3, keep_first=False, grid=(32, 32), sharpen=0.5)
 """The paper's: 256x256 squashed input, 32x32 grid, the last 3 frames, half the training temperature, no window, no top-k."""
 
-MODERN = Protocol("modern", size=240, recent=7, keep_first=True, radius=12, top_k=10, read="balanced")
-"""What later work settled on: native shape, first + 7 recent frames, a 25x25 window, joint top-10; the balanced reading is ours."""
+MODERN = Protocol("modern", size=240, recent=7, keep_first=True, radius=12, first_anywhere=True, top_k=10, read="balanced")
+"""What later work settled on: native shape, first + 7 recent frames, a 25x25 window, joint top-10. Ours: the balanced reading, and
+no window in the first frame, whose labels are the only true ones: within a window, whatever has moved further could not find them."""
 
 BALANCE = 0.2
 """Share of the prior's log-odds that the balanced reading takes back; chosen by J on masks of the DAVIS *train* split."""
@@ -80,11 +82,13 @@ def propagate(
         else:
             for back in range(1, min(len(clip) - 1, len(recent)) + 1):
                 recent[-back] = (clip[-1 - back], recent[-back][1])
-            memory = list(recent)
-            if protocol.keep_first and index > protocol.recent:
-                memory.insert(0, first)
+            past = protocol.keep_first and index > protocol.recent  # the first frame has left the recent ones
+            memory = [first, *recent] if past else recent
             f_i, c_i = (torch.stack(item)[None] for item in zip(*memory, strict=True))
-            labels = point_and_copy(target[None], f_i, c_i, temperature * protocol.sharpen, radius=protocol.radius, top_k=protocol.top_k)[0]
+            anywhere = int(past and protocol.first_anywhere)
+            labels = point_and_copy(
+                target[None], f_i, c_i, temperature * protocol.sharpen, radius=protocol.radius, top_k=protocol.top_k, anywhere=anywhere
+            )[0]
         recent.append((target, labels))
         yield labels
 

@@ -26,12 +26,17 @@ Written by `python tests/benchmarks/card.py data/{file}` from the facts stored i
 
 ![colour loss against training step]({curve})
 
-What it may be used for: teaching, reading along with the paper, and as a baseline. The frames it was trained on are DAVIS 2016
+{use} The frames it was trained on are DAVIS 2016
 (CC BY-NC 4.0, non-commercial), so keep these weights to non-commercial use too. It saw the 30 DAVIS *train* sequences, unlabelled: report
 scores on *val*, and when you score it on BADJA say that bear, dog-agility and horsejump-low were among the training frames. It follows
 appearance, not identity: it drifts when things look alike, when they leave and come back, and where a newly revealed background has no
 true source in the reference frames.
 """
+
+USE = {
+    "copy": "What it may be used for: teaching, reading along with the paper, and as a baseline.",
+    "classify": "What it may be used for: as the paper's control and nothing else. It learnt to colour single images, without pointing.",
+}
 
 
 def main(path: Path) -> None:
@@ -54,6 +59,7 @@ def main(path: Path) -> None:
         "parameters": count_parameters(model.net),
         "fingerprint": model.fingerprint(),
         "sources": ", ".join(card["sources"]),
+        "use": USE[card["config"].get("task", "copy")],
         "seed": card["config"]["seed"],
         "batch": card["config"]["batch"],
         "colors": len(model.palette),

@@ -1,0 +1,220 @@
+"""The figures of the report that need pixels: what embeddings know, where the pointer points, masks over frames."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from . import plots
+from .analysis import frame_scores
+from .datasets import Truth
+from .draw import overlay, to_gray
+from .evaluate import VOID
+from .metrics import region_j
+from .model import Model
+from .pointer import affinity, pixels
+from .track import MODERN, Protocol, embed_frames, label_grid, mask_labels, propagate, read_masks
+from .video import resize
+
+
+@torch.inference_mode()
+def embed_video(frames: Sequence[np.ndarray], model: Model, protocol: Protocol = MODERN) -> torch.Tensor:
+    """Each frame's own embedding, as tracking uses it: (T, D, h, w) on the CPU."""
+    return torch.stack([clip[-1].float().cpu() for clip in embed_frames(frames, model, protocol)])
+
+
+def principal_colors(embeddings: torch.Tensor, shown: Sequence[int], cells: int = 100_000) -> np.ndarray:
+    """Embeddings as colours: the three directions in which the cells of a video differ most become red, green and blue.
+
+    Args:
+        embeddings: (T, D, h, w) of one whole video.
+        shown: frames to return.
+        cells: the components are fitted to about so many cells, evenly out of all frames.
+
+    Returns:
+        uint8 (len(shown), h, w, 3); each component runs from its 2nd to its 98th percentile over the video.
+    """
+    from sklearn.decomposition import PCA
+
+    rows = embeddings.permute(0, 2, 3, 1).flatten(0, 2)  # (T * h * w, D)
+    sample = rows[:: max(1, len(rows) // cells)].numpy()
+    pca = PCA(3, random_state=0).fit(sample)
+    low, high = np.percentile(pca.transform(sample), [2, 98], axis=0)
+    chosen = embeddings[list(shown)].permute(0, 2, 3, 1)
+    values = pca.transform(chosen.flatten(0, 2).numpy())
+    scaled = ((values - low) / np.maximum(high - low, 1e-8)).clip(0, 1)
+    return (255 * scaled).round().astype(np.uint8).reshape(*chosen.shape[:3], 3)
+
+
+def embedding_figure(truth: Truth, models: Mapping[str, Model], protocol: Protocol = MODERN):
+    """Figure 6: the embeddings of one video as colours at four frames, a row a network.
+
+    Args:
+        truth: the video.
+        models: method -> features; a row each, below the frames themselves.
+    """
+    frames = list(truth.frames())
+    shown = [round(share * (len(frames) - 1)) for share in (0, 0.33, 0.66, 1)]
+    rows = [[to_gray(frames[t]) for t in shown]]
+    rows += [list(principal_colors(embed_video(frames, model, protocol), shown)) for model in models.values()]
+    titles = ["what they see", *(plots.label(name).replace(" (", "\n(") for name in models)]
+    heading = f"What do the embeddings know? Three principal components as red, green, blue ({truth.name})"
+    return plots.picture_grid(rows, titles, [f"frame {t}" for t in shown], heading=heading)
+
+
+def interior_points(mask: np.ndarray) -> list[tuple[str, tuple[int, int]]]:
+    """Three pixels (x, y) worth asking the pointer about, with their names: chosen by the shape of the objects alone.
+
+    The deepest pixel of each of the first three objects. Where there are fewer: the pixel of the first object farthest from its
+    deepest one (not on its very edge), and the pixel of the background nearest to the object among those as far outside its edge as
+    the object is deep.
+
+    Args:
+        mask: object ids (H, W), at least one above 0.
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    ids = [int(n) for n in np.unique(mask) if n not in (0, VOID)][:3]
+    depth = distance_transform_edt(np.pad(mask == ids[0], 1))[1:-1, 1:-1]
+    y, x = np.unravel_index(depth.argmax(), depth.shape)
+    found = [("inside\nthe object" if len(ids) == 1 else f"object {ids[0]}", (int(x), int(y)))]
+    for n in ids[1:]:
+        inner = distance_transform_edt(np.pad(mask == n, 1))[1:-1, 1:-1]
+        found.append((f"object {n}", tuple(int(v) for v in np.unravel_index(inner.argmax(), inner.shape)[::-1])))
+    if len(found) < 3:
+        rows, columns = np.nonzero(depth >= min(0.2 * depth.max(), 6))
+        far = np.hypot(rows - y, columns - x).argmax()
+        found.append(("at an end\nof the object", (int(columns[far]), int(rows[far]))))
+    if len(found) < 3:
+        outside = distance_transform_edt(mask == 0)
+        rows, columns = np.nonzero(outside >= min(depth.max(), 0.9 * outside.max()))
+        near = np.hypot(rows - y, columns - x).argmin()
+        found.append(("background\nbeside it", (int(columns[near]), int(rows[near]))))
+    return found[:3]
+
+
+@torch.inference_mode()
+def attention(embeddings: torch.Tensor, references: Sequence[int], cells: np.ndarray, temperature: float) -> np.ndarray:
+    """Eq. 2 for a few target cells of the last frame, without window and top-k.
+
+    Args:
+        embeddings: (T, D, h, w); the target is the last.
+        references: R frames among them; one softmax runs over the cells of all.
+        cells: (P, 2) grid cells (column, row).
+
+    Returns:
+        (P, R, h, w); the values of each target sum to one.
+    """
+    h, w = embeddings.shape[-2:]
+    target = embeddings[-1][:, cells[:, 1], cells[:, 0]].T[None]  # (1, P, D)
+    A = affinity(target, pixels(embeddings[list(references)][None]), temperature)
+    return A[0].unflatten(-1, (len(references), h, w)).numpy()
+
+
+def pointer_figure(truth: Truth, model: Model, protocol: Protocol = MODERN):
+    """Figure 7: where three pixels of one frame point, in the references that tracking has there (four of them are shown).
+
+    Args:
+        truth: a video with masks; the target is the frame with a true mask nearest to 60 % of it.
+    """
+    frames = list(truth.frames())
+    late = [t for t in truth.masks if t > protocol.recent] or [t for t in truth.masks if t]
+    t = min(late, key=lambda t: abs(t - 0.6 * len(frames)))
+    points = interior_points(truth.masks[t]())
+    xy = np.array([place for _, place in points])
+    f = embed_video(frames[: t + 1], model, protocol)
+    h, w = f.shape[-2:]
+    height, width = frames[t].shape[:2]
+    cell = np.array([width / w, height / h])  # pixels a cell, in x and y
+    cells = ((xy + 0.5) / cell).astype(int)
+    references = sorted({0, *range(max(0, t - protocol.recent), t)})
+    A = attention(f, references, cells, model.temperature * protocol.sharpen)
+    shown = sorted({0, references[1] if len(references) > 1 else 0, references[len(references) // 2], t - 1})
+    boxes = np.full((len(xy), len(shown), 4), np.nan)
+    if protocol.radius is not None:
+        boxes[:] = np.hstack([(cells - protocol.radius) * cell, (cells + 1 + protocol.radius) * cell])[:, None] - 0.5
+    if protocol.first_anywhere and t > protocol.recent:
+        boxes[:, 0] = np.nan
+    gray = to_gray(np.stack([frames[s] for s in shown]))
+    heading = f"Where does a pixel point? {truth.name}, frame {t}"
+    if protocol.radius is not None:
+        heading += "; dashed: the window of tracking" + ", which has none in frame 0" * bool(np.isnan(boxes).any())
+    return plots.heat_grid(
+        frames[t],
+        xy,
+        [name for name, _ in points],
+        gray,
+        A[:, [references.index(s) for s in shown]],
+        [f"target: frame {t}", *(f"reference: frame {s}" for s in shown)],
+        heading,
+        boxes,
+    )
+
+
+def overlay_figure(truths: Sequence[Truth], records: Mapping[str, Mapping], folder: Path, method: str):
+    """Figure 8: predicted masks over the scored frames nearest to a third, two thirds and the end, with J on each.
+
+    Args:
+        truths: the videos, a row each.
+        records: their part of ``results["sequences"]``.
+        folder: of the run: ``folder/masks/VIDEO/00000.png``.
+        method: for the heading.
+    """
+    rows, notes = [], []
+    for truth in truths:
+        record = records[truth.name]
+        j = dict(zip(record["scored"], frame_scores(record), strict=True))
+        wanted = [share * (record["frames"] - 1) for share in (0.33, 0.66, 0.95)]
+        times = [0, *(min(j, key=lambda t, near=near: abs(t - near)) for near in wanted)]
+        frames = {t: frame for t, frame in enumerate(truth.frames()) if t in times}
+        rows.append([_covered(frames[t], folder / "masks" / truth.name / f"{t:05d}.png") for t in times])
+        notes.append(["given", *(f"frame {t}: J {100 * j[t]:.0f} %" for t in times[1:])])
+    titles = [f"{t.name}\nJ {100 * frame_scores(records[t.name]).mean():.1f} %" for t in truths]
+    columns = ["first frame", "33 %", "66 %", "95 % of the video"]
+    return plots.picture_grid(rows, titles, columns, notes, f"How does it track, and how does it fail? Masks by {plots.label(method)}")
+
+
+@torch.inference_mode()
+def dissolve_figure(truth: Truth, model: Model, protocol: Protocol = MODERN):
+    """Figure 9: the soft map of an object over time, and the masks that argmax and the balanced reading make of it.
+
+    Args:
+        truth: a video with masks; its first object is followed.
+    """
+    mask = truth.masks[0]()
+    n = int(np.unique(mask[(mask > 0) & (mask != VOID)])[0])
+    ids, size = np.array([n]), mask.shape
+    frames = list(truth.frames())
+    labels = mask_labels(mask * (mask == n), ids, label_grid(*frames[0].shape[:2], model, protocol), model.device)
+    maps = list(propagate(embed_frames(frames, model, protocol), labels, protocol, model.temperature))
+    shown = [truth.scored[round(share * (len(truth.scored) - 1))] for share in (0, 0.25, 0.5, 0.75, 1)]
+    low, high = np.array([24, 28, 60]), np.array([255, 205, 50])
+    rows: list[list[np.ndarray]] = [[], [], [], []]
+    notes: list[list[str]] = [[], [], [], []]
+    for t in shown:
+        true = truth.masks[t]() == n
+        soft = maps[t][1].clamp(0, 1).cpu().numpy()[..., None]
+        frame = resize(frames[t], *size)
+        rows[0].append(overlay(frame, true.astype(np.uint8)))
+        notes[0].append("")
+        rows[1].append((low + (high - low) * soft).round().astype(np.uint8))
+        notes[1].append(f"highest value {soft.max():.2f}")
+        for row, read in ((2, "argmax"), (3, "balanced")):
+            found = read_masks(maps[t], ids, size, read) == n
+            rows[row].append(overlay(frame, found.astype(np.uint8)))
+            notes[row].append(f"J {100 * region_j(found, true):.0f} %")
+    titles = ["truth", "soft map\n(yellow: 1)", "read by\nargmax", "read\nbalanced"]
+    heading = f"Why do masks dissolve? Copies of copies in {truth.name}"
+    return plots.picture_grid(rows, titles, [f"frame {t}" for t in shown], notes, heading)
+
+
+def _covered(frame: np.ndarray, mask: Path) -> np.ndarray:
+    """A frame with a predicted mask over it, at the mask's size; without a file, the frame."""
+    from PIL import Image
+
+    if not mask.is_file():
+        return frame
+    with Image.open(mask) as picture:
+        ids = np.array(picture)
+    return overlay(resize(frame, *ids.shape), ids)
