@@ -3,10 +3,13 @@
 import os
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+
+import tinytrack.__main__ as program
 
 H, W = 48, 64
 CODECS = {
@@ -126,3 +129,36 @@ def davis_root(data_root):
 def device(request):
     """Every kind of device that this machine has."""
     return torch.device(request.param)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A working folder of the test's own: whatever is left behind is left behind there."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+BAR = re.compile(r"^(?!tinytrack:)[\w ,-]+?(:|\d+%).*(frames|videos|/s|<\?|\d\d:\d\d)")
+
+
+def result_of(status, out, err):
+    """What a run of the command line said; ``said`` are the lines on the error stream that are not a progress bar."""
+    said = [line for line in re.split(r"[\r\n]+", err) if line.strip() and not BAR.match(line)]
+    return SimpleNamespace(status=status, out=out, err=err, said=said)
+
+
+@pytest.fixture
+def cli(capfd, here):
+    """``cli("track", ...)`` in this process. ``capfd`` hears what libraries written in C print, too."""
+
+    def run(*args):
+        capfd.readouterr()
+        try:
+            status = program.main([str(a) for a in args])
+        except SystemExit as end:  # argparse's way to return
+            status = end.code
+        return result_of(status, *capfd.readouterr())
+
+    return run

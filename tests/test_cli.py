@@ -17,10 +17,10 @@ import av
 import numpy as np
 import pytest
 import torch
+from conftest import result_of
 from PIL import Image
 
 import tinytrack
-from tinytrack import __main__ as program
 from tinytrack import demo, jobs, model, track, train
 from tinytrack.clips import CLIPS
 from tinytrack.color import chroma, frames_to_lab
@@ -29,7 +29,6 @@ from tinytrack.video import read_video, write_video
 
 H, W, FRAMES = 48, 64, 6
 ROOT = Path(tinytrack.__file__).resolve().parents[1]
-BAR = re.compile(r"^(tracking|colouring|colouring backwards|pointing and copying|training) *(:|\d+%).*(frames|/s|<\?|\d\d:\d\d)")
 JOINTS = {"joints": {"nose": [20, 15], "tail": [40.5, 30]}, "edges": [["nose", "tail"]]}
 JOBS = ("colorize", "track", "pose")
 
@@ -99,16 +98,7 @@ def given(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    """Every test has a working folder of its own, and whatever is left behind is left behind there."""
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def small(monkeypatch):
+def small(here, monkeypatch):
     """What runs in this process works on small pictures and on one thread: these tests are about the command line."""
     monkeypatch.setitem(track.PROTOCOLS, "modern", dataclasses.replace(track.MODERN, size=H))
     monkeypatch.setitem(train.PRESETS, "tiny", dataclasses.replace(train.TINY, height=32, crop=32, batch=1, steps=2))
@@ -116,27 +106,6 @@ def small(monkeypatch):
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-
-
-def result_of(status, out, err):
-    """What a run said; ``said`` are the lines on the error stream that are not a progress bar."""
-    said = [line for line in re.split(r"[\r\n]+", err) if line.strip() and not BAR.match(line)]
-    return SimpleNamespace(status=status, out=out, err=err, said=said)
-
-
-@pytest.fixture
-def cli(capfd):
-    """``cli("track", ...)`` in this process. ``capfd`` hears what libraries written in C print, too."""
-
-    def run(*args):
-        capfd.readouterr()
-        try:
-            status = program.main([str(a) for a in args])
-        except SystemExit as end:  # argparse's way to return
-            status = end.code
-        return result_of(status, *capfd.readouterr())
-
-    return run
 
 
 def arguments(command, given, video=None):

@@ -517,31 +517,6 @@ def test_identity_on_davis_agrees_with_an_independent_scorer(davis_root, tmp_pat
 # ------------------------------------------------------------------------------------------------------------- command line
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
-
-
-@pytest.fixture
-def cli(capfd, here):
-    """``cli("evaluate", ...)`` in this process, in an empty folder; ``said`` is the error stream without the progress bar."""
-
-    def run(*args):
-        capfd.readouterr()
-        try:
-            status = program.main([str(a) for a in args])
-        except SystemExit as end:  # argparse's way to return
-            status = end.code
-        out, err = capfd.readouterr()
-        said = [line for line in re.split(r"[\r\n]+", err) if line.strip() and not re.match(r"[\w-]+: +\d+%", line)]
-        return SimpleNamespace(status=status, out=out, said=said)
-
-    return run
-
-
 def test_the_command_prints_the_table(cli, here):
     done = cli("evaluate", "synth", "--baseline", "identity", "--sequences", "seed0", "--out", "results")
     assert done.status == 0 and not done.said
