@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tinytrack.report import draw_report, read_report
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "tinytrack"
 
@@ -63,6 +65,20 @@ def test_ci_runs_the_test_command_of_the_readme():
     readme = re.findall(r"-m (pytest [^\n`]+)", (ROOT / "README.md").read_text())
     ci = re.findall(r"-m (pytest [^\n]+)", (ROOT / ".ci" / "run").read_text())
     assert readme and ci == [readme[0]]
+
+
+def test_every_score_in_the_readme_stands_in_the_committed_report():
+    results = (ROOT / "README.md").read_text().split("## Results")[1].split("\n## ")[0]
+    rows = [line for line in results.splitlines() if line.startswith("|") and re.search(r"\d\.\d", line)]
+    printed = "".join(p.read_text() for p in sorted((ROOT / "data" / "report").glob("*.md")))
+    assert len(rows) > 10
+    assert [row for row in rows if row not in printed] == []
+
+
+def test_the_committed_report_is_made_of_its_results_alone(tmp_path):
+    report = ROOT / "data" / "report"
+    draw_report(read_report(report / "results.json"), tmp_path)
+    assert (tmp_path / "report.md").read_text() == (report / "report.md").read_text()
 
 
 def test_readme_links_exist():

@@ -79,10 +79,11 @@ def fast(monkeypatch, tmp_path):
 
 def test_the_plan_for_davis_has_every_method_and_both_protocols():
     runs = plan_runs(["davis2016"])
-    assert len(runs) == len(set(runs)) == 2 + 2 * 5 + 2
+    assert len(runs) == len(set(runs)) == 2 + 2 * 5 + 2 + 3
     assert runs[0] == Run("davis2016", "identity", None) and Run("davis2016", "flow", None) in runs
     for method in ("gray", "lab", "random", "single", "tiny"):
-        assert {r.protocol for r in runs if r.method == method} == {"modern", "paper"}
+        assert {r.protocol for r in runs if r.method == method} - {"windowed"} == {"modern", "paper"}
+    assert {r.method for r in runs if r.protocol == "windowed"} == {"gray", "random", "tiny"}
     assert [r for r in runs if r.method in ("random-1", "random-2")] == [
         Run("davis2016", f"random-{n}", "modern") for n in (1, 2)
     ]  # further seeds: modern only

@@ -10,7 +10,7 @@ from pathlib import Path
 from .errors import OutputError, TinytrackError, describe_os_error
 
 PRESETS = ("tiny", "paper", "single")
-PROTOCOLS = ("modern", "paper")
+PROTOCOLS = ("modern", "windowed", "paper")
 DATASETS = {
     "davis": "masks of the DAVIS 2016 or 2017 benchmark: J and F",
     "badja": "hand-labelled joints of animals in DAVIS videos: PCK",
@@ -70,7 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
             "--protocol",
             default="modern",
             choices=PROTOCOLS,
-            help="modern: fine grid, windowed pointer; paper: 32x32 grid, no window (default: modern)",
+            help="modern: fine grid, window in recent frames; windowed: in the first too; paper: 32x32 grid, no window (default: modern)",
         )
         sub.add_argument("--out", default=out, metavar="DIR", help=f"folder for the results (default: {out})")
         device(sub)

@@ -223,10 +223,10 @@ MASK_METRICS = {
 def mask_table(results: Mapping, dataset: str) -> str:
     """Table 1: J and F of every method and protocol on one data set in percent, "" without runs that have masks."""
     rows = []
-    for protocol in ("modern", "paper"):
+    for protocol in ("modern", "windowed", "paper"):
         runs = runs_of(results, dataset, protocol)
         for method, run in runs.items():
-            if "J" not in run["summary"] or method.startswith("random-") or (protocol == "paper" and not run["method"]["protocol"]):
+            if "J" not in run["summary"] or method.startswith("random-") or (protocol != "modern" and not run["method"]["protocol"]):
                 continue
             cells = [_percent(run["summary"][m]) for m in MASK_METRICS]
             name = plots.label(method)

@@ -36,6 +36,8 @@ PLAN = {
     "synth": ("identity flow gray lab random single tiny", "modern"),
 }
 """Data set -> methods, protocols. Further seeds of the random network run with the modern protocol only."""
+WINDOWED_TOO = ("gray", "random", "tiny")
+"""Methods that DAVIS 2016 also sees with the window in the first frame: whom does it help that the others do without?"""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ def plan_runs(datasets: Iterable[str], missing: Iterable[str] = ()) -> list[Run]
                 plan.append(Run(dataset, method, None))
             else:
                 plan += [Run(dataset, method, p) for p in protocols if p == "modern" or "-" not in method]
+            if dataset == MAIN and method in WINDOWED_TOO:
+                plan.append(Run(dataset, method, "windowed"))
     return plan
 
 

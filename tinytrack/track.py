@@ -6,7 +6,7 @@ Frames stream in, labels stream out; what is kept is the first frame and the las
 import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from .video import Size, fit_size, resize
 
 @dataclass(frozen=True)
 class Protocol:
-    """How labels are carried through a video. Two are named: :data:`PAPER` and :data:`MODERN`."""
+    """How labels are carried through a video. Named: :data:`PAPER`, :data:`MODERN`, :data:`WINDOWED`."""
 
     name: str
     size: Size  # of the network's input: the shorter side, or (height, width)
@@ -43,6 +43,9 @@ MODERN = Protocol("modern", size=240, recent=7, keep_first=True, radius=12, firs
 """What later work settled on: native shape, first + 7 recent frames, a 25x25 window, joint top-10. Ours: the balanced reading, and
 no window in the first frame, whose labels are the only true ones: within a window, whatever has moved further could not find them."""
 
+WINDOWED = replace(MODERN, name="windowed", first_anywhere=False)
+"""The modern one with the window in the first frame too, as later work has it."""
+
 BALANCE = 0.2
 """Share of the prior's log-odds that the balanced reading takes back; chosen by J on masks of the DAVIS *train* split."""
 
@@ -52,7 +55,7 @@ GRAY = 2.0
 LOST_BELOW = 0.05
 """A joint whose peak is lower than this share of its peak in the first frame is lost."""
 
-PROTOCOLS = {"paper": PAPER, "modern": MODERN}
+PROTOCOLS = {"paper": PAPER, "modern": MODERN, "windowed": WINDOWED}
 
 
 def propagate(

@@ -50,7 +50,7 @@ def main() -> None:
     args = parser.parse_args()
     davis, names = Davis(args.davis), args.sequences.split(",")
     chosen = track.BALANCE
-    readings = {"argmax": ("argmax", 0), "min_max": ("min_max", 0)} | {f"bal. {b}": ("balanced", b) for b in BALANCES}
+    readings = {"argmax": ("argmax", 0), "min_max": ("min_max", 0)} | {f"balanced, {b}": ("balanced", b) for b in BALANCES}
     if args.raw:
         readings = {"balanced": ("balanced", chosen)}
         setups = {
@@ -64,12 +64,11 @@ def main() -> None:
             "first frame in window": (model, dataclasses.replace(MODERN, first_anywhere=False)),
             "first frame anywhere": (model, MODERN),
         }
-    print(f"{'mean J':<24}" + "".join(f"{name:>10}" for name in readings))
+    print(f"| mean J over {len(names)} train sequences | " + " | ".join(readings) + " |")
+    print("| --- |" + " --- |" * len(readings))
     for setup, (model, protocol) in setups.items():
         rows = [scores(davis, name, model, protocol, readings, args.frames) for name in names]
-        print(f"{setup:<24}" + "".join(f"{np.mean([row[r] for row in rows]):>10.1f}" for r in readings), flush=True)
-        for name, row in zip(names, rows, strict=True):
-            print(f"  {name:<22}" + "".join(f"{row[r]:>10.1f}" for r in readings), flush=True)
+        print(f"| {setup} | " + " | ".join(f"{np.mean([row[r] for row in rows]):.1f}" for r in readings) + " |", flush=True)
 
 
 if __name__ == "__main__":
