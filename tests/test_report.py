@@ -48,7 +48,13 @@ def small(patch, methods="identity gray random random-1 tiny", cache=None):
     patch.setattr(report, "PLAN", plan)
     patch.setattr(report, "MODERN", modern)
     patch.setattr(
-        report, "PROTOCOLS", {"modern": modern, "paper": dataclasses.replace(report.PROTOCOLS["paper"], size=(32, 32), grid=(8, 8))}
+        report,
+        "PROTOCOLS",
+        {
+            "modern": modern,
+            "windowed": dataclasses.replace(modern, name="windowed", first_anywhere=False),
+            "paper": dataclasses.replace(report.PROTOCOLS["paper"], size=(32, 32), grid=(8, 8)),
+        },
     )
     patch.setattr(report, "TINY", dataclasses.replace(report.TINY, steps=3, batch=1, height=32, crop=32, jitter=2))
     patch.setattr(report, "missing_methods", lambda: {"single": "its weights are not here"})
@@ -148,7 +154,7 @@ def test_a_broken_data_set_is_said_before_any_work(fast, tmp_path):
 def test_every_run_stands_in_the_folder_that_the_command_line_gives_it(made):
     _, out, _ = made
     folders = {p.parent.name for p in out.glob("davis2016-*/results.json")}
-    both = {f"davis2016-{m}-{p}" for m in ("gray", "random", "tiny") for p in ("modern", "paper")}
+    both = {f"davis2016-{m}-{p}" for m in ("gray", "random", "tiny") for p in ("modern", "windowed", "paper")}
     assert folders == both | {"davis2016-identity", "davis2016-random-1-modern"}
     results = read_report(out / "results.json")
     assert set(results["runs"]) == folders
