@@ -36,7 +36,7 @@ PLAN = {
     "synth": ("identity flow gray lab random single tiny", "modern"),
 }
 """Data set -> methods, protocols. Further seeds of the random network run with the modern protocol only."""
-WINDOWED_TOO = ("gray", "random", "tiny")
+WINDOWED_TOO = ("gray", "tiny")
 """Methods that DAVIS 2016 also sees with the window in the first frame: whom does it help that the others do without?"""
 
 
