@@ -330,7 +330,8 @@ def test_a_tilde_that_the_shell_left_alone_is_the_home_folder(cli, given, here, 
 def test_data_lists_and_verifies(cli, here, monkeypatch):
     shipped = model.random_model()
     shipped.card |= {"steps": 7, "sources": ["carphone"]}
-    shipped.save(here / "tiny.pt")
+    for name in model.SHIPPED:
+        shipped.save(here / f"{name}.pt")
     monkeypatch.setattr(model, "DATA", here)
     monkeypatch.setenv("TINYTRACK_CACHE", str(here / "cache"))
     listed = cli("data", "list")

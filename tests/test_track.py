@@ -17,6 +17,7 @@ from tinytrack.track import (
     MODERN,
     PAPER,
     PROTOCOLS,
+    WINDOWED,
     Protocol,
     carry,
     colorize,
@@ -285,7 +286,7 @@ def test_working_size_is_whole_cells():
     assert label_grid(480, 854, model, MODERN) == (60, 107)
     assert working_size(480, 854, model, PAPER) == (256, 256)
     assert label_grid(480, 854, model, PAPER) == (32, 32)
-    assert PROTOCOLS == {"paper": PAPER, "modern": MODERN}
+    assert PROTOCOLS == {"paper": PAPER, "modern": MODERN, "windowed": WINDOWED}
 
 
 def test_papernet_runs_the_paper_s_protocol():
