@@ -17,6 +17,9 @@ from .pointer import affinity, pixels
 from .track import MODERN, Protocol, embed_frames, label_grid, mask_labels, propagate, read_masks
 from .video import resize
 
+CYAN = 6
+"""Added to object ids, so that the first object is cyan: a red mask would not be seen on a red shirt or beside a red car."""
+
 
 @torch.inference_mode()
 def embed_video(frames: Sequence[np.ndarray], model: Model, protocol: Protocol = MODERN) -> torch.Tensor:
@@ -196,13 +199,13 @@ def dissolve_figure(truth: Truth, model: Model, protocol: Protocol = MODERN):
         true = truth.masks[t]() == n
         soft = maps[t][1].clamp(0, 1).cpu().numpy()[..., None]
         frame = resize(frames[t], *size)
-        rows[0].append(overlay(frame, true.astype(np.uint8)))
+        rows[0].append(overlay(frame, true * (1 + CYAN)))
         notes[0].append("")
         rows[1].append((low + (high - low) * soft).round().astype(np.uint8))
         notes[1].append(f"highest value {soft.max():.2f}")
         for row, read in ((2, "argmax"), (3, "balanced")):
             found = read_masks(maps[t], ids, size, read) == n
-            rows[row].append(overlay(frame, found.astype(np.uint8)))
+            rows[row].append(overlay(frame, found * (1 + CYAN)))
             notes[row].append(f"J {100 * region_j(found, true):.0f} %")
     titles = ["truth", "soft map\n(yellow: 1)", "read by\nargmax", "read\nbalanced"]
     heading = f"Why do masks dissolve? Copies of copies in {truth.name}"
@@ -217,4 +220,4 @@ def _covered(frame: np.ndarray, mask: Path) -> np.ndarray:
         return frame
     with Image.open(mask) as picture:
         ids = np.array(picture)
-    return overlay(resize(frame, *ids.shape), ids)
+    return overlay(resize(frame, *ids.shape), np.where(ids > 0, ids.astype(int) + CYAN, 0))
