@@ -584,7 +584,7 @@ def test_ctrl_c_says_what_is_kept(cli, here, trees, monkeypatch):
             raise KeyboardInterrupt
         yield from identity(frames, mask, xy)
 
-    monkeypatch.setattr(module, "identity", stopped)
+    monkeypatch.setitem(module.FOLLOWERS, "identity", stopped)
     at = 1
     result = cli("evaluate", "davis", trees[2016], "--baseline", "identity", "--out", "out")
     assert result.status == 2 and result.said == [f"tinytrack: {program.INTERRUPTED}"] and not list(here.iterdir())

@@ -94,9 +94,7 @@ def time_removed(x: np.ndarray) -> np.ndarray:
         (T,) residuals of the least-squares line of rank(x) on rank(t) = 0 ... T - 1. Any course that only rises or only falls
         leaves zeros.
     """
-    from scipy.stats import rankdata
-
-    ranks = (rankdata(x) - 0.5) / len(x) - 0.5
+    ranks = centred_ranks(x)
     t = np.arange(len(x)) - (len(x) - 1) / 2
     return ranks - t * (t @ ranks / max(t @ t, 1))
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from .color import Palette
 from .errors import TinytrackError
 from .model import Model, load_model, random_model
-from .track import Carried
+from .track import Carried, certain
 
 BASELINES = {
     "identity": "the first frame's labels held still",
@@ -30,12 +30,7 @@ BASELINES = {
 def identity(frames: Iterable[np.ndarray], mask: np.ndarray | None = None, xy: np.ndarray | None = None) -> Iterator[Carried]:
     """Hold the first frame's labels still. Arguments as in :func:`tinytrack.track.carry`."""
     for _ in frames:
-        yield Carried(mask, xy, _certain(xy))
-
-
-def _certain(xy: np.ndarray | None) -> np.ndarray | None:
-    """These trackers are sure of every joint that there is: confidence 1, and 0 for absent ones, as the pointer has it."""
-    return None if xy is None else (~np.isnan(xy).any(axis=1)).astype(np.float64)
+        yield Carried(mask, xy, None if xy is None else certain(xy))
 
 
 def optical_flow(frames: Iterable[np.ndarray], mask: np.ndarray | None = None, xy: np.ndarray | None = None) -> Iterator[Carried]:
@@ -68,7 +63,7 @@ def optical_flow(frames: Iterable[np.ndarray], mask: np.ndarray | None = None, x
             if xy is not None:
                 place = place + _sample(flow.calc(before, gray, None), place)
         before = gray
-        yield Carried(ids, place, _certain(place))
+        yield Carried(ids, place, None if xy is None else certain(place))
 
 
 def _sample(field: np.ndarray, xy: np.ndarray) -> np.ndarray:
@@ -78,6 +73,10 @@ def _sample(field: np.ndarray, xy: np.ndarray) -> np.ndarray:
     where = np.nan_to_num(xy)[:, ::-1].T
     found = np.stack([ndimage.map_coordinates(field[..., c], where, order=1, mode="nearest") for c in (0, 1)], axis=-1)
     return np.where(np.isnan(xy), np.nan, found)
+
+
+FOLLOWERS = {"identity": identity, "flow": optical_flow}
+"""Baselines without a pointer, and so without a protocol."""
 
 
 class RawPatches(nn.Module):

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .baselines import baseline_model, identity, optical_flow
+from .baselines import FOLLOWERS, baseline_model
 from .color import chroma, frames_to_lab
 from .datasets import Dataset, Truth
 from .errors import MaskError, TinytrackError
@@ -28,7 +28,7 @@ from .files import staged_file, staged_folder, user_path, write_json
 from .labels import write_joints_csv, write_mask
 from .metrics import THRESHOLDS, boundary_f, mean_pck, region_j, statistics
 from .model import Model, load_model
-from .track import GRAY, Carried, Protocol, carry
+from .track import GRAY, Carried, Protocol, carry, split_first
 
 FORMAT = "tinytrack results 1"
 VOID = 255
@@ -75,8 +75,8 @@ def find_method(model: str | None, baseline: str | None, protocol: Protocol, dev
     Raises:
         ModelError, TinytrackError: if there is no such model or baseline.
     """
-    if baseline in ("identity", "flow"):
-        follow = identity if baseline == "identity" else optical_flow
+    if baseline in FOLLOWERS:
+        follow = FOLLOWERS[baseline]
         return Method(baseline, lambda frames, mask=None, xy=None, colors=None: follow(frames, mask, xy))
     if baseline is not None:
         return model_method(baseline, baseline_model(baseline, device), protocol)
@@ -175,8 +175,11 @@ def _sequence(method: Method, truth: Truth, out: Path) -> dict:
         if truth.joints:
             xy = truth.joints[0]
             sheet = stack.enter_context(staged_file(out / "joints" / f"{truth.name}.csv"))
-        frames, seen = itertools.tee(truth.frames())
-        tracked = method.run(seen, given, xy, _reference(method, truth))
+        first, stream = split_first(truth.frames())
+        frames, seen = itertools.tee(stream)
+        # Masks will say which colours are the object's; a gray first frame has none to copy.
+        colored = method.model is not None and mask is not None and chroma(frames_to_lab(first)[1:]).max() >= GRAY
+        tracked = method.run(seen, given, xy, first if colored else None)
         seconds = 0.0
         for t in itertools.count():
             began = time.perf_counter()
@@ -204,20 +207,12 @@ def _sequence(method: Method, truth: Truth, out: Path) -> dict:
     return record
 
 
-def _reference(method: Method, truth: Truth) -> np.ndarray | None:
-    """The first frame in colour, for methods with a pointer, where masks will say which colours are the object's."""
-    if method.model is None or not truth.masks:
-        return None
-    first = next(iter(truth.frames()))
-    return first if chroma(frames_to_lab(first)[1:]).max() >= GRAY else None
-
-
 def _color_scores(ab: torch.Tensor, frame: np.ndarray, mask: np.ndarray, model: Model) -> dict[str, float]:
     """How far the copied colours are off on the label grid: ab distance and share of wrong clusters, everywhere and on the objects."""
     true = F.adaptive_avg_pool2d(frames_to_lab(frame, ab.device)[1:], ab.shape[1:])
     on = torch.as_tensor((mask > 0) & (mask != VOID), dtype=torch.float32, device=ab.device)
     on = F.adaptive_avg_pool2d(on[None], ab.shape[1:])[0] > 0.5
-    distance = (ab - true).square().sum(0).sqrt()
+    distance = chroma(ab - true)
     scores = {"color_error": float(distance.mean()), "object_color_error": float(distance[on].mean()) if on.any() else float("nan")}
     if len(model.palette) > 1:
         wrong = (model.palette.hard(ab) != model.palette.hard(true)).float()

@@ -1,7 +1,7 @@
 """The report's tables and charts, all made from the stored ``results.json`` of a report and from nothing else."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 
 import numpy as np
@@ -80,12 +80,12 @@ def draw_report(results: Mapping, out: str | os.PathLike) -> None:
     """
     out = user_path(out)
     charts = {"table1": _bars, "j_over_time": _over_time, "pck": _pck, "emergence": _emergence, "failures": _failures}
-    drawn = {}
+    drawn = set()
     for name, chart in charts.items():
         figure = chart(results)
         if figure is not None:
             save_figure(figure, out, name)
-            drawn[name] = True
+            drawn.add(name)
     with staged_file(out / "report.md") as scratch:
         scratch.write_text(report_page(results, drawn), encoding="utf-8")
 
@@ -304,7 +304,7 @@ def _notes(results: Mapping, dataset: str) -> str:
     return f"{facts['summary']['videos']} video(s){objects}.{note}"
 
 
-def report_page(results: Mapping, drawn: Mapping[str, bool]) -> str:
+def report_page(results: Mapping, drawn: Set[str]) -> str:
     """``report.md``: every table, every figure with what to see in it, what was left out.
 
     Args:
@@ -328,7 +328,7 @@ def report_page(results: Mapping, drawn: Mapping[str, bool]) -> str:
     return "\n".join(parts)
 
 
-def _mask_part(results: Mapping, drawn: Mapping[str, bool]) -> list[str]:
+def _mask_part(results: Mapping, drawn: Set[str]) -> list[str]:
     """Masks: table 1 of each data set, the paper's numbers apart from it, J of each video, J over time."""
     parts = ["## Masks: J and F\n"]
     for dataset, name in NAMES.items():
@@ -353,7 +353,7 @@ def _mask_part(results: Mapping, drawn: Mapping[str, bool]) -> list[str]:
     return [*parts, PAPER]
 
 
-def _joint_part(results: Mapping, drawn: Mapping[str, bool]) -> list[str]:
+def _joint_part(results: Mapping, drawn: Set[str]) -> list[str]:
     """Joints: table 2 and its curves."""
     table = joint_table(results)
     if not table:
@@ -371,7 +371,7 @@ def _joint_part(results: Mapping, drawn: Mapping[str, bool]) -> list[str]:
     ]
 
 
-def _emergence_part(results: Mapping, drawn: Mapping[str, bool]) -> list[str]:
+def _emergence_part(results: Mapping, drawn: Set[str]) -> list[str]:
     """Tracking emerges: figure 4 and its numbers."""
     if not results["emergence"]:
         return []
@@ -382,7 +382,7 @@ def _emergence_part(results: Mapping, drawn: Mapping[str, bool]) -> list[str]:
     return ["## Tracking emerges\n", emergence_table(results), *([_figure("emergence", text)] if "emergence" in drawn else [])]
 
 
-def _failure_part(results: Mapping, drawn: Mapping[str, bool]) -> list[str]:
+def _failure_part(results: Mapping, drawn: Set[str]) -> list[str]:
     """Failures: the rank correlations, what exactly they are, figure 5."""
     if not results["failures"]:
         return []

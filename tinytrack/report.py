@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .analysis import failures, frame_scores
-from .baselines import baseline_model
+from .baselines import FOLLOWERS, baseline_model
 from .clips import CLIPS, training_videos
 from .datasets import Dataset, Truth, open_dataset
 from .errors import ClipError, ModelError, TinytrackError
@@ -24,9 +24,6 @@ from .train import TINY, fit, load_shots, state_path
 
 FORMAT = "tinytrack report 1"
 BY = "python -m tinytrack evaluate report"
-STILL = ("identity", "flow")
-"""Methods without a pointer, and so without a protocol."""
-
 PLAN = {
     "davis2016": ("identity flow gray lab random random-1 random-2 single tiny", "modern paper"),
     "davis2017": ("identity flow gray lab random tiny", "modern paper"),
@@ -62,7 +59,7 @@ def plan_runs(datasets: Iterable[str], missing: Iterable[str] = ()) -> list[Run]
         for method in methods:
             if method in missing:
                 continue
-            if method in STILL:
+            if method in FOLLOWERS:
                 plan.append(Run(dataset, method, None))
             else:
                 plan += [Run(dataset, method, p) for p in protocols if p == "modern" or "-" not in method]

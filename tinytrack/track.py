@@ -126,7 +126,7 @@ def label_grid(height: int, width: int, model: Model, protocol: Protocol) -> tup
     return protocol.grid or (h // model.net.stride, w // model.net.stride)
 
 
-def _split_first(frames: Iterable[np.ndarray]) -> tuple[np.ndarray, Iterator[np.ndarray]]:
+def split_first(frames: Iterable[np.ndarray]) -> tuple[np.ndarray, Iterator[np.ndarray]]:
     """The first frame, and all frames again from the start."""
     frames = iter(frames)
     first = next(frames, None)
@@ -145,7 +145,7 @@ def mask_labels(mask: np.ndarray, ids: np.ndarray, grid: tuple[int, int], device
     return F.adaptive_avg_pool2d(one_hot, grid)
 
 
-def read_masks(labels: Tensor, ids: np.ndarray, size: tuple[int, int], read: str = "argmax") -> np.ndarray:
+def read_masks(labels: Tensor, ids: np.ndarray, size: tuple[int, int], read: str = "argmax", balance: float = BALANCE) -> np.ndarray:
     """Class maps (K, h, w) -> object ids uint8 (H, W): bilinear up, then one class for each pixel.
 
     Copied labels *dissolve*. Each copy that goes astray lands on a class in proportion to its area, which mostly is the
@@ -155,10 +155,11 @@ def read_masks(labels: Tensor, ids: np.ndarray, size: tuple[int, int], read: str
         labels: from :func:`propagate`, background first.
         ids: the K - 1 objects.
         size: (H, W).
-        read: "argmax": the largest y_k. "balanced": the largest y_k / p_k^0.2, p_k being the share of the frame that map k
+        read: "argmax": the largest y_k. "balanced": the largest y_k / p_k^balance, p_k being the share of the frame that map k
             holds: the prior with which a stray pointer meets the class, a part of which is taken back (Bayes' rule; known as
             logit adjustment where classes are unequal in size). "min_max": each map is stretched to [0, 1] first, as DINO's
             script does, which a single stray peak upsets.
+        balance: 0 takes nothing of the prior back, 1 all of it.
     """
     maps = F.interpolate(labels[None], size, mode="bilinear", align_corners=False)[0]
     if read == "min_max":
@@ -166,7 +167,7 @@ def read_masks(labels: Tensor, ids: np.ndarray, size: tuple[int, int], read: str
         maps = (maps - low) / (high - low).clamp(min=1e-6)
     elif read == "balanced":
         prior = labels.mean((1, 2), keepdim=True).clamp(min=1e-4)
-        maps = maps / prior**BALANCE
+        maps = maps / prior**balance
     elif read != "argmax":
         raise ValueError(f"masks are read by argmax, min_max or balanced, not '{read}'")
     classes = np.concatenate([[0], ids]).astype(np.uint8)
@@ -205,6 +206,11 @@ def locate_joints(maps: Tensor, size: tuple[int, int], reach: int = 2) -> tuple[
     peak = peak.double().cpu().numpy()
     xy[peak <= 0] = np.nan
     return xy, peak
+
+
+def certain(xy: np.ndarray) -> np.ndarray:
+    """The confidence (J,) of joints (J, 2) that are known: 1, and 0 for absent ones (NaN)."""
+    return (~np.isnan(xy).any(axis=1)).astype(np.float64)
 
 
 def find_joints(maps: Tensor, first_maps: Tensor, size: tuple[int, int], lost_below: float = LOST_BELOW) -> tuple[np.ndarray, np.ndarray]:
@@ -286,7 +292,7 @@ def carry(
         JointsError: for joints outside the frame, infinite, or all absent.
         VideoError: for a video without frames, a reference of another size or without colour.
     """
-    first, frames = _split_first(frames)
+    first, frames = split_first(frames)
     size = first.shape[:2]
     grid = label_grid(*size, model, protocol)
     parts = {}
@@ -307,7 +313,7 @@ def carry(
         if mask is not None:
             result["ids"] = mask.astype(np.uint8) if index == 0 else read_masks(maps["mask"], ids, size, protocol.read)
         if xy is not None:
-            known = xy, (~np.isnan(xy).any(axis=1)).astype(np.float64)
+            known = xy, certain(xy)
             result["xy"], result["confidence"] = known if index == 0 else find_joints(maps["joints"], parts["joints"], size, lost_below)
         yield Carried(**result)
 
@@ -366,7 +372,7 @@ def colorize(
     Raises:
         VideoError: if the reference has another size, or no colour to copy.
     """
-    first, frames = _split_first(frames)
+    first, frames = split_first(frames)
     reference = first if reference is None else reference
     frames, seen = itertools.tee(frames)  # read in step, so that at most one frame waits
     carried = carry(seen, colors=reference, model=model, protocol=protocol)

@@ -215,12 +215,13 @@ class Trainer:
             torch.manual_seed(config.seed)
             self.net = NETWORKS[config.network]().to(self.device).train()
             self.palette = fit_palette(self.shots, config)
-            trained = dict(self.net.named_parameters())
+            trained = list(self.net.parameters())
+            self.prototypes = None
             if config.task == "classify":
                 self.prototypes = torch.nn.Parameter(F.normalize(torch.randn(len(self.palette), self.net.dim), dim=1).to(self.device))
-                trained["prototypes"] = self.prototypes
+                trained.append(self.prototypes)
         kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[config.optimizer]
-        self.optimizer = kind(trained.values(), lr=config.learning_rate, weight_decay=config.weight_decay)
+        self.optimizer = kind(trained, lr=config.learning_rate, weight_decay=config.weight_decay)
         self.count = 0  # steps done
         self.seconds = 0.0  # spent in steps, over all sittings
         self.losses: list[float] = []
@@ -289,7 +290,7 @@ class Trainer:
             "losses": torch.tensor(self.losses),
             "palette": self.palette.centers,
             "weights": self.net.state_dict(),
-            "prototypes": self.prototypes.detach() if self.config.task == "classify" else None,
+            "prototypes": None if self.prototypes is None else self.prototypes.detach(),
             "optimizer": self.optimizer.state_dict(),
         }
         save_tensors(content, path)
@@ -319,7 +320,7 @@ class Trainer:
             raise ModelError(f"'{path}' was trained on other videos: expected the same to resume")
         self.palette = Palette(content["palette"])
         self.net.load_state_dict(content["weights"])
-        if self.config.task == "classify":
+        if self.prototypes is not None:
             self.prototypes.data.copy_(content["prototypes"])
         self.optimizer.load_state_dict(content["optimizer"])
         self.count, self.seconds, self.losses = content["count"], content["seconds"], content["losses"].tolist()

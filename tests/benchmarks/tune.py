@@ -13,20 +13,19 @@ import dataclasses
 import numpy as np
 import torch
 
-from tinytrack import track
 from tinytrack.baselines import RawPatches
 from tinytrack.clips import Davis
 from tinytrack.color import Palette
 from tinytrack.metrics import region_j
 from tinytrack.model import Model, load_model
-from tinytrack.track import MODERN, embed_frames, label_grid, mask_labels, propagate, read_masks
+from tinytrack.track import BALANCE, MODERN, Protocol, embed_frames, label_grid, mask_labels, propagate, read_masks
 
 SEQUENCES = "bmx-bumps,breakdance-flare,dance-jump,drift-turn,rollerblade,soccerball,tennis"
 BALANCES = (0.1, 0.15, 0.2, 0.25, 0.3)
 
 
 @torch.inference_mode()
-def scores(davis: Davis, sequence: str, model: Model, protocol: track.Protocol, readings: dict, frames: int) -> dict[str, float]:
+def scores(davis: Davis, sequence: str, model: Model, protocol: Protocol, readings: dict, frames: int) -> dict[str, float]:
     """Mean J in percent for each way to read the same soft maps."""
     masks = [mask for mask, _ in zip(davis.masks(sequence), range(frames), strict=False)]
     ids, size = np.array([1]), masks[0].shape
@@ -35,8 +34,8 @@ def scores(davis: Davis, sequence: str, model: Model, protocol: track.Protocol, 
     maps = list(propagate(embeddings, labels, protocol, model.temperature))
     found = {}
     for name, (read, balance) in readings.items():
-        track.BALANCE = balance
-        found[name] = 100 * np.mean([region_j(read_masks(m, ids, size, read), true) for m, true in zip(maps, masks, strict=True)][1:-1])
+        pairs = zip(maps, masks, strict=True)
+        found[name] = 100 * np.mean([region_j(read_masks(m, ids, size, read, balance), true) for m, true in pairs][1:-1])
     return found
 
 
@@ -49,10 +48,9 @@ def main() -> None:
     parser.add_argument("--raw", action="store_true")
     args = parser.parse_args()
     davis, names = Davis(args.davis), args.sequences.split(",")
-    chosen = track.BALANCE
     readings = {"argmax": ("argmax", 0), "min_max": ("min_max", 0)} | {f"balanced, {b}": ("balanced", b) for b in BALANCES}
     if args.raw:
-        readings = {"balanced": ("balanced", chosen)}
+        readings = {"balanced": ("balanced", BALANCE)}
         setups = {
             f"{kind} {t}": (Model(RawPatches(n).eval(), Palette(torch.zeros(1, 2)), t), MODERN)
             for kind, n in (("gray", 1), ("lab", 3))
