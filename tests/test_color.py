@@ -69,6 +69,34 @@ def test_integer_input_is_refused():
         frames_to_lab(np.zeros((2, 2, 3), np.float32))
 
 
+def test_frames_and_floats_have_the_same_lab():
+    """The table of 8-bit levels stands for the gamma: all grays, and colours of the whole cube."""
+    level = np.arange(256, dtype=np.uint8)
+    few = np.arange(0, 256, 15, dtype=np.uint8)
+    cube = np.stack(np.meshgrid(few, few, few, indexing="ij"), axis=-1).reshape(1, -1, 3)
+    for frame in (level[None, :, None].repeat(3, axis=2), cube):
+        exact = rgb_to_lab(torch.tensor(frame).movedim(-1, 0).double() / 255)
+        assert (frames_to_lab(frame) - exact).abs().max() < 1e-4
+        assert (frames_to_lab(frame)[0] - exact[0]).abs().max() < 3e-5
+
+
+@pytest.mark.parametrize("shape", [(8, 9, 3), (2, 8, 9, 3), (2, 4, 8, 9, 3)])
+def test_lightness_alone_is_the_first_channel(shape):
+    frames = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    lab, lightness = frames_to_lab(frames), frames_to_lab(frames, channels=1)
+    assert lightness.shape == (*shape[:-3], 1, 8, 9)
+    torch.testing.assert_close(lightness, lab[..., :1, :, :], rtol=0, atol=3e-5)
+    torch.testing.assert_close(network_input(lightness), network_input(lab), rtol=0, atol=1e-6)
+
+
+def test_mirrored_frames_that_share_memory_are_read_as_they_look():
+    frame = np.random.default_rng(0).integers(0, 256, (8, 9, 3), dtype=np.uint8)
+    mirrored = torch.as_tensor(frame).flip(1)
+    lab = frames_to_lab(frame)
+    torch.testing.assert_close(frames_to_lab(mirrored), lab.flip(2), rtol=0, atol=1e-4)
+    torch.testing.assert_close(frames_to_lab(torch.as_tensor(frame)[::2, 1:]), lab[:, ::2, 1:], rtol=0, atol=1e-4)
+
+
 def test_the_network_sees_lightness_only():
     lab = torch.tensor([0.0, 50.0, 100.0])[None, :, None].expand(3, 3, 1).clone()
     lab[1:] = 77

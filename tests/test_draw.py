@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from conftest import index_frames
+from scipy import ndimage
 
 from tinytrack.color import frames_to_lab
 from tinytrack.draw import COLORS, enlarge, filmstrip, object_color, overlay, side_by_side, skeleton, to_gray
@@ -46,6 +47,26 @@ def test_overlay_of_no_object_is_the_frame():
 def test_the_border_of_the_picture_is_no_outline():
     ids = np.ones((40, 60), np.uint8)
     assert (overlay(GRAY, ids, 0.5) == overlay(GRAY, ids, 0.5)[20, 30]).all()
+
+
+@pytest.mark.parametrize("size", [(40, 60), (700, 900)])  # outlines of one pixel and of two
+@pytest.mark.parametrize("kind", ["blobs", "specks", "everything"])
+def test_overlay_is_the_same_as_over_the_whole_picture(size, kind):
+    """Worked out object by object on the whole picture, not in boxes: objects at the border, in pieces, thin, of any integer type."""
+    rng = np.random.default_rng(0)
+    frame = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
+    noise = rng.standard_normal(size)
+    smooth = {"blobs": 6, "specks": 0.5, "everything": 30}[kind]
+    ids = np.digitize(ndimage.gaussian_filter(noise, smooth, mode="wrap") * smooth, [-0.1, 0.1, 0.3]) * (3 if kind == "specks" else 1)
+    expected = frame.astype(np.float32)
+    for n in np.unique(ids[ids > 0]):
+        on, color = ids == n, object_color(int(n)).astype(np.float32)
+        expected[on] = 0.7 * expected[on] + 0.3 * color
+        expected[on & ~ndimage.binary_erosion(on, iterations=max(1, round(min(size) / 300)), border_value=1)] = color
+    before = frame.copy()
+    for kind_of_number in (np.uint8, np.int64):
+        np.testing.assert_array_equal(overlay(frame, ids.astype(kind_of_number), 0.3), expected.round().astype(np.uint8))
+    np.testing.assert_array_equal(frame, before)
 
 
 def test_skeleton_draws_joints_in_their_colours_and_white_lines():

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from tinytrack.pointer import affinity, copy, keep_top_k, pixels, point_and_copy, similarity, window
+from tinytrack.pointer import affinity, copy, keep_top_k, pixels, similarity, window
+from tinytrack.tiles import AXES, BLOCK, TILE, _best, _judge, point_and_copy
 
 
 def naive(target, reference, labels, temperature=1.0, l2=False, radius=None, top_k=None):
@@ -208,7 +209,7 @@ def test_local_path_never_builds_the_whole_matrix():
             return result
 
     target, reference, labels = random_maps(1, r, 2, 1, h, w, dtype=torch.float32)
-    with Watch(), torch.no_grad():
+    with Watch(), torch.enable_grad():  # in which all stays in this thread, the one that is watched
         y = point_and_copy(target, reference, labels, radius=radius, top_k=5)
     assert y.shape == (1, 1, h, w)
     assert biggest < (h * w) * (r * h * w) / 500
@@ -227,3 +228,138 @@ def test_references_without_a_window_compete_with_those_that_have_one(anywhere, 
     expected = copy(A, pixels(c)).mT.reshape(2, 5, 9, 11)
     found = point_and_copy(target, reference, c, 0.5, radius=2, top_k=top_k, anywhere=anywhere)
     assert torch.allclose(found, expected, atol=1e-5)
+
+
+def oracle(target, reference, labels, temperature=1.0, l2=False, radius=None, top_k=None, anywhere=0):
+    """The equations as written, on maps."""
+    r, h, w = reference.shape[1], *reference.shape[3:]
+    allowed = window(h, w, max(h, w) if radius is None else radius, r, target.device)
+    allowed[:, : anywhere * h * w] = True
+    A = affinity(pixels(target), pixels(reference), temperature, l2, allowed, top_k)
+    return copy(A, pixels(labels)).mT.reshape(len(target), -1, h, w)
+
+
+def smooth_maps(b, r, d, k, h, w, seed=0, dtype=torch.float32):
+    """Like a network's embeddings: unit length, a few directions hold most of them, neighbours and frames resemble each other."""
+    g = torch.Generator().manual_seed(seed)
+    scene = torch.nn.functional.interpolate(torch.randn(1, 8, 6, 7, generator=g), (h, w), mode="bilinear")
+    f = torch.einsum("dc,nchw->ndhw", torch.randn(d, 8, generator=g), scene) + 0.3 * torch.randn(b * (r + 1), d, h, w, generator=g)
+    f = torch.nn.functional.normalize(f, dim=1).unflatten(0, (b, r + 1)).to(dtype)
+    return f[:, -1], f[:, :-1], torch.rand(b, r, k, h, w, generator=g).to(dtype)
+
+
+GRIDS = [
+    # B, R, D, K, h, w, radius, top_k, anywhere
+    (1, 3, 40, 2, 27, 31, 12, 10, 1),  # as in tracking: first frame anywhere, windows in the others
+    (1, 8, 64, 2, 25, 29, 5, 10, 0),
+    (2, 3, 40, 5, 17, 9, 4, 3, 2),
+    (1, 1, 40, 1, 23, 26, 9, 10, 0),  # one reference, one class
+    (1, 1, 40, 1, 23, 26, 9, 10, 1),
+    (1, 2, 40, 2, 23, 26, None, 10, 0),
+    (1, 2, 40, 2, 13, 26, 99, 10, 1),  # the radius is larger than the grid
+    (1, 2, 40, 2, 5, 33, 12, 10, 1),  # larger than its height only
+    (1, 2, 40, 2, 1, 41, 3, 10, 1),
+    (1, 2, 40, 2, 8, 8, 3, 98, 1),  # k: all cells of most windows, and more than those in the corners
+    (1, 2, 40, 2, 16, 24, 7, 1, 1),
+    (1, 2, 40, 2, 17, 25, 7, None, 1),
+    (1, 2, 193, 30, 17, 25, 7, 10, 1),
+]
+
+
+@pytest.mark.parametrize("dtype,close", [(torch.float32, 1e-5), (torch.float64, 1e-12)])
+@pytest.mark.parametrize("b,r,d,k,h,w,radius,top_k,anywhere", GRIDS)
+@pytest.mark.parametrize("l2", [False, True])
+def test_fast_pointer_equals_the_equations(b, r, d, k, h, w, radius, top_k, anywhere, l2, dtype, close, device):
+    maps = [m.to(device) for m in smooth_maps(b, r, d, k, h, w, dtype=dtype)]
+    options = {"temperature": 0.07, "l2": l2, "radius": radius, "top_k": top_k, "anywhere": anywhere}
+    with torch.inference_mode():
+        wrong = (point_and_copy(*maps, **options) - oracle(*maps, **options)).abs().amax(1) > close
+    # Two logits at the k-th place may be equal but for the rounding of single precision.
+    assert wrong.sum() <= (0.002 * wrong.numel() if top_k is not None and dtype == torch.float32 else 0)
+
+
+@pytest.mark.parametrize("anywhere", [0, 1, 2])
+@pytest.mark.parametrize("top_k", [None, 3, 10])
+def test_the_weights_themselves_are_those_of_the_equation(top_k, anywhere):
+    """Where the labels are the pixels' own numbers, one-hot, what is copied is A."""
+    h, w, r, radius = 9, 10, 2, 2
+    target, reference, _ = smooth_maps(1, r, 30, 1, h, w, dtype=torch.float64)
+    labels = torch.eye(r * h * w, dtype=torch.float64).reshape(1, r, h, w, -1).movedim(-1, 2)
+    A = point_and_copy(target, reference, labels, 0.1, radius=radius, top_k=top_k, anywhere=anywhere)
+    assert torch.allclose(A, oracle(target, reference, labels, 0.1, radius=radius, top_k=top_k, anywhere=anywhere), atol=1e-12)
+
+
+@pytest.mark.parametrize("anywhere", [0, 1, 2])
+def test_of_pixels_that_tie_exactly_k_are_copied_and_none_from_outside(anywhere):
+    h, w, r, radius, k = 19, 21, 2, 3, 7
+    labels = torch.eye(r * h * w).reshape(1, r, h, w, -1).movedim(-1, 2)
+    A = point_and_copy(torch.ones(1, 30, h, w), torch.ones(1, r, 30, h, w), labels, radius=radius, top_k=k, anywhere=anywhere)
+    A = A[0].flatten(1).T  # (M, N)
+    assert torch.allclose(A[A > 0], torch.tensor(1 / k)) and ((A > 0).sum(1) == k).all()
+    assert (A[:, anywhere * h * w :][~window(h, w, radius, r - anywhere)] == 0).all()
+
+
+@pytest.mark.parametrize("anywhere", [0, 1, 2])
+@pytest.mark.parametrize("top_k", [None, 10])
+def test_plain_labels_stay_plain(top_k, anywhere):
+    """Background everywhere but in one corner: beyond the window's reach it stays exactly what it was."""
+    target, reference, _ = smooth_maps(1, 2, 40, 2, 30, 33)
+    labels = torch.zeros(1, 2, 2, 30, 33)
+    labels[:, :, 0] = 1
+    labels[:, anywhere:, :, :4, :4] = torch.tensor([0.25, 0.75])[:, None, None]
+    y = point_and_copy(target, reference, labels, 0.07, radius=5, top_k=top_k, anywhere=anywhere)[0]
+    assert torch.allclose(y.sum(0), torch.ones(30, 33))
+    assert torch.allclose(y[0, 9:], torch.ones(21, 33)) and (y[1, 9:] == 0).all() and (y[1, :, 9:] == 0).all()
+    assert (y[1] > 0).any() == (anywhere < 2)
+
+
+@pytest.mark.parametrize("radius", [None, 14])
+def test_single_precision_suffices_for_the_sum_over_many_pixels(radius):
+    """A softmax along the wrong axis adds one after the other: over 20,000 pixels that loses what 1e-5 asks for."""
+    target, reference, labels = smooth_maps(1, 24, 8, 1, 30, 31)
+    y = point_and_copy(target, reference, torch.ones_like(labels), 0.07, radius=radius, anywhere=23)
+    assert (y - 1).abs().max() < 3e-6
+
+
+@pytest.mark.parametrize("n", [1, 3, 2 * BLOCK * 3, 2 * BLOCK * 3 + 1, 401, 5000])
+def test_block_by_block_the_best_are_those_of_a_full_sort(n):
+    g = torch.Generator().manual_seed(n)
+    logits = torch.randint(0, 2000, (n, 5), generator=g).double()  # with ties
+    logits[torch.rand(n, 5, generator=g) < 0.3] = -math.inf
+    value, at = _best(logits, 3)
+    assert torch.equal(value, logits.sort(0, descending=True).values[:3])
+    assert torch.equal(logits.gather(0, at), value)
+    assert all(len(set(column)) == min(3, n) for column in at.T.tolist())
+
+
+@pytest.mark.parametrize("d", [3, AXES, AXES + 1, 64])
+def test_no_pixel_that_may_win_is_overlooked_and_most_others_are_spared(d):
+    target, reference, _ = smooth_maps(1, 1, d, 1, 30, 33)
+    f_j, far = pixels(target)[0][:64] / 0.07, pixels(reference)[0]
+    logits = far @ f_j.T
+    for rank in (1, 20):
+        least = logits.topk(rank, dim=0).values
+        chosen = _judge(far, rank)(f_j, least)
+        assert set((logits >= least[-1]).any(1).nonzero()[:, 0].tolist()) <= set(chosen.tolist())
+        assert len(chosen) < 0.9 * len(far)
+        assert len(_judge(far, rank + 1)(f_j, least)) == len(far)  # there is a place left: any may have it
+
+
+@pytest.mark.parametrize("top_k", [None, 5])
+def test_threads_change_nothing_and_are_given_back(top_k):
+    before = torch.get_num_threads()
+    maps = smooth_maps(1, 3, 40, 2, 3 * TILE + 1, 5 * TILE + 2)
+    found = []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            for mode in (torch.inference_mode, torch.no_grad, torch.enable_grad):
+                with mode():
+                    found.append(point_and_copy(*maps, 0.07, radius=6, top_k=top_k, anywhere=1).clone())
+                assert torch.get_num_threads() == threads
+            with torch.no_grad(), pytest.raises(RuntimeError):
+                point_and_copy(maps[0], maps[1][:, :, 1:], maps[2], radius=6, top_k=top_k)
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.allclose(y, found[0], atol=1e-6) for y in found)

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 from tinytrack.color import frames_to_lab, network_input
 from tinytrack.errors import ModelError, TinytrackError, VideoError
+from tinytrack.loss import clip_loss, color_loss, single_image_loss
 from tinytrack.model import load_model
 from tinytrack.pointer import affinity, copy, pixels
 from tinytrack.synth import moving_shapes
@@ -20,13 +21,10 @@ from tinytrack.train import (
     TINY,
     Trainer,
     checkpoint_steps,
-    clip_loss,
-    color_loss,
     fit,
     learning_rate,
     load_shots,
     sample_clips,
-    single_image_loss,
     state_path,
 )
 from tinytrack.video import Video, write_video
@@ -85,6 +83,24 @@ def test_clip_loss_is_eq_2_then_eq_1_then_eq_3():
     A = affinity(pixels(f[:, 3]), pixels(f[:, :3]), 0.3)
     expected = color_loss(copy(A, pixels(one_hot[:, :3])), labels[:, 3].flatten(1))
     assert torch.allclose(clip_loss(f, labels, 6, 0.3), expected)
+
+
+@pytest.mark.parametrize("size", [3, 40])  # one piece of A, and several of which the last is smaller
+@pytest.mark.parametrize("temperature", [0.07, 1.0])
+def test_the_gradient_in_pieces_is_that_of_the_whole(size, temperature):
+    """By autograd through affinity, copy and color_loss at once; float64, so that a wrong term cannot hide in rounding."""
+    g = torch.Generator().manual_seed(0)
+    f = F.normalize(torch.randn(2, 3, 5, size, size, generator=g, dtype=torch.float64), dim=2).requires_grad_()
+    labels = torch.randint(0, 6, (2, 3, size, size), generator=g)
+    labels[1, :2] %= 5
+    labels[1, 2, 0] = 5  # a colour that stands nowhere in the references: costs the floor and has no slope
+    one_hot = F.one_hot(labels[:, :2], 6).double().movedim(-1, 2)
+    A = affinity(pixels(f[:, 2]), pixels(f[:, :2]), temperature)
+    expected = color_loss(copy(A, pixels(one_hot)), labels[:, 2].flatten(1))
+    gradient = torch.autograd.grad(3 * expected, f)[0]
+    loss = clip_loss(f, labels, 6, temperature)
+    torch.testing.assert_close(loss, expected, rtol=1e-12, atol=0)
+    torch.testing.assert_close(torch.autograd.grad(3 * loss, f)[0], gradient, rtol=1e-9, atol=1e-12)
 
 
 def test_presets_are_the_two_recipes():

@@ -349,6 +349,9 @@ def main(argv: list[str] | None = None) -> int:
     program = argv is None and signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if program:
         signal.signal(signal.SIGINT, _leave)
+        # Read when torch is loaded. By default its threads spin while they wait for one another, which takes the processor away from
+        # those they wait for as soon as anything else runs: our own decoder and encoder, or other programs.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     args = build_parser().parse_args(argv)
     try:
         if program:

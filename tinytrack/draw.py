@@ -29,15 +29,18 @@ def overlay(frame: np.ndarray, ids: np.ndarray, strength: float = 0.5) -> np.nda
     """Tint objects and draw their outline: frame uint8 (H, W, 3), ids (H, W) -> uint8 (H, W, 3)."""
     from scipy import ndimage
 
-    result = frame.astype(np.float32)
-    for n in np.unique(ids[ids > 0]):
-        on = ids == n
-        color = object_color(int(n)).astype(np.float32)
-        result[on] = (1 - strength) * result[on] + strength * color
-        thickness = max(1, round(min(ids.shape) / 300))
-        edge = on & ~ndimage.binary_erosion(on, iterations=thickness, border_value=1)
-        result[edge] = color
-    return result.round().astype(np.uint8)
+    result = frame.copy()
+    thickness = max(1, round(min(ids.shape) / 300))
+    for n, place in enumerate(ndimage.find_objects(ids), start=1):
+        if place is None:
+            continue
+        # Only the object's box, grown by what erosion looks at: most objects are small.
+        box = tuple(slice(max(0, side.start - thickness), side.stop + thickness) for side in place)
+        on, part = ids[box] == n, result[box]
+        color = object_color(n).astype(np.float32)
+        part[on] = ((1 - strength) * part[on].astype(np.float32) + strength * color).round()
+        part[on & ~ndimage.binary_erosion(on, iterations=thickness, border_value=1)] = color
+    return result
 
 
 def skeleton(frame: np.ndarray, xy: np.ndarray, edges: Sequence[tuple[int, int]] = (), scale: float | None = None) -> np.ndarray:

@@ -1,4 +1,8 @@
-"""The jobs of the command line: a video in, finished files out, whatever the length of the video."""
+"""The jobs of the command line: a video in, finished files out, whatever the length of the video.
+
+Each is a line of three who work at once: one decodes, one tracks, one (the caller's thread) draws and encodes. No more than a
+few frames wait between them.
+"""
 
 import itertools
 import os
@@ -9,6 +13,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import torch
 
+from .ahead import read_ahead
 from .color import chroma, frames_to_lab
 from .draw import overlay, skeleton
 from .errors import VideoError
@@ -38,11 +43,11 @@ def track_video(video: Video, mask_path: str | os.PathLike, model: Model, out: s
     mask = read_mask(mask_path, (video.height, video.width))
     with staged_folder(out) as scratch:
         (scratch / "masks").mkdir()
-        frames, seen = itertools.tee(_bar(video.moving_frames(), "tracking"))
+        frames, seen = itertools.tee(_bar(read_ahead(video.moving_frames()), "tracking"))
 
         def overlays():
             tracked = track_masks(seen, mask, model, protocol)
-            for index, (frame, ids) in enumerate(zip(frames, tracked, strict=True)):
+            for index, (frame, ids) in enumerate(read_ahead(zip(frames, tracked, strict=True))):
                 write_mask(scratch / "masks" / f"{index:05d}.png", ids)
                 yield overlay(frame, ids)
 
@@ -62,12 +67,12 @@ def pose_video(video: Video, joints_path: str | os.PathLike, model: Model, out: 
     joints = read_joints(joints_path, (video.height, video.width))
     lost = dict.fromkeys(joints.names, 0)
     with staged_folder(out) as scratch:
-        frames, seen = itertools.tee(_bar(video.moving_frames(), "tracking"))
+        frames, seen = itertools.tee(_bar(read_ahead(video.moving_frames()), "tracking"))
         rows = []  # J numbers a frame: the one thing that grows, by bytes
 
         def overlays():
             tracked = track_joints(seen, joints.xy, model, protocol)
-            for frame, (xy, confidence) in zip(frames, tracked, strict=True):
+            for frame, (xy, confidence) in read_ahead(zip(frames, tracked, strict=True)):
                 rows.append((xy, confidence))
                 for name, point in zip(joints.names, xy, strict=True):
                     lost[name] += int(np.isnan(point[0]))
@@ -115,19 +120,20 @@ def colorize_video(video: Video, model: Model, out: str | os.PathLike, reference
     labels = color_labels(truth, grid, model.device)
     full = frames_to_lab(truth, model.device)[1:]
 
+    @torch.inference_mode()  # the mode belongs to a thread, and reading ahead runs this in another
     def carried(frames: Iterable[np.ndarray]) -> Iterator[torch.Tensor]:
-        return propagate(embed_frames(frames, model, protocol), labels, protocol, model.temperature)
+        yield from propagate(embed_frames(frames, model, protocol), labels, protocol, model.temperature)
 
     errors = []
     with staged_folder(out) as scratch, tempfile.TemporaryFile(dir=scratch) as before, torch.inference_mode():
         # Colours of the frames before the reference come last one first, and are wanted in order: they wait on disk, small.
         # No memory map: on a full disk that kills the process instead of raising an error.
         if number:
-            backwards = itertools.chain([truth], video.frames_before(number))
+            backwards = itertools.chain([truth], read_ahead(video.frames_before(number)))
             for ab in itertools.islice(carried(_bar(backwards, "colouring backwards")), 1, None):
                 before.write(ab.half().cpu().numpy().tobytes())
 
-        frames = _bar(video.moving_frames(), "colouring")
+        frames = _bar(read_ahead(video.moving_frames()), "colouring")
 
         def result(frame: np.ndarray, ab: torch.Tensor) -> np.ndarray:
             colored = paint(frame, ab)
@@ -141,7 +147,7 @@ def colorize_video(video: Video, model: Model, out: str | os.PathLike, reference
                 ab = np.frombuffer(before.read(item), np.float16).astype(np.float32).reshape(2, *grid)
                 yield result(frame, torch.as_tensor(ab, device=model.device))
             rest, seen = itertools.tee(frames)
-            for index, (frame, ab) in enumerate(zip(rest, carried(seen), strict=True)):
+            for index, (frame, ab) in enumerate(read_ahead(zip(rest, carried(seen), strict=True))):
                 yield paint(frame, full) if index == 0 else result(frame, ab)
 
         count = write_video(scratch / "colorized.mp4", results(), video.fps)

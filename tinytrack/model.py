@@ -61,6 +61,7 @@ class Model:
         content = {
             "format": FORMAT,
             "network": self.name,
+            "channels": self.net.channels,
             "weights": {k: v.detach().cpu().contiguous() for k, v in self.net.state_dict().items()},
             "palette": self.palette.centers.cpu(),
             "temperature": float(self.temperature),
@@ -69,13 +70,30 @@ class Model:
         save_tensors(content, path)
 
 
-def random_model(network: str = "TinyNet", seed: int = 0, device: torch.device | str = "cpu") -> Model:
+def make_network(name: str, channels: int = 1) -> nn.Module:
+    """A network before training, from torch's random state.
+
+    Args:
+        name: a key of :data:`NETWORKS`.
+        channels: what it sees: 1 gray, 3 Lab (TinyNet only).
+
+    Raises:
+        ModelError: for a network that there is not.
+    """
+    if name not in NETWORKS:
+        raise ModelError(f"unknown network '{name}': expected one of {', '.join(NETWORKS)}")
+    if channels == 1:
+        return NETWORKS[name]()
+    if name != "TinyNet" or channels != 3:
+        raise ModelError(f"no {name} that sees {channels} channels: expected 1 (gray), or 3 (Lab) with TinyNet")
+    return TinyNet(channels)
+
+
+def random_model(network: str = "TinyNet", seed: int = 0, device: torch.device | str = "cpu", channels: int = 1) -> Model:
     """A network that learned nothing: the control of every claim that training did something."""
-    if network not in NETWORKS:
-        raise ModelError(f"unknown network '{network}': expected one of {', '.join(NETWORKS)}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = NETWORKS[network]()
+        net = make_network(network, channels)
     gray = Palette(torch.zeros(1, 2))
     return Model(net.to(device).eval(), gray, 0.07 if network == "TinyNet" else 1.0, {"trained": "not at all", "seed": seed})
 
@@ -123,8 +141,8 @@ def load_model(name: str | os.PathLike = "tiny", device: torch.device | str = "c
         raise ModelError(f"'{path}' holds weights of '{stored}': expected one of {', '.join(NETWORKS)}")
     if network is not None and stored != network:
         raise ModelError(f"'{path}' holds weights of {stored}: expected {network}")
-    net = NETWORKS[stored]()
     try:
+        net = make_network(stored, content.get("channels", 1))
         net.load_state_dict(content["weights"])
         palette = Palette(content["palette"].float().reshape(-1, 2))
         model = Model(net.to(device).eval(), palette, float(content["temperature"]), dict(content.get("card", {})))

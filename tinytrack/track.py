@@ -16,7 +16,7 @@ from torch import Tensor
 from .color import chroma, frames_to_lab, lab_to_frames, network_input
 from .errors import JointsError, MaskError, VideoError
 from .model import Model
-from .pointer import point_and_copy
+from .tiles import point_and_copy
 from .video import Size, fit_size, resize
 
 
@@ -79,6 +79,7 @@ def propagate(
     first = None
     for index, clip in enumerate(embeddings):
         clip = clip if clip.dim() == 4 else clip[None]
+        clip = clip.movedim(1, -1).contiguous()  # (C, h, w, D): once a frame, and not once for each frame that it is a reference of
         target, labels = clip[-1], first_labels
         if first is None:
             first = (target, first_labels)
@@ -88,9 +89,10 @@ def propagate(
             past = protocol.keep_first and index > protocol.recent  # the first frame has left the recent ones
             memory = [first, *recent] if past else recent
             f_i, c_i = (torch.stack(item)[None] for item in zip(*memory, strict=True))
+            f_j, f_i = target[None].movedim(-1, 1), f_i.movedim(-1, 2)
             anywhere = int(past and protocol.first_anywhere)
             labels = point_and_copy(
-                target[None], f_i, c_i, temperature * protocol.sharpen, radius=protocol.radius, top_k=protocol.top_k, anywhere=anywhere
+                f_j, f_i, c_i, temperature * protocol.sharpen, radius=protocol.radius, top_k=protocol.top_k, anywhere=anywhere
             )[0]
         recent.append((target, labels))
         yield labels
@@ -110,7 +112,7 @@ def embed_frames(frames: Iterable[np.ndarray], model: Model, protocol: Protocol 
         if frame.shape != shape:
             raise VideoError(f"a frame is {frame.shape[1]}x{frame.shape[0]}: expected {shape[1]}x{shape[0]} like the first")
         small = resize(frame, *working_size(*frame.shape[:2], model, protocol))
-        picture = network_input(frames_to_lab(small, model.device), model.net.channels)
+        picture = network_input(frames_to_lab(small, model.device, model.net.channels), model.net.channels)
         clip.extend([picture] * (1 if clip else clip.maxlen))  # the first frame stands in for those before it
         f = model.net(torch.stack(tuple(clip)))
         if protocol.grid is not None and f.shape[-2:] != torch.Size(protocol.grid):

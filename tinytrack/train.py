@@ -19,14 +19,13 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from .clips import split_shots
 from .color import Palette, frames_to_lab, network_input
 from .errors import ModelError, TinytrackError, VideoError
 from .files import save_tensors
+from .loss import clip_loss, single_image_loss
 from .model import NETWORKS, Model
-from .pointer import affinity, copy, pixels
 from .video import Video, fit_size
 
 STATE_FORMAT = "tinytrack training 1"
@@ -75,51 +74,6 @@ PAPER = TrainConfig(
 SINGLE = TrainConfig(task="classify")
 """The paper's control: the tiny recipe, but colorization of single images. If colours alone were enough, this would track too."""
 PRESETS = {"tiny": TINY, "paper": PAPER, "single": SINGLE}
-
-
-def color_loss(copied: Tensor, labels: Tensor, floor: float = 1e-4) -> Tensor:
-    """Eq. 3: the cross-entropy between copied and true colour classes, mean over pixels.
-
-    The copied colours *are* a distribution, so this is -log of the probability given to the true class: there is no second
-    softmax, and a perfect copier scores exactly 0.
-
-    Args:
-        copied: y (B, M, K), rows sum to one.
-        labels: true classes (B, M), integers in [0, K).
-        floor: probabilities are raised to at least this. A colour that stands nowhere in the references cannot be copied;
-            without the floor such pixels would cost infinity.
-
-    Returns:
-        Scalar in nats. Derived in notebooks/04_training.ipynb.
-    """
-    p = copied.gather(-1, labels[..., None]).squeeze(-1)
-    return -p.clamp(min=floor, max=1).log().mean()
-
-
-def clip_loss(embeddings: Tensor, labels: Tensor, classes: int, temperature: float) -> Tensor:
-    """Point, copy and score within clips: the last frame is coloured from those before it.
-
-    Args:
-        embeddings: (B, T, D, h, w).
-        labels: colour classes (B, T, h, w).
-        classes: K, the size of the palette.
-    """
-    one_hot = F.one_hot(labels[:, :-1], classes).movedim(-1, 2).to(embeddings.dtype)  # (B, T - 1, K, h, w)
-    A = affinity(pixels(embeddings[:, -1]), pixels(embeddings[:, :-1]), temperature)
-    return color_loss(copy(A, pixels(one_hot)), labels[:, -1].flatten(1))
-
-
-def single_image_loss(embeddings: Tensor, labels: Tensor, prototypes: Tensor, temperature: float) -> Tensor:
-    """The control without a reference frame: Eq. 2 over K learned prototypes, one a colour class, in place of reference pixels.
-
-    Args:
-        embeddings: (B, T, D, h, w); frames do not meet, so T counts as batch.
-        labels: colour classes (B, T, h, w).
-        prototypes: (K, D).
-    """
-    f = pixels(embeddings)  # (B, T * h * w, D)
-    A = affinity(f, prototypes.expand(len(f), -1, -1), temperature)  # (B, T * h * w, K): a distribution over classes already
-    return color_loss(A, labels.flatten(1))
 
 
 def sample_clips(shots: Sequence[np.ndarray], config: TrainConfig, step: int) -> np.ndarray:

@@ -1,0 +1,169 @@
+"""Carrying labels one frame on, against the textbook form: seconds, memory, and the distance to what the window really needs.
+
+python -m tests.benchmarks.propagate [ROUNDS]
+
+First frame and five more, radius 12, joint top-10; 480p video at stride 8 (grid 60x107) and at stride 4 (grid 120x214).
+"""
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from tinytrack.tiles import point_and_copy
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+GRIDS = {8: (60, 107), 4: (120, 214)}  # stride on 480x856 pixels -> grid
+REFERENCES, RADIUS, TOP_K, TEMPERATURE = 6, 12, 10, 0.07
+
+
+def make_inputs(stride: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Embeddings (D, h, w) of a target frame, of 6 references (R, D, h, w), and their soft masks (R, 2, h, w).
+
+    The shipped network on made-up video with objects that move; its cells are 4x4 pixels, so the video has 4 times the grid's size.
+    """
+    from tinytrack.color import frames_to_lab, network_input
+    from tinytrack.model import load_model
+    from tinytrack.synth import moving_shapes
+    from tinytrack.track import mask_labels
+
+    h, w = GRIDS[stride]
+    model = load_model()
+    scene = moving_shapes(0, frames=REFERENCES + 1, height=4 * h, width=4 * w)
+    ids = scene.masks[0].max(keepdims=True).reshape(1)
+    with torch.inference_mode():
+        f = torch.cat([model.net(network_input(frames_to_lab(frame), model.net.channels)[None]) for frame in scene.frames])
+        c = torch.stack([mask_labels(mask, ids, (h, w)) for mask in scene.masks])
+    f = f.movedim(1, -1).contiguous().movedim(-1, 1)  # as propagate keeps them
+    return f[-1].clone(), f[:-1].clone(), c[:-1].clone()
+
+
+def room_for_textbook(h: int, w: int) -> tuple[Tensor, Tensor]:
+    """What public scripts make once and keep: which cells a target may not point at, bool (M, N); and space for the matrix (M, N)."""
+    y, x = torch.arange(h), torch.arange(w)
+    near_y, near_x = (y[:, None] - y).abs() <= RADIUS, (x[:, None] - x).abs() <= RADIUS
+    far = (near_y[:, None, :, None] & near_x[None, :, None, :]).logical_not_().reshape(h * w, h * w)
+    return far, torch.empty(h * w, h * w)
+
+
+def textbook(target: Tensor, reference: Tensor, labels: Tensor, far: Tensor, similarity: Tensor) -> Tensor:
+    """As the evaluation scripts of DINO and CRW do it: every cell with every cell, mask, joint top-k, softmax, weighted sum.
+
+    The matrix of one reference at a time (all six would take 16 GB at stride 4), of which the k best are kept and then the k
+    best of all: the same result in less memory and no more time.
+    """
+    f_j = target.flatten(1).T / TEMPERATURE
+    values, copies = [], []
+    for f_i, c_i in zip(reference, labels, strict=True):
+        torch.mm(f_j, f_i.flatten(1), out=similarity).masked_fill_(far, float("-inf"))
+        value, index = similarity.topk(TOP_K)
+        values.append(value)
+        copies.append(c_i.flatten(1).T[index])
+    value, index = torch.cat(values, 1).topk(TOP_K)
+    c = torch.cat(copies, 1).gather(1, index[..., None].expand(-1, -1, labels.shape[1]))
+    return (value.softmax(1)[..., None] * c).sum(1).T.unflatten(1, target.shape[1:])
+
+
+def ours(target: Tensor, reference: Tensor, labels: Tensor) -> Tensor:
+    return point_and_copy(target[None], reference[None], labels[None], TEMPERATURE, radius=RADIUS, top_k=TOP_K)[0]
+
+
+def needed(h: int, w: int, d: int) -> int:
+    """Multiply-adds of the similarities inside the windows, clipped at the frame's borders: no method that asks them all does fewer."""
+
+    def pairs(length: int) -> int:
+        return sum(min(i + RADIUS, length - 1) - max(i - RADIUS, 0) + 1 for i in range(length))
+
+    return pairs(h) * pairs(w) * REFERENCES * d
+
+
+def seconds(function) -> float:
+    began = time.perf_counter()
+    function()
+    return time.perf_counter() - began
+
+
+def compare(stride: int, rounds: int) -> dict[str, float]:
+    """Medians over interleaved rounds in this process; ratios are taken within each round."""
+    h, w = GRIDS[stride]
+    inputs = make_inputs(stride)
+    room = room_for_textbook(h, w)
+    a, b = torch.randn(1024, 1024), torch.randn(1024, 1024)
+    product = torch.empty(1024, 1024)
+    with torch.inference_mode():
+        worst = (textbook(*inputs, *room) - ours(*inputs)).abs().max().item()  # and this warms up
+        times = []
+        for _ in range(rounds):
+            slow = seconds(lambda: textbook(*inputs, *room))
+            fast = statistics.median(seconds(lambda: ours(*inputs)) for _ in range(3))
+            rate = 1024**3 / statistics.median(seconds(lambda: torch.mm(a, b, out=product)) for _ in range(15))
+            times.append((slow, fast, needed(h, w, len(inputs[0])) / rate))
+    median = statistics.median
+    return {
+        f"propagate_textbook_s{stride}": median(t[0] for t in times),
+        f"propagate_ours_s{stride}": median(t[1] for t in times),
+        f"propagate_floor_s{stride}": median(t[2] for t in times),
+        f"propagate_speedup_s{stride}": median(t[0] / t[1] for t in times),
+        f"propagate_over_floor_s{stride}": median(t[1] / t[2] for t in times),
+        f"propagate_difference_s{stride}": worst,
+    }
+
+
+def peak() -> float:
+    """The most memory that this process has held, in MB. (``ru_maxrss`` would begin with that of the process that started it.)"""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+
+
+def memory(what: str, stride: int) -> float:
+    """Peak MB of one frame of "textbook" or "ours" beyond its inputs, in a fresh process."""
+    with tempfile.TemporaryDirectory() as folder:
+        torch.save(make_inputs(stride), Path(folder) / "inputs.pt")
+        command = [sys.executable, "-m", "tests.benchmarks.propagate", what, str(Path(folder) / "inputs.pt"), str(torch.get_num_threads())]
+        return float(subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()[-1])
+
+
+def memory_job(what: str, file: str, threads: str) -> None:
+    """What the fresh process does."""
+    torch.set_num_threads(int(threads))
+    inputs = torch.load(file)
+    with torch.inference_mode():
+        ours(*(item[..., :20, :20] for item in inputs))  # loads what the first call loads
+        before = peak()
+        if what == "textbook":
+            textbook(*inputs, *room_for_textbook(*inputs[0].shape[1:]))
+        else:
+            ours(*inputs)
+    print(peak() - before)
+
+
+def measure(rounds: int = 3) -> dict[str, float]:
+    """Seconds a frame, MB, and their ratios: ``propagate_speedup_s4`` and so on, ``_s`` being the stride."""
+    result = {}
+    for stride in GRIDS:
+        result |= {f"propagate_{what}_mb_s{stride}": memory(what, stride) for what in ("textbook", "ours")}
+        result[f"propagate_memory_ratio_s{stride}"] = result[f"propagate_textbook_mb_s{stride}"] / result[f"propagate_ours_mb_s{stride}"]
+        result |= compare(stride, rounds)
+    return result
+
+
+def main() -> None:
+    result = measure(*(int(rounds) for rounds in sys.argv[1:]))
+    print(f"{torch.get_num_threads()} threads  textbook      ours  ratio     floor  over floor  textbook      ours  ratio  difference")
+    for stride in GRIDS:
+        ending = f"_s{stride}"
+        at = {name.removeprefix("propagate_").removesuffix(ending): value for name, value in result.items() if name.endswith(ending)}
+        print(
+            f"stride {stride}  {at['textbook']:6.3f} s  {at['ours']:6.3f} s {at['speedup']:6.1f}"
+            f"  {at['floor']:6.3f} s {at['over_floor']:11.2f}"
+            f"  {at['textbook_mb']:5.0f} MB  {at['ours_mb']:4.0f} MB {at['memory_ratio']:6.1f} {at['difference']:11.1e}"
+        )
+
+
+if __name__ == "__main__":
+    memory_job(*sys.argv[1:]) if len(sys.argv) == 4 else main()

@@ -1,0 +1,29 @@
+"""Training: what share of a step is the network itself?"""
+
+import torch
+
+from tinytrack.color import frames_to_lab, network_input
+from tinytrack.synth import moving_shapes
+from tinytrack.train import TINY, Trainer, sample_clips
+
+from . import ratio, with_threads
+
+ABOUT = {
+    "train_share_of_bare": (">= 0.85", "clips a second of a whole training step / of the network's forward and backward alone"),
+    "train_clips_per_second": ("", "of Trainer.step, tiny recipe"),
+    "train_threads_speedup": ("", "a step on two threads / on one"),
+}
+
+
+def measure(rounds: int = 5) -> dict:
+    trainer = Trainer([moving_shapes(0, frames=12, height=160, width=200).frames], TINY)
+    gray = network_input(frames_to_lab(sample_clips(trainer.shots, TINY, 0)))  # (B, T, 1, 128, 128)
+    gradient = torch.randn_like(trainer.net(gray))
+
+    def bare():
+        trainer.net.zero_grad(set_to_none=True)
+        trainer.net(gray).backward(gradient)
+
+    seconds, share = ratio(bare, trainer.step, rounds)
+    _, faster = ratio(with_threads(1, trainer.step), with_threads(2, trainer.step), rounds)
+    return {"train_share_of_bare": share, "train_clips_per_second": TINY.batch / seconds, "train_threads_speedup": faster}
