@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from conftest import assert_one_sentence
 from scipy import ndimage
 
-from tinytrack.baselines import BASELINES, RawPatches, baseline_model, identity, optical_flow
+from tinytrack.baselines import BASELINES, RawPatches, baseline_model, identity, optical_flow, random_seed
 from tinytrack.color import frames_to_lab, network_input
 from tinytrack.errors import TinytrackError
 from tinytrack.metrics import region_j
@@ -162,12 +162,19 @@ def test_random_networks_differ_by_seed_and_repeat():
     prints = [baseline_model(name).fingerprint() for name in ("random", "random-0", "random-1", "random-2")]
     assert prints[0] == prints[1] == random_model().fingerprint() and len(set(prints)) == 3
     assert baseline_model("random-1").fingerprint() == prints[2]
+    lab = baseline_model("random-lab")
+    assert lab.sees_color and lab.fingerprint() == random_model(channels=3).fingerprint()
+    assert not any(baseline_model(name).sees_color for name in ("random", "random-1", "gray"))
+    assert [random_seed(name) for name in ("random", "random-0", "random-12", "random-lab", "single")] == [0, 0, 12, None, None]
     before = torch.random.get_rng_state()
     baseline_model("random-3")
     assert torch.equal(before, torch.random.get_rng_state())
 
 
-@pytest.mark.parametrize("name", ["", "magic", "random-x", "random--1", "random-1.5", "randomly", "gray-1", "random-99999999999999999999"])
+@pytest.mark.parametrize(
+    "name",
+    ["", "magic", "random-", "random-lab-1", "random-x", "random--1", "random-1.5", "randomly", "gray-1", "random-99999999999999999999"],
+)
 def test_an_unknown_baseline_is_named(name):
     with pytest.raises(TinytrackError) as error:
         baseline_model(name)

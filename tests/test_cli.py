@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import inspect
 import json
 import os
 import pickle
@@ -21,6 +22,7 @@ from conftest import result_of
 from PIL import Image
 
 import tinytrack
+import tinytrack.__main__ as program
 from tinytrack import demo, jobs, model, track, train
 from tinytrack.clips import CLIPS
 from tinytrack.color import chroma, frames_to_lab
@@ -336,13 +338,13 @@ def test_data_lists_and_verifies(cli, here, monkeypatch):
     monkeypatch.setenv("TINYTRACK_CACHE", str(here / "cache"))
     listed = cli("data", "list")
     assert_done(listed)
-    assert re.findall(r"^\w+", listed.out, re.MULTILINE) == [*CLIPS, "davis", "tiny", "single"]
+    assert re.findall(r"^\S+", listed.out, re.MULTILINE) == [*CLIPS, "davis", *model.SHIPPED]
     assert "walk" in listed.out and "not fetched" in listed.out
     assert shipped.fingerprint() in listed.out
     verified = cli("data", "verify", "carphone")
     assert_done(verified)
     assert verified.out.split() == ["carphone", "ok"]
-    assert_done(cli("data", "verify", "tiny"))
+    assert_done(cli("data", "verify", "tiny-lab"))
     assert not Path("cache").exists()
 
 
@@ -675,8 +677,23 @@ def test_the_trap_is_a_trap(here):
 @pytest.mark.parametrize("command", ["demo", *JOBS])
 def test_every_command_refuses_an_unknown_model(cli, given, here, command):
     given = SimpleNamespace(**{**vars(given), "model": "huge"})
-    assert_refused(cli(*arguments(command, given), "--out", "out"), "'huge'", "tiny")
+    assert_refused(cli(*arguments(command, given), "--out", "out"), "'huge'", "tiny-gray", "tiny-lab")
     assert snapshot(here) == {}
+
+
+@pytest.mark.parametrize("command", [pytest.param("demo", marks=needs_carphone), "colorize"])
+def test_nothing_is_coloured_by_a_model_that_sees_colour(cli, given, here, command):
+    model.random_model(channels=3).save(here / "lab.pt")
+    before = snapshot(here)
+    result = cli(*arguments(command, SimpleNamespace(**{**vars(given), "model": "lab.pt"})), "--out", "out")
+    assert_refused(result, "sees colour", "expected one that sees gray, such as tiny-gray")
+    assert "%" not in result.err and snapshot(here) == before, "before any work"
+
+
+def test_the_command_line_knows_what_there_is():
+    """It says so without importing torch, so the names stand twice."""
+    assert set(program.PRESETS) == set(train.PRESETS) and set(program.PROTOCOLS) == set(track.PROTOCOLS)
+    assert {program.DEFAULT_MODEL} == {inspect.signature(model.load_model).parameters["name"].default, model.SHIPPED[0]}
 
 
 def test_an_unfinished_run_is_no_model(cli, given, here, monkeypatch):

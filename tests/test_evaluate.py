@@ -220,6 +220,10 @@ def test_colours_are_scored_where_there_are_masks_a_pointer_and_colours(trees, t
     assert "color_error" not in record and record["objects"]["1"]["J"][0] > 0
     still = evaluate(IDENTITY, davis(trees, sequences=["two"]), tmp_path / "c", progress=False)["sequences"]["two"]
     assert "color_error" not in still
+    for name in ("lab", "random-lab"):  # it would be shown the colours that it is asked for
+        seeing = find_method(None, name, QUICK)
+        record = evaluate(seeing, davis(trees, sequences=["two"]), tmp_path / name, progress=False)["sequences"]["two"]
+        assert "color_error" not in record and record["objects"]
 
 
 # ------------------------------------------------------------------------------------------------------- stopped and wrong
@@ -484,14 +488,15 @@ def test_joints_hidden_in_the_first_frame_are_not_asked_but_span_the_box():
 
 
 def test_methods_are_found_by_name():
-    assert find_method("tiny", "identity", QUICK).facts() == {"name": "identity", "protocol": None, "model": None}
-    assert find_method("tiny", "flow", QUICK).model is None
-    gray = find_method("tiny", "gray", QUICK)
+    assert find_method("tiny-gray", "identity", QUICK).facts() == {"name": "identity", "protocol": None, "model": None}
+    assert find_method("tiny-gray", "flow", QUICK).model is None
+    gray = find_method("tiny-gray", "gray", QUICK)
     assert gray.name == "gray" and gray.model.name == "RawPatches" and gray.protocol is QUICK
-    assert find_method("tiny", "random-2", QUICK).model.fingerprint() == random_model(seed=2).fingerprint()
-    assert find_method("tiny", None, QUICK).facts()["model"]["network"] == "TinyNet"
+    assert find_method("tiny-gray", "random-2", QUICK).model.fingerprint() == random_model(seed=2).fingerprint()
+    assert find_method("tiny-gray", None, QUICK).facts()["model"]["network"] == "TinyNet"
+    assert find_method("tiny-gray", "random-lab", QUICK).model.sees_color
     with pytest.raises(TinytrackError) as error:
-        find_method("tiny", "magic", QUICK)
+        find_method("tiny-gray", "magic", QUICK)
     assert_one_sentence(error, "'magic'", "identity")
     with pytest.raises(TinytrackError):
         find_method("no such model", None, QUICK)
@@ -552,7 +557,7 @@ def test_the_command_takes_a_model_and_a_protocol(cli, here, trees, monkeypatch)
         ("evaluate synth --baseline magic", "'magic'"),
         ("evaluate synth --baseline random-99999999999999999999", "random-99999999999999999999"),
         ("evaluate synth --model nowhere.pt", "nowhere.pt"),
-        ("evaluate synth --model tiny --baseline identity", "not allowed with"),
+        ("evaluate synth --model tiny-gray --baseline identity", "not allowed with"),
         ("evaluate kinetics", "'kinetics'"),
         ("evaluate davis", "ROOT"),
         ("evaluate davis nowhere --year 2018", "2018"),

@@ -7,8 +7,10 @@ import threading
 import numpy as np
 import pytest
 import torch
+from conftest import assert_one_sentence
 
 from tinytrack import jobs
+from tinytrack.errors import ModelError
 from tinytrack.labels import write_mask
 from tinytrack.model import random_model
 from tinytrack.synth import moving_shapes
@@ -46,6 +48,19 @@ def run(tmp_path, one_thread):
         return {str(p.relative_to(out)): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
 
     return job
+
+
+@pytest.mark.parametrize("what", JOBS)
+def test_a_network_that_sees_colour_tracks_but_does_not_colour(run, tmp_path, what):
+    model = random_model(channels=3)
+    if what != "colorize":
+        assert "overlay.mp4" in run(what, model, "out")
+        return
+    model.net.register_forward_hook(lambda *_: pytest.fail("it worked"))
+    with pytest.raises(ModelError) as error:
+        run(what, model, "out")
+    assert_one_sentence(error, "sees colour", "expected one that sees gray")
+    assert not (tmp_path / "out").exists()
 
 
 def ahead() -> list[threading.Thread]:

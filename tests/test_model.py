@@ -25,6 +25,24 @@ def test_a_saved_model_comes_back_the_same(tmp_path, device):
     assert [p.name for p in tmp_path.iterdir()] == ["m.pt"]
 
 
+def test_a_model_that_sees_colour_comes_back_as_one(tmp_path, device):
+    model = random_model(seed=3, device=device, channels=3)
+    model.save(tmp_path / "m.pt")
+    again = load_model(tmp_path / "m.pt", device)
+    assert again.sees_color and again.net.channels == 3 and again.fingerprint() == model.fingerprint()
+    lab = torch.rand(1, 3, 32, 32, device=device)
+    assert torch.equal(again.net(lab), model.net(lab))
+    assert not random_model().sees_color and random_model().fingerprint() != random_model(channels=3).fingerprint()
+
+
+def test_a_file_that_does_not_say_what_it_sees_is_of_a_network_that_sees_gray(tmp_path):
+    old = content()
+    assert "channels" not in old
+    torch.save(old, tmp_path / "old.pt")
+    model = load_model(tmp_path / "old.pt")
+    assert model.net.channels == 1 and not model.sees_color and model.fingerprint() == random_model().fingerprint()
+
+
 def test_the_fingerprint_changes_with_any_weight():
     a, b = random_model(seed=0), random_model(seed=0)
     assert a.fingerprint() == b.fingerprint()
@@ -75,6 +93,12 @@ def nan_weights() -> dict:
         (content(network="BigNet"), "BigNet"),
         (content(network=["TinyNet"]), "expected one of"),
         (content(weights=PaperNet().state_dict()), "does not fit TinyNet"),
+        (content(channels=3), "does not fit TinyNet"),
+        (content(channels=7), "no TinyNet that sees 7 channels: expected 1"),
+        (content(channels="x"), "no TinyNet that sees x channels: expected 1"),
+        (content(channels=3.0), "does not fit TinyNet"),
+        (content(channels=None), "no TinyNet that sees None channels"),
+        (content(network="PaperNet", channels=3), "no PaperNet that sees 3 channels: expected 1"),
         (content(weights={}), "does not fit TinyNet"),
         (content(weights=None), "does not fit TinyNet"),
         (content(palette=None), "does not fit TinyNet"),

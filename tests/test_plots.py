@@ -5,7 +5,7 @@ import pytest
 
 from tinytrack import plots
 
-METHODS = ["tiny", "identity", "random"]
+METHODS = ["tiny-gray", "identity", "random"]
 
 
 def labels(figure):
@@ -14,7 +14,9 @@ def labels(figure):
 
 def test_every_method_has_its_own_colour_and_unknown_ones_do_not_fail():
     colors = [plots.color(m) for m in plots.STYLES]
-    assert len(set(colors)) == len(colors) == 7
+    assert len(set(colors)) == len(colors) == 9
+    seeing = [m for m in plots.STYLES if "see colour" in plots.label(m) or "sees colour" in plots.label(m)]
+    assert seeing == [m for m in plots.STYLES if m.endswith("lab")] == ["tiny-lab", "lab", "random-lab"]
     assert plots.label("step000010") == "step000010" and plots.color("step000010") not in colors
 
 
@@ -42,7 +44,7 @@ def test_score_bars_are_as_long_as_the_scores():
 def test_over_time_draws_where_three_videos_run_and_counts_them_below():
     frame = np.arange(1, 7)
     curve = {"frame": frame, "mean": 90.0 - frame, "low": 80.0 - frame, "high": 95.0 - frame, "videos": np.array([5, 5, 4, 3, 2, 1])}
-    figure = plots.over_time({"tiny": curve, "random": curve | {"mean": 50.0 - frame}}, ["random"], "How long?", 0.9)
+    figure = plots.over_time({"tiny-gray": curve, "random": curve | {"mean": 50.0 - frame}}, ["random"], "How long?", 0.9)
     top, below = figure.axes
     np.testing.assert_allclose(top.lines[0].get_xydata(), np.stack([frame[:4], 90 - frame[:4]], 1))
     np.testing.assert_allclose(top.lines[1].get_ydata(), 50 - frame[:4])
@@ -54,23 +56,23 @@ def test_over_time_draws_where_three_videos_run_and_counts_them_below():
     assert top.get_ylim() == (0, 100) and labels(figure) == [("", "mean J over videos (%)"), ("frame number (frame 0 is given)", "videos")]
     assert "90 %" in top.get_legend().get_title().get_text()
     one = {k: v[:2] for k, v in curve.items()} | {"videos": np.array([1, 1])}
-    assert len(plots.over_time({"tiny": one}, [], "", 0.9).axes[0].lines[0].get_xdata()) == 2
+    assert len(plots.over_time({"tiny-gray": one}, [], "", 0.9).axes[0].lines[0].get_xdata()) == 2
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_pck_has_a_panel_for_each_data_set(count):
     thresholds = (0.1, 0.2, 0.3, 0.4, 0.5)
-    panels = {f"set {n}": {"tiny": [10.0 * n + v for v in range(5)], "identity": [n] * 5} for n in range(count)}
+    panels = {f"set {n}": {"tiny-gray": [10.0 * n + v for v in range(5)], "identity": [n] * 5} for n in range(count)}
     figure = plots.pck_curves(panels, thresholds, "How well?")
     shown = [a for a in figure.axes if a.get_visible()]
     assert [a.get_title() for a in shown] == list(panels)
     for n, axis in enumerate(shown):
         np.testing.assert_allclose(axis.lines[0].get_xydata(), np.stack([thresholds, 10 * n + np.arange(5)], 1))
-        assert axis.lines[0].get_color() == plots.color("tiny") and axis.get_ylim() == (0, 102)
+        assert axis.lines[0].get_color() == plots.color("tiny-gray") and axis.get_ylim() == (0, 102)
     lowest = [a for a in shown if a.get_xlabel()]
     assert len(lowest) == min(2, count) and all("threshold" in a.get_xlabel() for a in lowest)
     assert all("(%)" in a.get_ylabel() for a in shown[::2])
-    assert [t.get_text() for t in figure.legends[0].get_texts()] == [plots.label("tiny"), plots.label("identity")]
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == [plots.label("tiny-gray"), plots.label("identity")]
 
 
 def test_emergence_has_a_logarithmic_axis_with_room_for_step_zero():

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tinytrack.embed import count_parameters
+from tinytrack.model import SHIPPED, load_model
 from tinytrack.report import draw_report, read_report
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -99,8 +101,12 @@ def test_the_repository_is_small_and_holds_no_video():
     files = tracked()
     assert sum(p.stat().st_size for p in files) < 40e6
     assert not [p for p in files if p.suffix in {".mp4", ".avi", ".mov", ".webm", ".jpg", ".whl"}]
-    weights = ROOT / "data" / "tiny.pt"
-    assert weights.stat().st_size <= 2e6
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_shipped_weights_are_small(name):
+    assert (ROOT / "data" / f"{name}.pt").stat().st_size <= 2e6
+    assert count_parameters(load_model(name).net) <= 1_000_000
 
 
 def test_no_machine_path_and_no_package_index_is_committed():

@@ -41,7 +41,7 @@ def write_davis(root, val=VAL, train=TRAIN, year=2016):
     return root
 
 
-def small(patch, methods="identity gray random random-1 tiny", cache=None):
+def small(patch, methods="identity gray random random-1 random-lab tiny-gray", cache=None):
     """Make the report fast: few methods, a coarse grid, a training run of three steps; nothing from outside the test."""
     plan = {name: ("", "") for name in report.PLAN} | {"davis2016": (methods, "modern paper")}
     modern = dataclasses.replace(report.MODERN, size=32, radius=4, recent=3)
@@ -53,6 +53,7 @@ def small(patch, methods="identity gray random random-1 tiny", cache=None):
         {
             "modern": modern,
             "windowed": dataclasses.replace(modern, name="windowed", first_anywhere=False),
+            "fine": dataclasses.replace(modern, name="fine", size=64),
             "paper": dataclasses.replace(report.PROTOCOLS["paper"], size=(32, 32), grid=(8, 8)),
         },
     )
@@ -85,24 +86,27 @@ def fast(monkeypatch, tmp_path):
 
 def test_the_plan_for_davis_has_every_method_and_both_protocols():
     runs = plan_runs(["davis2016"])
-    assert len(runs) == len(set(runs)) == 2 + 2 * 5 + 2 + 2
+    assert len(runs) == len(set(runs)) == 2 + 2 * 5 + 4 + 2 + 5
     assert runs[0] == Run("davis2016", "identity", None) and Run("davis2016", "flow", None) in runs
-    for method in ("gray", "lab", "random", "single", "tiny"):
-        assert {r.protocol for r in runs if r.method == method} - {"windowed"} == {"modern", "paper"}
-    assert {r.method for r in runs if r.protocol == "windowed"} == {"gray", "tiny"}
-    assert [r for r in runs if r.method in ("random-1", "random-2")] == [
-        Run("davis2016", f"random-{n}", "modern") for n in (1, 2)
-    ]  # further seeds: modern only
+    for method in ("gray", "lab", "random", "single", "tiny-gray"):
+        assert {r.protocol for r in runs if r.method == method} - {"windowed", "fine"} == {"modern", "paper"}
+    assert {r.method for r in runs if r.protocol == "windowed"} == {"gray", "tiny-gray"}
+    assert {r.method for r in runs if r.protocol == "fine"} == {"gray", "lab", "random", "tiny-gray", "tiny-lab"}
+    once = ("random-1", "random-2", "random-lab", "tiny-lab")  # further seeds, and networks that see colour: not the paper's protocol
+    assert [r for r in runs if r.method in once and r.protocol != "fine"] == [Run("davis2016", method, "modern") for method in once]
 
 
 def test_the_plan_for_joints_is_modern_and_leaves_missing_methods_out():
     runs = plan_runs(["badja", "synth"], missing=["flow", "single"])
     assert [(r.method, r.protocol) for r in runs if r.dataset == "synth"] == [
-        ("identity", None), ("gray", "modern"), ("lab", "modern"), ("random", "modern"), ("tiny", "modern"),
+        ("identity", None), ("gray", "modern"), ("lab", "modern"), ("random", "modern"), ("random-lab", "modern"),
+        ("tiny-gray", "modern"), ("tiny-lab", "modern"),
     ]  # fmt: skip
-    assert sum(r.dataset == "badja" for r in runs) == 5
+    assert sum(r.dataset == "badja" for r in runs) == 7
     assert plan_runs([]) == []
-    assert {r.method for r in plan_runs(["davis2017"])} == {"identity", "flow", "gray", "lab", "random", "tiny"}
+    everyone = {"identity", "flow", "gray", "lab", "random", "random-lab", "tiny-gray", "tiny-lab"}
+    assert {r.method for r in plan_runs(["davis2017"])} == everyone
+    assert all(everyone <= {r.method for r in plan_runs([dataset])} for dataset in report.PLAN)
 
 
 # the data
@@ -154,8 +158,9 @@ def test_a_broken_data_set_is_said_before_any_work(fast, tmp_path):
 def test_every_run_stands_in_the_folder_that_the_command_line_gives_it(made):
     _, out, _ = made
     folders = {p.parent.name for p in out.glob("davis2016-*/results.json")}
-    both = {f"davis2016-{m}-{p}" for m in ("gray", "random", "tiny") for p in ("modern", "paper")}
-    others = {"davis2016-identity", "davis2016-random-1-modern", "davis2016-gray-windowed", "davis2016-tiny-windowed"}
+    both = {f"davis2016-{m}-{p}" for m in ("gray", "random", "tiny-gray") for p in ("modern", "paper")}
+    others = {"davis2016-identity", "davis2016-random-1-modern", "davis2016-random-lab-modern"}
+    others |= {f"davis2016-{m}-windowed" for m in ("gray", "tiny-gray")} | {f"davis2016-{m}-fine" for m in ("gray", "random", "tiny-gray")}
     assert folders == both | others
     results = read_report(out / "results.json")
     assert set(results["runs"]) == folders
@@ -169,7 +174,7 @@ def test_the_page_has_the_numbers_of_the_runs(made):
     _, out, text = made
     page = (out / "report.md").read_text()
     results = read_report(out / "results.json")
-    for name, words in (("davis2016-identity", ["identity", "none"]), ("davis2016-tiny-paper", ["tiny", "paper"])):
+    for name, words in (("davis2016-identity", ["identity", "none"]), ("davis2016-tiny-gray-paper", ["tiny-gray", "paper"])):
         s = results["runs"][name]["summary"]
         row = next(line for line in page.splitlines() if all(f"| {w}" in line for w in words))
         cells = [c.strip() for c in row.strip("|").split("|")]
@@ -179,7 +184,9 @@ def test_the_page_has_the_numbers_of_the_runs(made):
     j, f = (f"{mean:.1f} ± {spread:.1f}" for mean, spread in zip(two.mean(0), two.std(0, ddof=1), strict=True))
     (row,) = [line for line in page.splitlines() if "random network, 2 seeds | modern |" in line]
     assert row.split(" | ")[2] == j and row.split(" | ")[5] == f
-    crab = 100 * np.mean(results["runs"]["davis2016-tiny-modern"]["sequences"]["crab"]["objects"]["1"]["J"])
+    lab = 100 * results["runs"]["davis2016-random-lab-modern"]["summary"]["J"]  # no further seed, but a method of its own
+    assert f"| random network (sees colour) | modern | {lab:.1f} |" in page
+    crab = 100 * np.mean(results["runs"]["davis2016-tiny-gray-modern"]["sequences"]["crab"]["objects"]["1"]["J"])
     assert re.search(rf"\| crab \|.*\| {crab:.1f} \|", page)
     assert "3 video(s), 3 objects" in page
     identity = 100 * results["runs"]["davis2016-identity"]["summary"]["J"]
@@ -262,14 +269,14 @@ def test_an_interrupted_run_goes_on_with_the_video_that_is_missing(made, fast, t
 
 
 def test_without_any_data_the_report_is_made_of_what_is_installed(fast, tmp_path):
-    fast.setattr(report, "PLAN", {name: ("identity tiny" * (name == "synth"), "modern") for name in report.PLAN})
+    fast.setattr(report, "PLAN", {name: ("identity tiny-gray" * (name == "synth"), "modern") for name in report.PLAN})
     fast.setattr(datasets, "moving_shapes", lambda seed: moving_shapes(seed, 5, 64, 80))
     text = make_report(None, str(tmp_path / "out"))
     results = read_report(tmp_path / "out" / "results.json")
-    assert set(results["runs"]) == {"synth-identity", "synth-tiny-modern"}
+    assert set(results["runs"]) == {"synth-identity", "synth-tiny-gray-modern"}
     assert results["emergence"] == [] and results["failures"] == {} and results["pictures"] == {}
     page = (tmp_path / "out" / "report.md").read_text()
-    assert "### synthetic scenes" in page and "| synthetic scenes | 5 | tiny" in page and "Table 1." not in page
+    assert "### synthetic scenes" in page and "| synthetic scenes | 5 | tiny-gray" in page and "Table 1." not in page
     assert "- tracking emerges, figure 4 (no DAVIS" in page and "left out: davis (no data folder was given" in text
     assert [p.name for p in (tmp_path / "out" / "figures").iterdir()] == ["pck.png"]
 
@@ -306,13 +313,13 @@ def test_the_page_follows_the_stored_file(made):
     results = read_report(made[1] / "results.json")
     results["runs"]["davis2016-identity"]["summary"]["J"] = 0.1234
     assert "| 12.3 |" in mask_table(results, "davis2016")
-    results["runs"]["davis2016-tiny-modern"]["sequences"]["eel"]["objects"]["1"]["J"] = [0.4321] * (FRAMES - 2)
+    results["runs"]["davis2016-tiny-gray-modern"]["sequences"]["eel"]["objects"]["1"]["J"] = [0.4321] * (FRAMES - 2)
     assert "| 43.2 |" in pages.sequence_table(results, "davis2016")
 
 
 def test_nan_becomes_null_and_can_still_be_drawn(made, tmp_path):
     results = read_report(made[1] / "results.json")
-    results["runs"]["davis2016-tiny-modern"]["sequences"]["eel"]["object_color_error"][2] = float("nan")
+    results["runs"]["davis2016-tiny-gray-modern"]["sequences"]["eel"]["object_color_error"][2] = float("nan")
     results["failures"] = report.failure_numbers(results["runs"])
     assert results["failures"]["object_color_error"]["frames"] == 3 * (FRAMES - 2) - 1
     assert results["failures"]["color_error"]["frames"] == 3 * (FRAMES - 2)
@@ -325,17 +332,17 @@ def test_nan_becomes_null_and_can_still_be_drawn(made, tmp_path):
 def test_joints_of_pose2sim_are_called_pseudo_ground_truth():
     def run(name, pck):
         facts = {"name": name, "sequences": ["a"], "note": "pseudo ground truth: detections" if name == "pose2sim" else ""}
-        method = {"name": "tiny", "protocol": "modern", "model": None}
+        method = {"name": "tiny-gray", "protocol": "modern", "model": None}
         return {"dataset": facts, "method": method, "summary": {"videos": 1, "pck": pck}, "sequences": {"a": {"frames": 3, "pck": pck}}}
 
     runs = {
-        "badja-tiny-modern": run("badja", [0.1, 0.2, 0.3, 0.4, 0.5]),
-        "pose2sim-tiny-modern": run("pose2sim", [0.6, 0.7, 0.8, 0.9, 1.0]),
+        "badja-tiny-gray-modern": run("badja", [0.1, 0.2, 0.3, 0.4, 0.5]),
+        "pose2sim-tiny-gray-modern": run("pose2sim", [0.6, 0.7, 0.8, 0.9, 1.0]),
     }
     results = {"runs": runs, "emergence": [], "training": {}, "failures": {}, "pictures": {}, "left_out": []}
     page = report_page(results, {})
-    assert "| BADJA | 1 | tiny (this project) | 10.0 | 20.0 | 30.0 | 40.0 | 50.0 |" in page
-    assert "| pose2sim (pseudo ground truth) | 1 | tiny (this project) | 60.0 | 70.0 | 80.0 | 90.0 | 100.0 |" in page
+    assert "| BADJA | 1 | tiny-gray (this project) | 10.0 | 20.0 | 30.0 | 40.0 | 50.0 |" in page
+    assert "| pose2sim (pseudo ground truth) | 1 | tiny-gray (this project) | 60.0 | 70.0 | 80.0 | 90.0 | 100.0 |" in page
     assert "Nothing." in page.split("## Left out")[1]
     axes = pages._pck(results).axes
     assert [a.get_title() for a in axes[:2]] == ["BADJA (1 video)", "pose2sim (1 video, pseudo ground truth)"]
@@ -348,14 +355,15 @@ def test_joints_of_pose2sim_are_called_pseudo_ground_truth():
 def test_checkpoints_are_scored_in_order_beside_the_loss(made):
     out = made[1]
     results = read_report(out / "results.json")
-    assert [row["step"] for row in results["emergence"]] == [0, 1, 3]
-    assert len({row["fingerprint"] for row in results["emergence"]}) == 3
+    assert [row["step"] for row in results["emergence"]] == [0, 3]  # 1 is no step worth scoring, 3 is the last
+    assert len({row["fingerprint"] for row in results["emergence"]}) == 2
     for row in results["emergence"]:
         assert row["summary"] == evaluation.read_results(out / "emergence" / f"step{row['step']:06d}" / "results.json")["summary"]
         assert {"J", "J&F", "color_error", "object_color_error", "wrong_cluster"} <= set(row["summary"])
     assert results["training"]["steps"] == len(results["training"]["loss"]) == 3
     model = load_model(out / "emergence" / "model.pt")
     assert model.card["loss"] == results["training"]["loss"] and model.fingerprint() == results["emergence"][-1]["fingerprint"]
+    assert results["emergence"][0]["minutes"] == 0 and results["emergence"][-1]["minutes"] == model.card["minutes"]
     figure = pages._emergence(results)
     np.testing.assert_allclose(figure.axes[0].lines[0].get_ydata(), [100 * row["summary"]["J"] for row in results["emergence"]])
     np.testing.assert_allclose(figure.axes[-1].lines[0].get_xdata(), [0.5, 1.5, 2.5])
@@ -374,13 +382,18 @@ def test_emergence_is_left_out_with_a_reason(fast, tmp_path):
 
 def test_given_checkpoints_are_used_without_training(fast, tmp_path):
     davis = write_davis(tmp_path / "davis", val=VAL[:1])
-    for step in (0, 7):
+    for step in (0, 3, 7, 10, 3000, 4000, 5000):
         model = random_model(seed=step)
-        model.card = {"steps": step, "config": {"steps": 1000}, "command": "somebody's", "loss": [1.0] * step}
+        model.card = {"steps": step, "config": {"steps": 1000}, "command": "somebody's", "loss": [1.0], "minutes": step / 100}
         model.save(tmp_path / "out" / "checkpoints" / f"step{step:06d}.pt")
     fast.setattr(report, "fit", lambda *a, **k: pytest.fail("it trained"))
     rows, training, notes = report.emergence(source_of(davis), tmp_path / "out")
-    assert [row["step"] for row in rows] == [0, 7] and training["loss"] == [1.0] * 7 and notes == []
+    assert [row["step"] for row in rows] == [0, 10, 3000, 5000] and training["steps"] == 5000 and notes == []
+    assert [row["minutes"] for row in rows] == [0, 0.1, 30, 50]
+    del rows[1]["minutes"]  # as of before it was kept
+    lines = pages.emergence_table({"emergence": rows}).splitlines()
+    assert [line.split(" | ")[:2] for line in lines[2:]] == [["| 0", "0.00"], ["| 10", "-"], ["| 3,000", "30.00"], ["| 5,000", "50.00"]]
+    assert lines[0].startswith("| training step | minutes | J |")
 
 
 def test_a_training_run_of_ours_that_was_killed_is_done_again_and_a_saved_one_resumed(fast, tmp_path):
@@ -467,10 +480,10 @@ def test_one_thing_keeps_one_colour_through_the_video():
 
 
 def test_overlays_show_the_masks_of_the_frames_whose_j_they_print(made):
-    folder = made[1] / "davis2016-tiny-modern"  # whose masks move, unlike identity's
+    folder = made[1] / "davis2016-tiny-gray-modern"  # whose masks move, unlike identity's
     record = evaluation.read_results(folder / "results.json")["sequences"]["crab"]
     truth = Truth("crab", lambda: iter(np.full((FRAMES, 64, 80, 3), 100, np.uint8)), scored=tuple(record["scored"]))
-    figure = pictures.overlay_figure([truth], {"crab": record}, folder, "tiny")
+    figure = pictures.overlay_figure([truth], {"crab": record}, folder, "tiny-gray")
     j = record["objects"]["1"]["J"]
     notes = [a.texts[0].get_text() for a in figure.axes]
     assert notes == ["given", *(f"frame {t}: J {100 * j[t - 1]:.0f} %" for t in (3, 5, 7))]

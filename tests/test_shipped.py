@@ -18,7 +18,7 @@ QUICK = replace(MODERN, size=160, recent=4)  # smaller than the named protocol, 
 
 @pytest.fixture(scope="module")
 def model():
-    return load_model("tiny")
+    return load_model("tiny-gray")
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def test_the_card_says_where_the_weights_come_from(model):
     assert model.name == "TinyNet" and len(model.palette) == 16
     assert model.card["sources"] == ["davis"] and model.card["shots"] == 30 and model.card["frames"] == 2079
     assert model.card["steps"] == model.card["config"]["steps"]
-    text = (DATA / "tiny.md").read_text()
+    text = (DATA / "tiny-gray.md").read_text()
     assert model.fingerprint() in text and model.card["command"] in text
 
 

@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from conftest import assert_one_sentence
 
+from tinytrack.baselines import baseline_model
 from tinytrack.embed import PaperNet
-from tinytrack.errors import JointsError, MaskError, VideoError
+from tinytrack.errors import JointsError, MaskError, ModelError, VideoError
 from tinytrack.metrics import color_error, region_j
 from tinytrack.model import Model, random_model
 from tinytrack.pointer import affinity, copy, pixels
 from tinytrack.synth import moving_shapes
 from tinytrack.track import (
+    FINE,
     MODERN,
     PAPER,
     PROTOCOLS,
@@ -210,6 +213,16 @@ def test_a_separate_reference_gives_its_colors():
         next(colorize(np.stack([gray] * 3), patch_model(), SMALL, reference=frame[:32]))
 
 
+@pytest.mark.parametrize("name", ["lab", "random-lab"])
+def test_what_sees_colour_may_carry_masks_but_no_colours(name):
+    model, frames = baseline_model(name), noise(3)
+    for colored in (colorize(frames, model, SMALL), carry(frames, square(), colors=frames[0], model=model, protocol=SMALL)):
+        with pytest.raises(ModelError) as error:
+            next(colored)
+        assert_one_sentence(error, "sees colour", "tiny-gray")
+    assert len(list(track_masks(frames, square(), model, SMALL))) == 3
+
+
 def test_class_ids_are_never_averaged():
     """Objects 1 and 3 side by side: a resize of ids would invent object 2 between them."""
     mask = np.zeros((16, 16), np.uint8)
@@ -284,9 +297,10 @@ def test_working_size_is_whole_cells():
     model = random_model()
     assert working_size(480, 854, model, MODERN) == (240, 428)
     assert label_grid(480, 854, model, MODERN) == (60, 107)
+    assert working_size(480, 854, model, FINE) == (480, 856) and label_grid(480, 854, model, FINE) == (120, 214)
     assert working_size(480, 854, model, PAPER) == (256, 256)
     assert label_grid(480, 854, model, PAPER) == (32, 32)
-    assert PROTOCOLS == {"paper": PAPER, "modern": MODERN, "windowed": WINDOWED}
+    assert PROTOCOLS == {"paper": PAPER, "modern": MODERN, "fine": FINE, "windowed": WINDOWED}
 
 
 def test_papernet_runs_the_paper_s_protocol():

@@ -15,6 +15,7 @@ from tinytrack.model import load_model
 from tinytrack.pointer import affinity, copy, pixels
 from tinytrack.synth import moving_shapes
 from tinytrack.train import (
+    LAB,
     PAPER,
     PRESETS,
     SINGLE,
@@ -30,6 +31,7 @@ from tinytrack.train import (
 from tinytrack.video import Video, write_video
 
 FAST = dataclasses.replace(TINY, height=48, crop=32, batch=2, steps=6, warmup=2)
+FAST_LAB = dataclasses.replace(FAST, channels=LAB.channels)
 
 
 @pytest.fixture(scope="module")
@@ -148,8 +150,30 @@ def test_the_network_never_sees_color(shots):
     assert torch.equal(network_input(lab), network_input(turned))
 
 
+def test_a_network_that_sees_color_never_sees_what_it_must_predict(shots):
+    trainer = Trainer(shots, FAST_LAB)
+    asked = set()
+    for trainer.count in range(12):
+        picture, labels, classes = trainer.batch()
+        lab = frames_to_lab(sample_clips(shots, FAST_LAB, trainer.count))
+        whole = network_input(lab, 3)
+        hidden = [c for c in range(3) if not picture[:, :, c].any()]
+        assert len(hidden) == 1, "one channel of Lab at a time"
+        asked |= set(hidden)
+        for c in {0, 1, 2} - set(hidden):
+            assert torch.equal(picture[:, :, c], whole[:, :, c])
+        channel, palette = trainer.targets[hidden[0]]
+        assert channel == slice(hidden[0], hidden[0] + 1) and palette.centers.shape == (classes, 1)
+        grid = F.avg_pool2d(lab[:, :, channel].flatten(0, 1), 4).unflatten(0, lab.shape[:2])
+        assert torch.equal(labels, palette.hard(grid))
+    assert asked == {0, 1, 2}
+    assert trainer.model().net.channels == 3
+
+
 @pytest.mark.parametrize(
-    "preset", [FAST, dataclasses.replace(PAPER, height=64, crop=64, batch=1, steps=1, gap=(1, 2))], ids=["tiny", "paper"]
+    "preset",
+    [FAST, FAST_LAB, dataclasses.replace(PAPER, height=64, crop=64, batch=1, steps=1, gap=(1, 2))],
+    ids=["tiny", "lab", "paper"],
 )
 def test_one_step_of_each_recipe_reaches_every_parameter(preset, device):
     big = [moving_shapes(0, frames=9, height=64, width=72).frames]
@@ -178,8 +202,9 @@ def test_equal_seeds_give_equal_weights(shots, one_thread):
 
 
 @pytest.mark.parametrize("stop", [1, 3, 5])
-def test_a_stopped_run_continues_to_the_same_weights(shots, one_thread, tmp_path, stop):
-    whole = fit(shots, FAST, progress=False)
+@pytest.mark.parametrize("config", [FAST, FAST_LAB], ids=["gray", "lab"])
+def test_a_stopped_run_continues_to_the_same_weights(shots, one_thread, tmp_path, stop, config):
+    whole = fit(shots, config, progress=False)
     out = tmp_path / "m.pt"
 
     def interrupt(trainer, loss):
@@ -187,12 +212,12 @@ def test_a_stopped_run_continues_to_the_same_weights(shots, one_thread, tmp_path
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit(shots, FAST, out=out, progress=False, on_step=interrupt)
+        fit(shots, config, out=out, progress=False, on_step=interrupt)
     assert [p.name for p in tmp_path.iterdir()] == [state_path(out).name]
     torch.rand(7)  # whatever happened to the global generator in between must not matter
-    again = fit(shots, FAST, out=out, resume=True, progress=False)
+    again = fit(shots, config, out=out, resume=True, progress=False)
     assert again.fingerprint() == whole.fingerprint()
-    assert again.card["steps"] == FAST.steps and again.card["loss"] == whole.card["loss"]
+    assert again.card["steps"] == config.steps and again.card["loss"] == whole.card["loss"]
     assert [p.name for p in tmp_path.iterdir()] == ["m.pt"]
     assert load_model(out).fingerprint() == whole.fingerprint()
 
@@ -320,7 +345,7 @@ def test_frames_do_not_meet_in_the_control(shots):
 
 
 def test_the_control_is_the_tiny_recipe_but_for_its_task():
-    assert PRESETS == {"tiny": TINY, "paper": PAPER, "single": SINGLE}
+    assert PRESETS == {"tiny": TINY, "lab": LAB, "paper": PAPER, "single": SINGLE}
     assert SINGLE == dataclasses.replace(TINY, task="classify") and TINY.task == PAPER.task == "copy"
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from .errors import OutputError, TinytrackError, describe_os_error
 
-PRESETS = ("tiny", "paper", "single")
-PROTOCOLS = ("modern", "windowed", "paper")
+DEFAULT_MODEL = "tiny-gray"
+PRESETS = ("tiny", "lab", "paper", "single")
+PROTOCOLS = ("modern", "fine", "windowed", "paper")
 DATASETS = {
     "davis": "masks of the DAVIS 2016 or 2017 benchmark: J and F",
     "badja": "hand-labelled joints of animals in DAVIS videos: PCK",
@@ -64,14 +65,19 @@ def build_parser() -> argparse.ArgumentParser:
             sub.add_argument("video", metavar="VIDEO", help="a video file, a folder of frames or a clip's name")
         return sub
 
-    def tracking(sub: argparse.ArgumentParser, out: str) -> None:
-        sub.add_argument("--model", default="tiny", metavar="M", help="a shipped model's name or a weights file (default: tiny)")
+    def choices(models, sub) -> None:
+        known = f"{DEFAULT_MODEL}, tiny-lab (sees colour), single or a weights file (default: {DEFAULT_MODEL})"
+        models.add_argument("--model", default=DEFAULT_MODEL, metavar="M", help=known)
         sub.add_argument(
             "--protocol",
             default="modern",
             choices=PROTOCOLS,
-            help="modern: fine grid, window in recent frames; windowed: in the first too; paper: 32x32 grid, no window (default: modern)",
+            help="modern: window in recent frames; fine: the same, input twice as high, slow; windowed: window in the first frame too;"
+            " paper: 32x32 grid, no window (default: modern)",
         )
+
+    def tracking(sub: argparse.ArgumentParser, out: str) -> None:
+        choices(sub, sub)
         sub.add_argument("--out", default=out, metavar="DIR", help=f"folder for the results (default: {out})")
         device(sub)
 
@@ -108,7 +114,9 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="SOURCE",
         help="a clip's name, a video, a folder of frames or of videos, or a DAVIS folder (its train split)",
     )
-    sub.add_argument("--preset", default="tiny", choices=PRESETS, help="the recipe; single: the paper's control (default: tiny)")
+    sub.add_argument(
+        "--preset", default="tiny", choices=PRESETS, help="the recipe; lab: sees colour; single: the paper's control (default: tiny)"
+    )
     length = sub.add_mutually_exclusive_group()
     length.add_argument("--minutes", type=_positive, metavar="X", help="train for so long")
     length.add_argument("--steps", type=_whole(1), metavar="N", help="train for so many steps (default: the preset's)")
@@ -138,9 +146,8 @@ def build_parser() -> argparse.ArgumentParser:
             continue
         one.add_argument("--sequences", metavar="A,B", help="only these (default: all that are there)")
         who = one.add_mutually_exclusive_group()
-        who.add_argument("--model", default="tiny", metavar="M", help="a shipped model's name or a weights file (default: tiny)")
-        who.add_argument("--baseline", metavar="B", help="identity, flow, gray, lab, random, random-1 ..., single")
-        one.add_argument("--protocol", default="modern", choices=PROTOCOLS, help="(default: modern)")
+        choices(who, one)
+        who.add_argument("--baseline", metavar="B", help="identity, flow, gray, lab, random, random-1 ..., random-lab, single")
         one.add_argument(
             "--out", metavar="DIR", help="folder for predictions and scores (default: tinytrack-results/DATASET-METHOD-PROTOCOL)"
         )

@@ -4,6 +4,7 @@ Two follow no pointer at all (:func:`identity`, :func:`optical_flow`); the other
 ``propagate``: raw patches, random networks, and the paper's control, a network that learnt to colour single images.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -22,9 +23,10 @@ BASELINES = {
     "gray": "raw gray patches, 8x8 pixels",
     "lab": "raw Lab patches, 8x8 pixels: sees colour",
     "random": "a TinyNet before training",
+    "random-lab": "a TinyNet for Lab before training: sees colour",
     "single": "a TinyNet trained to colour single images, without pointing",
 }
-"""Names for ``--baseline``; ``random-1``, ``random-2`` ... are further seeds of ``random``."""
+"""Names for ``--baseline``; ``random-1``, ``random-2`` ... are further seeds of ``random``, which sees gray."""
 
 
 def identity(frames: Iterable[np.ndarray], mask: np.ndarray | None = None, xy: np.ndarray | None = None) -> Iterator[Carried]:
@@ -115,15 +117,23 @@ TEMPERATURES = {"gray": 0.0005, "lab": 0.0005}
 """Of Eq. 2 for raw patches, chosen by J on masks of the DAVIS *train* split."""
 
 
+def random_seed(name: str) -> int | None:
+    """The seed in the name of a random network that sees gray: 0 of "random", 7 of "random-7"; None for any other name."""
+    found = re.fullmatch(r"random(?:-(\d{1,9}))?", name)
+    return found and int(found[1] or 0)
+
+
 def baseline_model(name: str, device: torch.device | str = "cpu") -> Model:
-    """The features behind a baseline that goes through the pointer: "gray", "lab", "random", "random-1" ... or "single".
+    """The features behind a baseline that goes through the pointer: "gray", "lab", "random", "random-1" ..., "random-lab" or "single".
 
     Raises:
         TinytrackError: for another name.
     """
-    kind, _, seed = name.partition("-")
-    if kind == "random" and (seed.isdecimal() or not seed) and len(seed) < 10:
-        return random_model(seed=int(seed or 0), device=device)
+    seed = random_seed(name)
+    if seed is not None:
+        return random_model(seed=seed, device=device)
+    if name == "random-lab":
+        return random_model(device=device, channels=3)
     if name == "single":
         return load_model(name, device)
     if name not in TEMPERATURES:

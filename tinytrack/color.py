@@ -117,7 +117,8 @@ class Palette:
     """K representative (a, b) colours: the classes of the colour target.
 
     Attributes:
-        centers: (K, 2) float32, in Lab units, sorted by hue so that equal videos give equal pictures.
+        centers: (K, 2) float32, in Lab units, sorted by hue so that equal videos give equal pictures. Palettes of other channels of
+            Lab, which networks that see colour are trained with, have (K, C).
 
     Derived in notebooks/01_color_quantization.ipynb; the paper uses K = 16.
     """
@@ -129,7 +130,7 @@ class Palette:
         """Fit k-means (scikit-learn) to colours.
 
         Args:
-            ab: (..., 2, H, W) in Lab units, any number of frames.
+            ab: (..., 2, H, W) in Lab units, any number of frames; or other channels, (..., C, H, W).
             k: clusters wanted. A video with fewer distinct colours gets one cluster per colour.
             seed: seeds both the sampling of pixels and k-means.
             sample: at most this many pixels are used.
@@ -141,7 +142,7 @@ class Palette:
 
         if k < 1:
             raise ValueError(f"a palette needs at least one colour, got k={k}")
-        pixels = ab.movedim(-3, -1).reshape(-1, 2).double().cpu().numpy()
+        pixels = ab.movedim(-3, -1).flatten(0, -2).double().cpu().numpy()
         pixels = pixels[np.isfinite(pixels).all(axis=1)]
         if len(pixels) == 0:
             raise ValueError("a palette cannot be fitted to no pixels")
@@ -153,7 +154,8 @@ class Palette:
             centers = distinct
         else:
             centers = KMeans(k, n_init=4, random_state=seed).fit(pixels).cluster_centers_
-        order = np.lexsort((np.hypot(*centers.T), np.arctan2(centers[:, 1], centers[:, 0])))
+        hue = np.arctan2(centers[:, 1], centers[:, 0]) if centers.shape[1] == 2 else centers[:, 0]
+        order = np.lexsort((np.linalg.norm(centers, axis=1), hue))
         return cls(torch.tensor(centers[order], dtype=torch.float32))
 
     def __len__(self) -> int:

@@ -12,7 +12,7 @@ from .files import staged_folder
 from .labels import read_mask
 from .metrics import color_error, pck, region_j
 from .model import Model
-from .track import MODERN, Protocol, carry, paint
+from .track import MODERN, Protocol, carry, check_sees_gray, paint
 from .video import write_video
 
 SHOWN = (0, 24, 48, 72, 96, 119)
@@ -26,7 +26,9 @@ def run_demo(out: str | os.PathLike, model: Model, protocol: Protocol = MODERN) 
 
     Raises:
         ClipError, OutputError: nothing is written then.
+        ModelError: if the model sees colour, since one pointer carries all three and colours are one of them.
     """
+    check_sees_gray(model)
     frames = open_clip("carphone").read()
     with staged_folder(out) as scratch:
         colors, masks, places = _carry(frames, model, protocol)

@@ -40,7 +40,7 @@ class Method:
     """A way to carry labels: a name, and a function with the first three arguments of :func:`tinytrack.track.carry`.
 
     Attributes:
-        name: as in tables: "tiny", "identity" ...
+        name: as in tables: "tiny-gray", "identity" ...
         run: (frames, mask, xy, colors) -> iterator of :class:`tinytrack.track.Carried`.
         model: the features behind the pointer; None for methods without.
         protocol: likewise.
@@ -84,7 +84,7 @@ def find_method(model: str | None, baseline: str | None, protocol: Protocol, dev
 
 
 def run_name(dataset: Dataset, method: Method) -> str:
-    """A folder name for one data set and one method: "davis2016-tiny-modern"."""
+    """A folder name for one data set and one method: "davis2016-tiny-gray-modern"."""
     protocol = [method.protocol.name] if method.protocol else []
     return "-".join([f"{dataset.facts['name']}{dataset.facts.get('year', '')}", method.name, *protocol])
 
@@ -177,8 +177,9 @@ def _sequence(method: Method, truth: Truth, out: Path) -> dict:
             sheet = stack.enter_context(staged_file(out / "joints" / f"{truth.name}.csv"))
         first, stream = split_first(truth.frames())
         frames, seen = itertools.tee(stream)
-        # Masks will say which colours are the object's; a gray first frame has none to copy.
-        colored = method.model is not None and mask is not None and chroma(frames_to_lab(first)[1:]).max() >= GRAY
+        # Masks will say which colours are the object's. A gray first frame has none to copy; who sees colours is not asked for them.
+        blind = method.model is not None and not method.model.sees_color
+        colored = blind and mask is not None and chroma(frames_to_lab(first)[1:]).max() >= GRAY
         tracked = method.run(seen, given, xy, first if colored else None)
         seconds = 0.0
         for t in itertools.count():

@@ -21,7 +21,19 @@ from .files import staged_folder, user_path
 from .labels import read_joints, read_mask, write_joints_csv, write_mask
 from .metrics import color_error
 from .model import Model
-from .track import GRAY, MODERN, Protocol, color_labels, embed_frames, label_grid, paint, propagate, track_joints, track_masks
+from .track import (
+    GRAY,
+    MODERN,
+    Protocol,
+    check_sees_gray,
+    color_labels,
+    embed_frames,
+    label_grid,
+    paint,
+    propagate,
+    track_joints,
+    track_masks,
+)
 from .video import Video, open_video, resize, write_video
 
 
@@ -114,7 +126,9 @@ def colorize_video(video: Video, model: Model, out: str | os.PathLike, reference
 
     Raises:
         VideoError, OutputError: nothing is written then.
+        ModelError: if the model sees colour.
     """
+    check_sees_gray(model)
     number, truth = _reference_frame(video, reference)
     grid = label_grid(video.height, video.width, model, protocol)
     labels = color_labels(truth, grid, model.device)

@@ -18,7 +18,8 @@ from .files import save_tensors, user_path
 
 FORMAT = "tinytrack model 1"
 NETWORKS = {"TinyNet": TinyNet, "PaperNet": PaperNet}
-SHIPPED = ("tiny", "single")
+SHIPPED = ("tiny-gray", "tiny-lab", "single")
+"""Weights that come with tinytrack: two to track with, which see gray (as the paper's) or colour, and the paper's control."""
 
 _HERE = Path(__file__).resolve().parent
 DATA = _HERE / "data" if (_HERE / "data").is_dir() else _HERE.parent / "data"
@@ -44,6 +45,11 @@ class Model:
     @property
     def name(self) -> str:
         return type(self.net).__name__
+
+    @property
+    def sees_color(self) -> bool:
+        """Whether it is shown colours: then it must not be asked to make them."""
+        return self.net.channels != 1
 
     @property
     def device(self) -> torch.device:
@@ -99,7 +105,7 @@ def random_model(network: str = "TinyNet", seed: int = 0, device: torch.device |
 
 
 def find_model(name: str | os.PathLike) -> Path:
-    """The file behind ``--model``: a shipped name ("tiny") or a path.
+    """The file behind ``--model``: a shipped name ("tiny-gray") or a path.
 
     Raises:
         ModelError: if there is neither.
@@ -115,11 +121,11 @@ def find_model(name: str | os.PathLike) -> Path:
     return path
 
 
-def load_model(name: str | os.PathLike = "tiny", device: torch.device | str = "cpu", network: str | None = None) -> Model:
+def load_model(name: str | os.PathLike = "tiny-gray", device: torch.device | str = "cpu", network: str | None = None) -> Model:
     """Load a model for tracking (eval mode). Only tensors and plain values are read (``weights_only``): no code runs.
 
     Args:
-        name: a shipped name or a path.
+        name: a shipped name (:data:`SHIPPED`) or a path.
         device: where the network shall live.
         network: if given, the network that the caller needs ("TinyNet" or "PaperNet").
 
@@ -142,10 +148,12 @@ def load_model(name: str | os.PathLike = "tiny", device: torch.device | str = "c
     if network is not None and stored != network:
         raise ModelError(f"'{path}' holds weights of {stored}: expected {network}")
     try:
-        net = make_network(stored, content.get("channels", 1))
+        net = make_network(stored, content.get("channels", 1))  # files of before there was Lab do not say: all were gray
         net.load_state_dict(content["weights"])
         palette = Palette(content["palette"].float().reshape(-1, 2))
         model = Model(net.to(device).eval(), palette, float(content["temperature"]), dict(content.get("card", {})))
+    except ModelError as error:  # of make_network, which does not know the file
+        raise ModelError(f"'{path}' cannot be used: {error}") from error
     except (KeyError, RuntimeError, AttributeError, TypeError, ValueError) as error:
         raise ModelError(f"'{path}' does not fit {stored}: its weights are of another network or another version") from error
     if not all(torch.isfinite(v).all() for v in net.state_dict().values() if isinstance(v, Tensor)):

@@ -8,12 +8,15 @@ import numpy as np
 
 from . import plots
 from .analysis import LEVEL, frame_scores, over_time
+from .baselines import random_seed
 from .files import staged_file, user_path
 from .metrics import THRESHOLDS
 
 COMMAND = "python -m tinytrack evaluate report --data ROOT --out DIR"
 MAIN = "davis2016"
-OURS = f"{MAIN}-tiny-modern"
+OUR_METHOD = "tiny-gray"
+"""Ours where a figure has room for one: it sees what the paper's network sees."""
+OURS = f"{MAIN}-{OUR_METHOD}-modern"
 """The run whose failures, pictures and masks are looked at."""
 
 NAMES = {
@@ -44,6 +47,7 @@ PAPER = """\
 | the paper's model | 34.6 | 32.7 |
 | fully supervised | 55.1 | 62.1 |
 """
+SEE_COLOR = "The methods whose names end in *lab* see colour, the others do not."
 PICTURES = {
     "embeddings": "Three principal components of the embeddings as colours: see whether one thing keeps one colour through the video, and"
     " whether it does so in the untrained rows too. The video is the one whose J is the median, not a chosen one.",
@@ -97,8 +101,8 @@ def save_figure(figure, out: Path, name: str) -> None:
 
 
 def seeds(runs: Mapping[str, dict], metric: str) -> np.ndarray:
-    """A metric of the random network under every seed there is, in percent."""
-    return np.array([100 * run["summary"][metric] for name, run in runs.items() if name.partition("-")[0] == "random"])
+    """A metric of the random network that sees gray under every seed there is, in percent."""
+    return np.array([100 * run["summary"][metric] for name, run in runs.items() if random_seed(name) is not None])
 
 
 def _bars(results: Mapping):
@@ -127,7 +131,7 @@ def _over_time(results: Mapping):
     """Figure 2."""
     runs = runs_of(results, MAIN, "modern")
     curves = {}
-    for method in ("tiny", "flow", "identity", "random"):
+    for method in (OUR_METHOD, "flow", "identity", "random"):
         if method in runs:
             curve = over_time(runs[method]["sequences"])
             curves[method] = curve | {part: 100 * curve[part] for part in ("mean", "low", "high")}
@@ -194,7 +198,7 @@ def _failures(results: Mapping):
         f"{numbers['frames']:,} frames, a dot each\nrank correlation {_says('over frames', numbers['per_frame'])}\n"
         f"{_says('within videos', numbers['within_videos'])}; {_says('time removed', numbers['time_removed'])}",
     )
-    title = f"Does tracking fail where colouring fails? {NAMES[MAIN]}, {plots.label('tiny')}, {100 * LEVEL:.0f} % intervals in brackets"
+    title = f"Does tracking fail where colouring fails? {NAMES[MAIN]}, {plots.label(OUR_METHOD)}, {100 * LEVEL:.0f} % intervals in brackets"
     frame = (np.concatenate(error)[there], np.concatenate(j)[there])
     return plots.failures(list(videos), means, frame, captions, title)
 
@@ -223,10 +227,10 @@ MASK_METRICS = {
 def mask_table(results: Mapping, dataset: str) -> str:
     """Table 1: J and F of every method and protocol on one data set in percent, "" without runs that have masks."""
     rows = []
-    for protocol in ("modern", "windowed", "paper"):
+    for protocol in ("modern", "fine", "windowed", "paper"):
         runs = runs_of(results, dataset, protocol)
         for method, run in runs.items():
-            if "J" not in run["summary"] or method.startswith("random-") or (protocol != "modern" and not run["method"]["protocol"]):
+            if "J" not in run["summary"] or random_seed(method) or (protocol != "modern" and not run["method"]["protocol"]):
                 continue
             cells = [_percent(run["summary"][m]) for m in MASK_METRICS]
             name = plots.label(method)
@@ -258,7 +262,7 @@ def joint_table(results: Mapping) -> str:
 
 
 def emergence_table(results: Mapping) -> str:
-    """The numbers behind figure 4."""
+    """The numbers behind figure 4, and what each checkpoint cost: the minutes trained so far."""
 
     def number(value):
         return "" if value is None else f"{value:.2f}"
@@ -267,8 +271,9 @@ def emergence_table(results: Mapping) -> str:
     for row in results["emergence"]:
         s = row["summary"]
         cells = [_percent(s["J"]), _percent(s["F"]), _percent(s["J&F"]), number(s.get("color_error")), number(s.get("object_color_error"))]
-        rows.append([f"{row['step']:,}", *cells, _percent(s.get("wrong_cluster"))])
-    header = ["training step", "J", "F", "J&F", "colour error (Lab units)", "on the object", "cells in the wrong colour cluster (%)"]
+        rows.append([f"{row['step']:,}", number(row.get("minutes")) or "-", *cells, _percent(s.get("wrong_cluster"))])
+    header = ["training step", "minutes", "J", "F", "J&F"]
+    header += ["colour error (Lab units)", "on the object", "cells in the wrong colour cluster (%)"]
     return markdown(header, rows)
 
 
@@ -293,7 +298,7 @@ def _figure(name: str, text: str) -> str:
 
 
 def _made_by(dataset: str) -> str:
-    return f"`{COMMANDS[dataset]} --model tiny` (or `--baseline NAME`) `--protocol P`"
+    return f"`{COMMANDS[dataset]} --model {OUR_METHOD}` (or `--baseline NAME`) `--protocol P`"
 
 
 def _notes(results: Mapping, dataset: str) -> str:
@@ -343,7 +348,7 @@ def _mask_part(results: Mapping, drawn: Set[str]) -> list[str]:
             parts.append(
                 _figure("table1", f"See what learning adds to features that cost nothing, and what the protocol adds. Made by `{COMMAND}`.")
             )
-        parts += ["### J of each video, modern protocol\n", f"Made by {_made_by(dataset)}.\n", sequence_table(results, dataset)]
+        parts += ["### J of each video, modern protocol\n", f"Made by {_made_by(dataset)}. {SEE_COLOR}\n", sequence_table(results, dataset)]
         if "j_over_time" in drawn:
             text = (
                 "Mean J against frame number, the paper's figure 5: see how fast each way of tracking decays. Videos end at different"
@@ -377,7 +382,7 @@ def _emergence_part(results: Mapping, drawn: Set[str]) -> list[str]:
         return []
     text = (
         "See J rise on video that it never saw while the network learns to colour, never to track; the dashed lines need no training."
-        f" Made by `{COMMAND}` from one training run with `--checkpoints`."
+        f" The minutes in the table are those trained so far. Made by `{COMMAND}` from one training run with `--checkpoints`."
     )
     return ["## Tracking emerges\n", emergence_table(results), *([_figure("emergence", text)] if "emergence" in drawn else [])]
 

@@ -4,15 +4,17 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-# Distinct for colour-blind readers too (Okabe and Ito 2008).
+# Distinct for colour-blind readers too (Okabe and Ito 2008; they have eight colours, gray is the ninth).
 STYLES = {
-    "tiny": ("tiny (this project)", "#D55E00"),
+    "tiny-gray": ("tiny-gray (this project)", "#D55E00"),
+    "tiny-lab": ("tiny-lab (this project; sees colour)", "#E69F00"),
     "identity": ("identity: first frame held still", "#000000"),
     "flow": ("optical flow", "#0072B2"),
     "gray": ("raw gray patches", "#56B4E9"),
     "lab": ("raw Lab patches (see colour)", "#009E73"),
     "random": ("random network", "#CC79A7"),
-    "single": ("single-image colorization", "#E69F00"),
+    "random-lab": ("random network (sees colour)", "#999999"),
+    "single": ("single-image colorization", "#F0E442"),
 }
 DPI = 150
 
@@ -140,7 +142,7 @@ def pck_curves(panels: Mapping[str, Mapping[str, Sequence[float]]], thresholds: 
     handles = {}
     for axis, (name, curves) in zip(axes.flat, panels.items(), strict=False):
         for method, values in curves.items():
-            wide = 2.4 if method == "tiny" else 1.4
+            wide = 2.4 if method.startswith("tiny") else 1.4
             dash = "--" if method == "identity" else "-"
             handles[method] = axis.plot(thresholds, values, dash, marker="o", markersize=4, color=color(method), linewidth=wide)[0]
         axis.set_title(name, fontsize=10.5)

@@ -16,8 +16,8 @@ from .errors import ClipError, ModelError, TinytrackError
 from .evaluate import Method, evaluate, find_method, model_method, read_results, run_name
 from .fetch import davis_root
 from .files import user_path, write_json
-from .model import Model, load_model
-from .pages import MAIN, OURS, draw_report, save_figure, summary_text
+from .model import SHIPPED, Model, load_model
+from .pages import MAIN, OUR_METHOD, OURS, draw_report, save_figure, summary_text
 from .pictures import dissolve_figure, embedding_figure, overlay_figure, pointer_figure
 from .track import MODERN, PROTOCOLS
 from .train import TINY, fit, load_shots, state_path
@@ -25,16 +25,22 @@ from .train import TINY, fit, load_shots, state_path
 FORMAT = "tinytrack report 1"
 BY = "python -m tinytrack evaluate report"
 PLAN = {
-    "davis2016": ("identity flow gray lab random random-1 random-2 single tiny", "modern paper"),
-    "davis2017": ("identity flow gray lab random tiny", "modern paper"),
-    "badja": ("identity flow gray lab random single tiny", "modern"),
-    "pose2sim": ("identity flow gray lab random single tiny", "modern"),
-    "carphone": ("identity flow gray lab random single tiny", "modern"),
-    "synth": ("identity flow gray lab random single tiny", "modern"),
+    "davis2016": ("identity flow gray lab random random-1 random-2 random-lab single tiny-gray tiny-lab", "modern paper"),
+    "davis2017": ("identity flow gray lab random random-lab tiny-gray tiny-lab", "modern paper"),
+    "badja": ("identity flow gray lab random random-lab single tiny-gray tiny-lab", "modern"),
+    "pose2sim": ("identity flow gray lab random random-lab single tiny-gray tiny-lab", "modern"),
+    "carphone": ("identity flow gray lab random random-lab single tiny-gray tiny-lab", "modern"),
+    "synth": ("identity flow gray lab random random-lab single tiny-gray tiny-lab", "modern"),
 }
-"""Data set -> methods, protocols. Further seeds of the random network run with the modern protocol only."""
-WINDOWED_TOO = ("gray", "tiny")
+"""Data set -> methods, protocols."""
+MODERN_ONLY = ("random-1", "random-2", "random-lab", "tiny-lab")
+"""Methods without the paper's protocol: further seeds, and networks that see colour, which the paper's does not."""
+WINDOWED_TOO = ("gray", "tiny-gray")
 """Methods that DAVIS 2016 also sees with the window in the first frame: whom does it help that the others do without?"""
+FINE_TOO = ("gray", "lab", "random", "tiny-gray", "tiny-lab")
+"""Methods that DAVIS 2016 also sees with four times the cells: how much of what is wrong is the grid's fault?"""
+SCORED_STEPS = (0, 10, 30, 100, 300, 1000, 3000, 10_000)
+"""Checkpoints of a training run that are scored, beside its last: each takes minutes, and these show the curve."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +68,10 @@ def plan_runs(datasets: Iterable[str], missing: Iterable[str] = ()) -> list[Run]
             if method in FOLLOWERS:
                 plan.append(Run(dataset, method, None))
             else:
-                plan += [Run(dataset, method, p) for p in protocols if p == "modern" or "-" not in method]
-            if dataset == MAIN and method in WINDOWED_TOO:
-                plan.append(Run(dataset, method, "windowed"))
+                plan += [Run(dataset, method, p) for p in protocols if p == "modern" or method not in MODERN_ONLY]
+            if dataset == MAIN:
+                too = {"windowed": WINDOWED_TOO, "fine": FINE_TOO}
+                plan += [Run(dataset, method, p) for p, who in too.items() if method in who]
     return plan
 
 
@@ -156,7 +163,7 @@ def _make_report(data: str | None, out: str, device: str) -> str:
     left_out += [f"the method {name} ({why})" for name, why in missing.items()]
     for source in sources.values():
         open_dataset(**source)  # what is broken is said now, not after hours
-    load = functools.cache(lambda name: load_model(name, device) if name == "tiny" else baseline_model(name, device))
+    load = functools.cache(lambda name: load_model(name, device) if name in SHIPPED else baseline_model(name, device))
     runs = {}
     for run in plan_runs(sources, missing):
         dataset, method = open_dataset(**sources[run.dataset]), _method(run, load)
@@ -199,7 +206,8 @@ def emergence(source: Mapping | None, out: Path, device: str = "cpu") -> tuple[l
         out: ``out/checkpoints/step000010.pt`` ... are used if they are there; the scores go to ``out/step000010/`` ...
 
     Returns:
-        A row {"step", "fingerprint", "summary"} for each checkpoint; {"steps", "loss", "command", "machine"} of the run, the loss as
+        A row {"step", "minutes", "fingerprint", "summary"} for each of :data:`SCORED_STEPS` that is there, and for the last checkpoint,
+        "minutes" being what training took so far; {"steps", "loss", "command", "machine"} of the run, the loss as
         at most 100 means over equal stretches; and notes on what was left out.
     """
     if source is None:
@@ -208,10 +216,14 @@ def emergence(source: Mapping | None, out: Path, device: str = "cpu") -> tuple[l
     if note:
         return [], {}, [f"tracking emerges, figure 4 ({note})"]
     rows = []
-    for path in sorted((out / "checkpoints").glob("step*.pt")):
+    paths = sorted((out / "checkpoints").glob("step*.pt"))
+    for path in paths:
         model = load_model(path, device)
+        if model.card["steps"] not in SCORED_STEPS and path != paths[-1]:
+            continue
         scores = _track(model_method(path.stem, model, MODERN), open_dataset(**source), out / path.stem)
-        rows.append({"step": int(model.card["steps"]), "fingerprint": model.fingerprint(), "summary": scores["summary"]})
+        facts = {"step": int(model.card["steps"]), "minutes": model.card.get("minutes"), "fingerprint": model.fingerprint()}
+        rows.append(facts | {"summary": scores["summary"]})
     return rows, {key: model.card.get(key) for key in ("steps", "loss", "command", "machine")}, []
 
 
@@ -251,7 +263,7 @@ def draw_pictures(runs: Mapping[str, Mapping], sources: Mapping[str, Mapping], l
     Returns:
         Name of the figure -> the videos in it, for the captions.
     """
-    name = next((n for n in (OURS, "carphone-tiny-modern") if n in runs), None)
+    name = next((n for n in (OURS, f"carphone-{OUR_METHOD}-modern") if n in runs), None)
     if name is None:
         return {}
     key, records = name.split("-")[0], runs[name]["sequences"]
@@ -260,12 +272,12 @@ def draw_pictures(runs: Mapping[str, Mapping], sources: Mapping[str, Mapping], l
     truths = {video: _truth(sources[key], video) for video in picked}
     median = ranked[len(ranked) // 2]
     one = truths.get(median) or _truth(sources[key], median)
-    models = {method: load(method) for method in ("tiny", "random", "gray")}
+    models = {method: load(method) for method in (OUR_METHOD, "random", "gray")}
     save_figure(embedding_figure(one, models, MODERN), out, "embeddings")
-    save_figure(pointer_figure(one, models["tiny"], MODERN), out, "pointer")
+    save_figure(pointer_figure(one, models[OUR_METHOD], MODERN), out, "pointer")
     longest = max(records, key=lambda video: records[video]["frames"])
-    save_figure(dissolve_figure(truths.get(longest) or _truth(sources[key], longest), models["tiny"], MODERN), out, "dissolve")
-    save_figure(overlay_figure(list(truths.values()), records, out / name, "tiny"), out, "overlays")
+    save_figure(dissolve_figure(truths.get(longest) or _truth(sources[key], longest), models[OUR_METHOD], MODERN), out, "dissolve")
+    save_figure(overlay_figure(list(truths.values()), records, out / name, OUR_METHOD), out, "overlays")
     return {"embeddings": median, "pointer": median, "dissolve": longest, "overlays": ", ".join(picked)}
 
 

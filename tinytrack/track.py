@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .color import chroma, frames_to_lab, lab_to_frames, network_input
-from .errors import JointsError, MaskError, VideoError
+from .errors import JointsError, MaskError, ModelError, VideoError
 from .model import Model
 from .tiles import point_and_copy
 from .video import Size, fit_size, resize
@@ -22,7 +22,7 @@ from .video import Size, fit_size, resize
 
 @dataclass(frozen=True)
 class Protocol:
-    """How labels are carried through a video. Named: :data:`PAPER`, :data:`MODERN`, :data:`WINDOWED`."""
+    """How labels are carried through a video. Named: :data:`PAPER`, :data:`MODERN`, :data:`FINE`, :data:`WINDOWED`."""
 
     name: str
     size: Size  # of the network's input: the shorter side, or (height, width)
@@ -43,6 +43,9 @@ MODERN = Protocol("modern", size=240, recent=7, keep_first=True, radius=12, firs
 """What later work settled on: native shape, first + 7 recent frames, a 25x25 window, joint top-10. Ours: the balanced reading, and
 no window in the first frame, whose labels are the only true ones: within a window, whatever has moved further could not find them."""
 
+FINE = replace(MODERN, name="fine", size=480)
+"""The modern one with the input as high as 480p masks are scored: four times the cells, of a quarter of the area."""
+
 WINDOWED = replace(MODERN, name="windowed", first_anywhere=False)
 """The modern one with the window in the first frame too, as later work has it."""
 
@@ -55,7 +58,7 @@ GRAY = 2.0
 LOST_BELOW = 0.05
 """A joint whose peak is lower than this share of its peak in the first frame is lost."""
 
-PROTOCOLS = {"paper": PAPER, "modern": MODERN, "windowed": WINDOWED}
+PROTOCOLS = {"paper": PAPER, "modern": MODERN, "fine": FINE, "windowed": WINDOWED}
 
 
 def propagate(
@@ -238,6 +241,16 @@ def color_labels(reference: np.ndarray, grid: tuple[int, int], device: torch.dev
     return F.adaptive_avg_pool2d(ab, grid)
 
 
+def check_sees_gray(model: Model) -> None:
+    """Let nothing colour that sees colour: it would be shown what it is asked for.
+
+    Raises:
+        ModelError: if the model does.
+    """
+    if model.sees_color:
+        raise ModelError("this model sees colour, so it cannot colour a gray video: expected one that sees gray, such as tiny-gray")
+
+
 def paint(frame: np.ndarray, ab: Tensor) -> np.ndarray:
     """Replace the colours of a frame uint8 (H, W, 3) by ab (2, h, w), which is scaled up; L stays the frame's own."""
     lab = frames_to_lab(frame, ab.device)
@@ -281,9 +294,9 @@ def carry(
         frames: uint8 RGB (H, W, 3), a stream or an array (T, H, W, 3).
         mask: object ids of the first frame (H, W), 0 is the background.
         xy: (J, 2) pixels (x, y) in the first frame; NaN for a joint that is absent there (it stays absent).
-        colors: the first frame in colour, uint8 RGB (H, W, 3).
+        colors: the first frame in colour, uint8 RGB (H, W, 3); only for a model that sees gray.
         model: from :func:`tinytrack.model.load_model`.
-        protocol: :data:`MODERN` or :data:`PAPER`.
+        protocol: one of :data:`PROTOCOLS`, or another.
         lost_below: a joint whose confidence, the height of its peak relative to the first frame, is smaller than this is lost.
 
     Yields:
@@ -293,7 +306,10 @@ def carry(
         MaskError: for a mask of another size or without an object.
         JointsError: for joints outside the frame, infinite, or all absent.
         VideoError: for a video without frames, a reference of another size or without colour.
+        ModelError: for colours and a model that sees them.
     """
+    if colors is not None:
+        check_sees_gray(model)
     first, frames = split_first(frames)
     size = first.shape[:2]
     grid = label_grid(*size, model, protocol)
@@ -365,7 +381,7 @@ def colorize(
 
     Args:
         frames: uint8 RGB (H, W, 3), a stream or an array (T, H, W, 3); only the first one's colours are looked at.
-        model, protocol: as in :func:`track_masks`.
+        model, protocol: as in :func:`track_masks`; the model must see gray.
         reference: the first frame in colour, uint8 RGB (H, W, 3); by default the first frame itself.
 
     Yields:
@@ -373,6 +389,7 @@ def colorize(
 
     Raises:
         VideoError: if the reference has another size, or no colour to copy.
+        ModelError: if the model sees colour.
     """
     first, frames = split_first(frames)
     reference = first if reference is None else reference

@@ -19,16 +19,17 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from .clips import split_shots
 from .color import Palette, frames_to_lab, network_input
 from .errors import ModelError, TinytrackError, VideoError
 from .files import save_tensors
 from .loss import clip_loss, single_image_loss
-from .model import NETWORKS, Model
+from .model import Model, make_network
 from .video import Video, fit_size
 
-STATE_FORMAT = "tinytrack training 1"
+STATE_FORMAT = "tinytrack training 2"
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class TrainConfig:
     """Everything that decides a run; defaults are the tiny recipe, comments give the paper's value."""
 
     network: str = "TinyNet"  # PaperNet
+    channels: int = 1  # what it sees: 1 gray, as in the paper; 3 Lab, of which one channel a step is hidden from it, and is copied
     task: str = "copy"  # paper: "copy"; its control is "classify": each frame's colours from that frame alone, no pointing
     height: int = 160  # pixels of the shorter side of a training frame; paper: 256
     crop: int = 128  # side of the square that is cut out of it; paper: the whole 256x256
@@ -51,7 +53,7 @@ class TrainConfig:
     drop_at: int = 60_000  # paper: 60,000; only for the schedule "drop"
     warmup: int = 20  # steps of linear warm-up; paper: none
     weight_decay: float = 1e-4  # paper: none
-    steps: int = 1000  # paper: 400,000
+    steps: int = 2000  # paper: 400,000
     seed: int = 0
 
 
@@ -71,9 +73,11 @@ PAPER = TrainConfig(
     weight_decay=0.0,
     steps=400_000,
 )
+LAB = TrainConfig(channels=3)
+"""The tiny recipe for a network that sees colour, but never the channel that it must predict: channel dropout, after CorrFlow and MAST."""
 SINGLE = TrainConfig(task="classify")
 """The paper's control: the tiny recipe, but colorization of single images. If colours alone were enough, this would track too."""
-PRESETS = {"tiny": TINY, "paper": PAPER, "single": SINGLE}
+PRESETS = {"tiny": TINY, "lab": LAB, "paper": PAPER, "single": SINGLE}
 
 
 def sample_clips(shots: Sequence[np.ndarray], config: TrainConfig, step: int) -> np.ndarray:
@@ -129,8 +133,12 @@ def load_shots(videos: Sequence[Video], config: TrainConfig, megabytes: int = 40
     return found
 
 
-def fit_palette(shots: Sequence[np.ndarray], config: TrainConfig, frames: int = 200) -> Palette:
-    """K-means on the ab colours of frames spread over all shots."""
+COLORS = slice(1, 3)
+"""Where (a, b) stand among the channels of Lab."""
+
+
+def fit_palette(shots: Sequence[np.ndarray], config: TrainConfig, channels: slice = COLORS, frames: int = 200) -> Palette:
+    """K-means on the ab colours, or other ``channels`` of Lab, of frames spread over all shots."""
     where = [(s, t) for s, shot in enumerate(shots) for t in range(len(shot))]
     chosen = [where[i] for i in np.unique(np.linspace(0, len(where) - 1, frames).astype(int))]
     rng = np.random.default_rng(config.seed)
@@ -138,7 +146,7 @@ def fit_palette(shots: Sequence[np.ndarray], config: TrainConfig, frames: int = 
     for s, t in chosen:
         rows = shots[s][t].reshape(-1, 3)
         rows = rows[rng.integers(0, len(rows), 250)]
-        colors.append(frames_to_lab(rows[:, None])[1:, :, 0])
+        colors.append(frames_to_lab(rows[:, None])[channels, :, 0])
     return Palette.fit(torch.cat(colors, dim=1)[:, :, None], config.colors, config.seed)
 
 
@@ -167,8 +175,13 @@ class Trainer:
             raise VideoError(f"training needs frames of at least {config.crop} pixels in both directions, got {small or 'none'}")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.net = NETWORKS[config.network]().to(self.device).train()
+            self.net = make_network(config.network, config.channels).to(self.device).train()
             self.palette = fit_palette(self.shots, config)
+            # What a step may ask for: channels of Lab, and the palette of their classes.
+            self.targets = [(COLORS, self.palette)]
+            if config.channels == 3:
+                one_by_one = [slice(c, c + 1) for c in range(3)]
+                self.targets = [(channel, fit_palette(self.shots, config, channel)) for channel in one_by_one]
             trained = list(self.net.parameters())
             self.prototypes = None
             if config.task == "classify":
@@ -196,20 +209,12 @@ class Trainer:
             ModelError: if the loss is not finite.
         """
         began = time.perf_counter()
-        config = self.config
-        lab = frames_to_lab(sample_clips(self.shots, config, self.count), self.device)  # (B, T, 3, H, W)
-        embeddings = self.net(network_input(lab))
-        ab = F.avg_pool2d(lab[:, :, 1:].flatten(0, 1), self.net.stride).unflatten(0, lab.shape[:2])
-        labels = self.palette.hard(ab)
-        if config.task == "classify":
-            loss = single_image_loss(embeddings, labels, self.prototypes, config.temperature)
-        else:
-            loss = clip_loss(embeddings, labels, len(self.palette), config.temperature)
+        loss = self.loss(*self.batch())
         value = loss.item()
         if not math.isfinite(value):
             raise ModelError(f"training diverged at step {self.count}: the loss is {value}; lower the learning rate")
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(config, self.count, self.progress)
+            group["lr"] = learning_rate(self.config, self.count, self.progress)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
@@ -218,9 +223,27 @@ class Trainer:
         self.seconds += time.perf_counter() - began
         return value
 
+    def batch(self) -> tuple[Tensor, Tensor, int]:
+        """What the next step sees (B, T, channels, H, W), the classes (B, T, h, w) that it must explain, and how many there are."""
+        config, rng = self.config, np.random.default_rng([self.config.seed, self.count, 1])
+        lab = frames_to_lab(sample_clips(self.shots, config, self.count), self.device)  # (B, T, 3, H, W)
+        hidden, palette = self.targets[rng.integers(len(self.targets))]
+        labels = palette.hard(F.avg_pool2d(lab[:, :, hidden].flatten(0, 1), self.net.stride).unflatten(0, lab.shape[:2]))
+        picture = network_input(lab, config.channels)
+        if config.channels == 3:
+            picture[:, :, hidden] = 0
+        return picture, labels, len(palette)
+
+    def loss(self, picture: Tensor, labels: Tensor, classes: int) -> Tensor:
+        """Eq. 3 of one :meth:`batch`."""
+        embeddings = self.net(picture)
+        if self.config.task == "classify":
+            return single_image_loss(embeddings, labels, self.prototypes, self.config.temperature)
+        return clip_loss(embeddings, labels, classes, self.config.temperature)
+
     def model(self, card: dict | None = None) -> Model:
         """The model as it stands, ready to track with (a copy: training can go on)."""
-        net = NETWORKS[self.config.network]()
+        net = make_network(self.config.network, self.config.channels)
         net.load_state_dict(self.net.state_dict())
         facts = {
             "config": {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self.config).items()},
@@ -243,6 +266,7 @@ class Trainer:
             "seconds": self.seconds,
             "losses": torch.tensor(self.losses),
             "palette": self.palette.centers,
+            "targets": [palette.centers for _, palette in self.targets],
             "weights": self.net.state_dict(),
             "prototypes": None if self.prototypes is None else self.prototypes.detach(),
             "optimizer": self.optimizer.state_dict(),
@@ -273,6 +297,7 @@ class Trainer:
         if content["data"] != self._data():
             raise ModelError(f"'{path}' was trained on other videos: expected the same to resume")
         self.palette = Palette(content["palette"])
+        self.targets = [(channels, Palette(c)) for (channels, _), c in zip(self.targets, content["targets"], strict=True)]
         self.net.load_state_dict(content["weights"])
         if self.prototypes is not None:
             self.prototypes.data.copy_(content["prototypes"])

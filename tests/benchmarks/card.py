@@ -1,6 +1,6 @@
 """Write the card of a weights file from the facts inside it: FILE.md and FILE_loss.png beside it.
 
-python tests/benchmarks/card.py data/tiny.pt
+python tests/benchmarks/card.py data/tiny-gray.pt
 """
 
 import sys
@@ -17,8 +17,8 @@ Written by `python tests/benchmarks/card.py data/{file}` from the facts stored i
 
 | | |
 |---|---|
-| network | {network}, {parameters:,} weights, gray input only; fingerprint `{fingerprint}` |
-| trained on | {sources}: {frames:,} frames in {shots} shots, colours only; no mask, joint or other label was read |
+| network | {network}, {parameters:,} weights, {sees}; fingerprint `{fingerprint}` |
+| trained on | {sources}: {frames:,} frames in {shots} shots, {learns}; no mask, joint or other label was read |
 | command | `{command}` |
 | recipe | preset `{preset}`, seed {seed}, {steps:,} steps of {batch} clips |
 | took | {minutes:.0f} minutes on {machine}, torch {torch} |
@@ -60,6 +60,8 @@ def main(path: Path) -> None:
         "fingerprint": model.fingerprint(),
         "sources": ", ".join(card["sources"]),
         "use": USE[card["config"].get("task", "copy")],
+        "sees": "sees Lab: colour too" if model.sees_color else "gray input only",
+        "learns": "one hidden channel of Lab at a time" if model.sees_color else "colours only",
         "seed": card["config"]["seed"],
         "batch": card["config"]["batch"],
         "colors": len(model.palette),

@@ -42,7 +42,7 @@ def scores(davis: Davis, sequence: str, model: Model, protocol: Protocol, readin
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("davis")
-    parser.add_argument("--model", default="tiny")
+    parser.add_argument("--model", default="tiny-gray")
     parser.add_argument("--frames", type=int, default=50)
     parser.add_argument("--sequences", default=SEQUENCES)
     parser.add_argument("--raw", action="store_true")
