@@ -23,7 +23,7 @@ PROMISED = {
     "propagate_speedup_s4", "propagate_speedup_s8", "propagate_memory_ratio_s4", "propagate_over_floor_s4",
     "train_share_of_bare", "fps_480p_s8", "import_over_torch",
 }  # fmt: skip
-SMALL = dataclasses.replace(MODERN, size=48, radius=4, recent=2)
+SMALL = dataclasses.replace(MODERN, size=48, radius=4, back=(1, 2))
 
 
 @pytest.fixture

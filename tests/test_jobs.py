@@ -17,7 +17,7 @@ from tinytrack.synth import moving_shapes
 from tinytrack.track import MODERN
 from tinytrack.video import open_video, write_video
 
-SMALL = dataclasses.replace(MODERN, size=48, radius=4, recent=2)
+SMALL = dataclasses.replace(MODERN, size=48, radius=4, back=(1, 2))
 JOBS = ("track", "pose", "colorize")
 
 

@@ -44,7 +44,7 @@ def write_davis(root, val=VAL, train=TRAIN, year=2016):
 def small(patch, methods="identity gray random random-1 random-lab tiny-gray", cache=None):
     """Make the report fast: few methods, a coarse grid, a training run of three steps; nothing from outside the test."""
     plan = {name: ("", "") for name in report.PLAN} | {"davis2016": (methods, "modern paper")}
-    modern = dataclasses.replace(report.MODERN, size=32, radius=4, recent=3)
+    modern = dataclasses.replace(report.MODERN, size=32, radius=4, back=(1, 2, 3))
     patch.setattr(report, "PLAN", plan)
     patch.setattr(report, "MODERN", modern)
     patch.setattr(
@@ -450,7 +450,7 @@ def test_the_pointer_figure_shows_the_window_only_where_tracking_has_one(monkeyp
     truth = Truth("scene", lambda: iter(scene.frames), {t: lambda t=t: scene.masks[t] for t in range(12)}, scored=tuple(range(1, 12)))
     model = random_model()
     for first_anywhere in (True, False):
-        protocol = dataclasses.replace(report.MODERN, size=64, radius=3, recent=4, first_anywhere=first_anywhere)
+        protocol = dataclasses.replace(report.MODERN, size=64, radius=3, back=(1, 2, 3, 4), first_anywhere=first_anywhere)
         axes = np.array(pictures.pointer_figure(truth, model, protocol).axes).reshape(3, 5)
         assert [a.get_title() for a in axes[0]] == ["target: frame 7", *(f"reference: frame {t}" for t in (0, 3, 4, 6))]
         assert np.isnan(axes[0, 1].lines[0].get_xdata()).all() == first_anywhere

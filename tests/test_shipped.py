@@ -13,7 +13,7 @@ from tinytrack.metrics import color_error, pck, region_j
 from tinytrack.model import DATA, load_model, random_model
 from tinytrack.track import MODERN, colorize, track_joints, track_masks
 
-QUICK = replace(MODERN, size=160, recent=4)  # smaller than the named protocol, so that the tests take seconds
+QUICK = replace(MODERN, size=160, back=(1, 2, 3, 4))  # smaller than the named protocol, so that the tests take seconds
 
 
 @pytest.fixture(scope="module")

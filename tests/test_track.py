@@ -79,7 +79,7 @@ def test_propagate_is_affinity_and_copy_step_by_step():
     g = torch.Generator().manual_seed(0)
     f = torch.randn(5, 6, 3, 4, generator=g, dtype=torch.float64)
     c = torch.rand(2, 3, 4, generator=g, dtype=torch.float64)
-    protocol = Protocol("plain", size=None, recent=2, keep_first=True)
+    protocol = Protocol("plain", size=None, back=(1, 2), keep_first=True)
     y = list(propagate(f, c, protocol, temperature=0.5))
     references = {1: [0], 2: [0, 1], 3: [0, 1, 2], 4: [0, 2, 3]}
     expected = [c]
@@ -98,10 +98,27 @@ def test_paper_protocol_forgets_the_first_frame_and_modern_keeps_it():
     f = torch.zeros(6, 2, 1, 2)
     f[[0, 5], 0], f[1:5, 1] = 9, 9
     label = torch.ones(1, 1, 2)
-    kept = list(propagate(f, label, Protocol("kept", None, 3, True)))
+    kept = list(propagate(f, label, Protocol("kept", None, (1, 2, 3), True)))
     assert kept[5].min() == pytest.approx(1)
     marked = label * torch.tensor([1.0, 0.0])  # the two cells are alike, so one hop averages them
-    assert torch.allclose(list(propagate(f, marked, Protocol("lost", None, 3, False)))[5], torch.full((1, 1, 2), 0.5))
+    assert torch.allclose(list(propagate(f, marked, Protocol("lost", None, (1, 2, 3), False)))[5], torch.full((1, 1, 2), 0.5))
+
+
+def test_references_are_the_earlier_frames_that_there_are():
+    assert MODERN.references(1) == [0] and MODERN.references(4) == [0, 1, 2, 3] and MODERN.references(5) == [0, 2, 3, 4]
+    assert MODERN.references(50) == [0, 29, 37, 42, 45, 47, 48, 49], "ever further apart, and the first frame"
+    assert PAPER.references(2) == [0, 1] and PAPER.references(50) == [47, 48, 49]
+
+
+def test_a_reference_far_back_gives_the_labels_of_its_own_time():
+    """Cell 0 of frame 3 looks like cell 0 of frame 0, of which the protocol remembers only "three back"."""
+    f = torch.zeros(4, 3, 1, 2)
+    f[0, 0, 0, 0] = f[0, 1, 0, 1] = f[3, 0, 0, 0] = f[3, 1, 0, 1] = 9
+    f[1:3, 2] = 9  # in between both cells look alike, and each label spreads over both
+    label = torch.tensor([[[1.0, 0.0]]])
+    for back, expected in (((1, 3), [1.0, 0.0]), ((1, 2), [0.5, 0.5])):
+        protocol = Protocol("far", None, back, False)
+        assert torch.allclose(list(propagate(f, label, protocol))[3], torch.tensor([[expected]]), atol=1e-3), back
 
 
 def test_first_labels_are_not_edited():
@@ -125,7 +142,7 @@ def test_clip_networks_replace_the_embeddings_that_memory_holds():
     cells = torch.cat([a, b], dim=2)  # (2, 1, 2)
     swapped = cells.flip(2)
     label = torch.tensor([[[1.0, 0.0]]])
-    protocol = Protocol("p", None, 3, False)
+    protocol = Protocol("p", None, (1, 2, 3), False)
     plain = list(propagate([cells[None], torch.stack([cells, cells])], label, protocol))
     assert torch.allclose(plain[1], label, atol=1e-6)
     seen_again = list(propagate([cells[None], torch.stack([swapped, cells])], label, protocol))
@@ -325,7 +342,7 @@ def test_tinynet_on_the_paper_s_grid_keeps_unit_length():
 
 
 def test_memory_does_not_grow_with_the_video():
-    """Frames are asked for only as results are taken, and at most ``recent`` + 1 of them are alive."""
+    """Frames are asked for only as results are taken, and at most a few of them are alive."""
     import gc
     import weakref
 

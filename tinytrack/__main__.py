@@ -72,7 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
             "--protocol",
             default="modern",
             choices=PROTOCOLS,
-            help="modern: window in recent frames; fine: the same, input twice as high, slow; windowed: window in the first frame too;"
+            help="modern: a window in all frames but the first; fine: the same, input twice as high, slow; windowed: in the first too;"
             " paper: 32x32 grid, no window (default: modern)",
         )
 

@@ -122,7 +122,7 @@ def pointer_figure(truth: Truth, model: Model, protocol: Protocol = MODERN):
         truth: a video with masks; the target is the frame with a true mask nearest to 60 % of it.
     """
     frames = list(truth.frames())
-    late = [t for t in truth.masks if t > protocol.recent] or [t for t in truth.masks if t]
+    late = [t for t in truth.masks if t > max(protocol.back)] or [t for t in truth.masks if t]
     t = min(late, key=lambda t: abs(t - 0.6 * len(frames)))
     points = interior_points(truth.masks[t]())
     xy = np.array([place for _, place in points])
@@ -131,13 +131,13 @@ def pointer_figure(truth: Truth, model: Model, protocol: Protocol = MODERN):
     height, width = frames[t].shape[:2]
     cell = np.array([width / w, height / h])  # pixels a cell, in x and y
     cells = ((xy + 0.5) / cell).astype(int)
-    references = sorted({0, *range(max(0, t - protocol.recent), t)})
+    references = protocol.references(t)
     A = attention(f, references, cells, model.temperature * protocol.sharpen)
-    shown = sorted({0, references[1] if len(references) > 1 else 0, references[len(references) // 2], t - 1})
+    shown = sorted({references[0], references[min(1, len(references) - 1)], references[len(references) // 2], t - 1})
     boxes = np.full((len(xy), len(shown), 4), np.nan)
     if protocol.radius is not None:
         boxes[:] = np.hstack([(cells - protocol.radius) * cell, (cells + 1 + protocol.radius) * cell])[:, None] - 0.5
-    if protocol.first_anywhere and t > protocol.recent:
+    if protocol.first_anywhere:
         boxes[:, 0] = np.nan
     gray = to_gray(np.stack([frames[s] for s in shown]))
     heading = f"Where does a pixel point? {truth.name}, frame {t}"

@@ -26,22 +26,30 @@ class Protocol:
 
     name: str
     size: Size  # of the network's input: the shorter side, or (height, width)
-    recent: int  # previous frames that are references
+    back: tuple[int, ...]  # the frames so far back are references
     keep_first: bool  # whether the first frame, whose labels are true, stays a reference
     grid: tuple[int, int] | None = None  # embeddings are averaged down to this grid; None: as the network gives them
-    radius: int | None = None  # a target cell points within +-radius cells of the recent frames; None: anywhere
-    first_anywhere: bool = False  # the first frame is searched as a whole, once it is not recent any more
+    radius: int | None = None  # a target cell points within +-radius cells; None: anywhere
+    first_anywhere: bool = False  # the first frame is searched as a whole
     top_k: int | None = None  # softmax over the k best logits, jointly over all references; None: over all
     sharpen: float = 1.0  # tracking temperature = sharpen x training temperature
     read: str = "argmax"  # masks: which class a pixel gets, see read_masks; "argmax", "min_max" or "balanced"
 
+    def references(self, index: int) -> list[int]:
+        """The frames at which frame ``index`` points, in order; the first frame among them always if it is kept."""
+        past = {index - k for k in self.back if k <= index}
+        return sorted(past | {0} if self.keep_first else past)
 
-PAPER = Protocol("paper", size=(256, 256), recent=3, keep_first=False, grid=(32, 32), sharpen=0.5)
+
+PAPER = Protocol("paper", size=(256, 256), back=(1, 2, 3), keep_first=False, grid=(32, 32), sharpen=0.5)
 """The paper's: 256x256 squashed input, 32x32 grid, the last 3 frames, half the training temperature, no window, no top-k."""
 
-MODERN = Protocol("modern", size=240, recent=7, keep_first=True, radius=12, first_anywhere=True, top_k=10, read="balanced")
-"""What later work settled on: native shape, first + 7 recent frames, a 25x25 window, joint top-10. Ours: the balanced reading, and
-no window in the first frame, whose labels are the only true ones: within a window, whatever has moved further could not find them."""
+MODERN = Protocol(
+    "modern", size=240, back=(1, 2, 3, 5, 8, 13, 21), keep_first=True, radius=12, first_anywhere=True, top_k=10, read="balanced"
+)
+"""What later work settled on: native shape, first + 7 earlier frames, a 25x25 window, joint top-10. Ours: the balanced reading; no
+window in the first frame, whose labels are the only true ones: within a window, whatever has moved further could not find them; and
+earlier frames ever further apart, where others take the last few: labels from further back were copied less often."""
 
 FINE = replace(MODERN, name="fine", size=480)
 """The modern one with the input as high as 480p masks are scored: four times the cells, of a quarter of the area."""
@@ -78,7 +86,7 @@ def propagate(
 
     Derived in notebooks/05_track_masks.ipynb.
     """
-    recent: deque[tuple[Tensor, Tensor]] = deque(maxlen=protocol.recent)
+    past: deque[tuple[Tensor, Tensor]] = deque(maxlen=max(protocol.back))
     first = None
     for index, clip in enumerate(embeddings):
         clip = clip if clip.dim() == 4 else clip[None]
@@ -87,17 +95,16 @@ def propagate(
         if first is None:
             first = (target, first_labels)
         else:
-            for back in range(1, min(len(clip) - 1, len(recent)) + 1):
-                recent[-back] = (clip[-1 - back], recent[-back][1])
-            past = protocol.keep_first and index > protocol.recent  # the first frame has left the recent ones
-            memory = [first, *recent] if past else recent
+            for back in range(1, min(len(clip) - 1, len(past)) + 1):
+                past[-back] = (clip[-1 - back], past[-back][1])
+            memory = [past[i - index] if index - i <= len(past) else first for i in protocol.references(index)]
             f_i, c_i = (torch.stack(item)[None] for item in zip(*memory, strict=True))
             f_j, f_i = target[None].movedim(-1, 1), f_i.movedim(-1, 2)
-            anywhere = int(past and protocol.first_anywhere)
+            anywhere = int(protocol.keep_first and protocol.first_anywhere)
             labels = point_and_copy(
                 f_j, f_i, c_i, temperature * protocol.sharpen, radius=protocol.radius, top_k=protocol.top_k, anywhere=anywhere
             )[0]
-        recent.append((target, labels))
+        past.append((target, labels))
         yield labels
 
 
