@@ -1,5 +1,6 @@
 """The benchmarks run and say what they promise. No times are asserted: those depend on the machine and its other users."""
 
+import contextlib
 import dataclasses
 import json
 import subprocess
@@ -9,14 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # they are run from the repository: python -m tests.benchmarks
 
 from tests.benchmarks import __main__ as program  # noqa: E402
-from tests.benchmarks import quietly, ratio, start, training, video, with_threads  # noqa: E402
+from tests.benchmarks import ablate, quietly, ratio, start, training, video, with_threads  # noqa: E402
 from tinytrack.model import load_model  # noqa: E402
+from tinytrack.synth import moving_shapes  # noqa: E402
 from tinytrack.track import MODERN  # noqa: E402
+from tinytrack.train import TINY  # noqa: E402
 from tinytrack.video import read_video  # noqa: E402
 
 PROMISED = {
@@ -126,3 +130,24 @@ def test_threads_are_as_before_afterwards():
 def test_every_key_is_explained():
     for module in (start, training, video):
         assert all(text for _, text in module.ABOUT.values())
+
+
+@pytest.mark.parametrize("name", ablate.TRAINING)
+def test_each_variant_of_the_recipe_trains(name):
+    changes, trainer, patch = ablate.TRAINING[name]
+    config = dataclasses.replace(TINY, **(changes | {"height": 64, "crop": 32, "batch": 2, "steps": 2}))
+    with patch() if patch else contextlib.nullcontext():
+        run = trainer([moving_shapes(0, frames=9, height=64, width=80).frames], config)
+        before = {k: v.clone() for k, v in run.net.state_dict().items()}
+        assert np.isfinite([run.step(), run.step()]).all()
+        after = run.model().net.state_dict()
+    assert before.keys() == after.keys() and any(not torch.equal(before[k], after[k]) for k in before)
+
+
+def test_the_ablation_is_judged_on_videos_it_was_not_trained_on_and_told_beside_the_base():
+    row = {"J": 50.0, "F": 60.0, "seconds": 0.25}
+    text = ablate.table({"base": row, "worse": row | {"J": 49.0}}, "training")
+    assert text.splitlines()[2:] == ["| base | 50.0 | 60.0 | 55.0 |  | 0.25 |", "| worse | 49.0 | 60.0 | 54.5 | -0.5 | 0.25 |"]
+    assert len(set(ablate.HELD_OUT)) == 8
+    for changes in ablate.TRACKING.values():
+        dataclasses.replace(MODERN, **changes)

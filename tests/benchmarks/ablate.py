@@ -114,7 +114,7 @@ def zoomed(shots: list[np.ndarray], config: TrainConfig, step: int) -> np.ndarra
 def both_ways(shots: list[np.ndarray], config: TrainConfig, step: int) -> np.ndarray:
     """Half of the clips run backwards."""
     clips = sample_clips(shots, config, step)
-    return clips[:, ::-1] if step % 2 else clips
+    return clips[:, ::-1].copy() if step % 2 else clips
 
 
 def network(**changes) -> Callable:
@@ -198,7 +198,7 @@ def trained(davis: Davis, name: str, steps: int, weights: Path) -> tuple[Model, 
         run = trainer(load_shots([davis.video(s) for s in davis.sequences("train") if s not in HELD_OUT], config), config)
         while not run.done:
             run.step()
-    model = run.model()
+        model = run.model()
     if name == "base":
         model.save(weights / "base.pt")
     return model, run.seconds / run.count

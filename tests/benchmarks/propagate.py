@@ -20,6 +20,23 @@ from tinytrack.tiles import point_and_copy
 ROOT = Path(__file__).resolve().parent.parent.parent
 GRIDS = {8: (60, 107), 4: (120, 214)}  # stride on 480x856 pixels -> grid
 REFERENCES, RADIUS, TOP_K, TEMPERATURE = 6, 12, 10, 0.07
+GOALS = {"propagate_speedup_s4": ">= 10", "propagate_memory_ratio_s4": ">= 10"}
+WORDS = {
+    "textbook_mb": "MB beyond the inputs, textbook form (dense matrix, mask, joint top-k)",
+    "ours_mb": "MB beyond the inputs, by tiles",
+    "memory_ratio": "textbook's memory / ours",
+    "textbook": "seconds a frame, textbook form",
+    "ours": "seconds a frame, by tiles",
+    "floor": "seconds that the window's multiply-adds alone take at this machine's speed",
+    "speedup": "textbook / ours, medians of ratios",
+    "over_floor": "ours / floor",
+    "difference": "largest difference of the two results",
+}
+ABOUT = {
+    (key := f"propagate_{what}_s{stride}"): (GOALS.get(key, ""), f"{words}; {h}x{w} grid")
+    for stride, (h, w) in GRIDS.items()
+    for what, words in WORDS.items()
+}
 
 
 def make_inputs(stride: int) -> tuple[Tensor, Tensor, Tensor]:
