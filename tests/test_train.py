@@ -346,7 +346,8 @@ def test_frames_do_not_meet_in_the_control(shots):
 
 def test_the_control_is_the_tiny_recipe_but_for_its_task():
     assert PRESETS == {"tiny": TINY, "lab": LAB, "paper": PAPER, "single": SINGLE}
-    assert SINGLE == dataclasses.replace(TINY, task="classify") and TINY.task == PAPER.task == "copy"
+    assert SINGLE == dataclasses.replace(TINY, task="classify", steps=SINGLE.steps) and LAB == dataclasses.replace(TINY, channels=3)
+    assert TINY.task == PAPER.task == "copy"
 
 
 def test_the_control_learns(device):

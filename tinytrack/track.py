@@ -30,7 +30,7 @@ class Protocol:
     keep_first: bool  # whether the first frame, whose labels are true, stays a reference
     grid: tuple[int, int] | None = None  # embeddings are averaged down to this grid; None: as the network gives them
     radius: int | None = None  # a target cell points within +-radius cells; None: anywhere
-    first_anywhere: bool = False  # the first frame is searched as a whole
+    first_anywhere: bool = False  # the first frame is searched as a whole, once it is further back than the others
     top_k: int | None = None  # softmax over the k best logits, jointly over all references; None: over all
     sharpen: float = 1.0  # tracking temperature = sharpen x training temperature
     read: str = "argmax"  # masks: which class a pixel gets, see read_masks; "argmax", "min_max" or "balanced"
@@ -45,11 +45,10 @@ PAPER = Protocol("paper", size=(256, 256), back=(1, 2, 3), keep_first=False, gri
 """The paper's: 256x256 squashed input, 32x32 grid, the last 3 frames, half the training temperature, no window, no top-k."""
 
 MODERN = Protocol(
-    "modern", size=240, back=(1, 2, 3, 5, 8, 13, 21), keep_first=True, radius=12, first_anywhere=True, top_k=10, read="balanced"
+    "modern", size=240, back=(1, 2, 3, 4, 5, 6, 7), keep_first=True, radius=12, first_anywhere=True, top_k=10, read="balanced"
 )
-"""What later work settled on: native shape, first + 7 earlier frames, a 25x25 window, joint top-10. Ours: the balanced reading; no
-window in the first frame, whose labels are the only true ones: within a window, whatever has moved further could not find them; and
-earlier frames ever further apart, where others take the last few: labels from further back were copied less often."""
+"""What later work settled on: native shape, first + 7 previous frames, a 25x25 window, joint top-10. Ours: the balanced reading, and
+no window in the first frame, whose labels are the only true ones: within a window, whatever has moved further could not find them."""
 
 FINE = replace(MODERN, name="fine", size=480)
 """The modern one with the input as high as 480p masks are scored: four times the cells, of a quarter of the area."""
@@ -100,7 +99,7 @@ def propagate(
             memory = [past[i - index] if index - i <= len(past) else first for i in protocol.references(index)]
             f_i, c_i = (torch.stack(item)[None] for item in zip(*memory, strict=True))
             f_j, f_i = target[None].movedim(-1, 1), f_i.movedim(-1, 2)
-            anywhere = int(protocol.keep_first and protocol.first_anywhere)
+            anywhere = int(protocol.keep_first and protocol.first_anywhere and index > max(protocol.back))
             labels = point_and_copy(
                 f_j, f_i, c_i, temperature * protocol.sharpen, radius=protocol.radius, top_k=protocol.top_k, anywhere=anywhere
             )[0]

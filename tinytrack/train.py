@@ -75,7 +75,7 @@ PAPER = TrainConfig(
 )
 LAB = TrainConfig(channels=3)
 """The tiny recipe for a network that sees colour, but never the channel that it must predict: channel dropout, after CorrFlow and MAST."""
-SINGLE = TrainConfig(task="classify")
+SINGLE = TrainConfig(task="classify", steps=1000)
 """The paper's control: the tiny recipe, but colorization of single images. If colours alone were enough, this would track too."""
 PRESETS = {"tiny": TINY, "lab": LAB, "paper": PAPER, "single": SINGLE}
 

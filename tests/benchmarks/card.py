@@ -21,8 +21,8 @@ Written by `python tests/benchmarks/card.py data/{file}` from the facts stored i
 | trained on | {sources}: {frames:,} frames in {shots} shots, {learns}; no mask, joint or other label was read |
 | command | `{command}` |
 | recipe | preset `{preset}`, seed {seed}, {steps:,} steps of {batch} clips |
-| took | {minutes:.0f} minutes on {machine}, torch {torch} |
-| loss | {first:.2f} at the start, {last:.2f} at the end (nats a pixel, {colors} colour classes, mean over each hundredth of the run) |
+| took | {minutes:.0f} minutes on {machine}, busy with other work too; torch {torch} |
+| loss | {first:.2f} at the start, {last:.2f} at the end (nats a pixel, {classes}, mean over each hundredth of the run) |
 
 ![colour loss against training step]({curve})
 
@@ -64,7 +64,7 @@ def main(path: Path) -> None:
         "learns": "one hidden channel of Lab at a time" if model.sees_color else "colours only",
         "seed": card["config"]["seed"],
         "batch": card["config"]["batch"],
-        "colors": len(model.palette),
+        "classes": f"{card['config']['colors']} classes " + ("of the hidden channel" if model.sees_color else "of colour"),
         "first": card["loss"][0],
         "last": card["loss"][-1],
     }
