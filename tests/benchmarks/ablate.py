@@ -242,7 +242,7 @@ def main() -> None:
             row["seconds"] = round((time.perf_counter() - began) / (len(HELD_OUT) * args.frames), 3)
         content = rows()
         content[args.part][name] = row
-        write_json(content, args.out)
+        write_json(args.out, content)
         print(f"{name}: J {row['J']:.1f}, F {row['F']:.1f}", flush=True)
     for part, kind, order in (("train", "training (seconds a step)", TRAINING), ("track", "tracking (seconds a frame)", TRACKING)):
         found = {name: rows()[part][name] for name in order if name in rows()[part]}
