@@ -55,6 +55,15 @@ def assert_one_sentence(error, *parts):
 
 
 @pytest.fixture
+def one_thread():
+    """Torch on one thread: repeatable to the bit."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
 def make_video(tmp_path):
     """``make_video(name, frames=24, ...)``: writes ``index_frames`` (or an array of frames) with PyAV; returns the path."""
     import av

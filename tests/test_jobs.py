@@ -22,14 +22,6 @@ JOBS = ("track", "pose", "colorize")
 
 
 @pytest.fixture
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
 def run(tmp_path, one_thread):
     """``run("track", model, "out")``: one job on a small video of 12 frames; returns the files it wrote, {name: bytes}."""
     scene = moving_shapes(0, frames=12, height=48, width=64)

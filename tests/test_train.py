@@ -39,14 +39,6 @@ def shots():
     return [moving_shapes(seed, frames=9, height=48, width=64).frames for seed in (0, 1)]
 
 
-@pytest.fixture
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def test_a_perfect_copier_scores_zero():
     """A softmax over the copied distribution would make it ln(1 + 15/e) = 1.875 for 16 classes."""
     labels = torch.randint(0, 16, (2, 30), generator=torch.Generator().manual_seed(0))
