@@ -53,7 +53,6 @@ def small(patch, methods="identity gray random random-1 random-lab tiny-gray", c
         {
             "modern": modern,
             "windowed": dataclasses.replace(modern, name="windowed", first_anywhere=False),
-            "fine": dataclasses.replace(modern, name="fine", size=64),
             "paper": dataclasses.replace(report.PROTOCOLS["paper"], size=(32, 32), grid=(8, 8)),
         },
     )
@@ -86,14 +85,13 @@ def fast(monkeypatch, tmp_path):
 
 def test_the_plan_for_davis_has_every_method_and_both_protocols():
     runs = plan_runs(["davis2016"])
-    assert len(runs) == len(set(runs)) == 2 + 2 * 5 + 4 + 2 + 2
+    assert len(runs) == len(set(runs)) == 2 + 2 * 5 + 4 + 2
     assert runs[0] == Run("davis2016", "identity", None) and Run("davis2016", "flow", None) in runs
     for method in ("gray", "lab", "random", "single", "tiny-gray"):
-        assert {r.protocol for r in runs if r.method == method} - {"windowed", "fine"} == {"modern", "paper"}
+        assert {r.protocol for r in runs if r.method == method} - {"windowed"} == {"modern", "paper"}
     assert {r.method for r in runs if r.protocol == "windowed"} == {"gray", "tiny-gray"}
-    assert {r.method for r in runs if r.protocol == "fine"} == {"tiny-gray", "tiny-lab"}
     once = ("random-1", "random-2", "random-lab", "tiny-lab")  # further seeds, and networks that see colour: not the paper's protocol
-    assert [r for r in runs if r.method in once and r.protocol != "fine"] == [Run("davis2016", method, "modern") for method in once]
+    assert [r for r in runs if r.method in once] == [Run("davis2016", method, "modern") for method in once]
 
 
 def test_the_plan_for_joints_is_modern_and_leaves_missing_methods_out():
@@ -160,7 +158,7 @@ def test_every_run_stands_in_the_folder_that_the_command_line_gives_it(made):
     folders = {p.parent.name for p in out.glob("davis2016-*/results.json")}
     both = {f"davis2016-{m}-{p}" for m in ("gray", "random", "tiny-gray") for p in ("modern", "paper")}
     others = {"davis2016-identity", "davis2016-random-1-modern", "davis2016-random-lab-modern"}
-    others |= {f"davis2016-{m}-windowed" for m in ("gray", "tiny-gray")} | {"davis2016-tiny-gray-fine"}
+    others |= {f"davis2016-{m}-windowed" for m in ("gray", "tiny-gray")}
     assert folders == both | others
     results = read_report(out / "results.json")
     assert set(results["runs"]) == folders

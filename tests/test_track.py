@@ -16,7 +16,6 @@ from tinytrack.model import Model, random_model
 from tinytrack.pointer import affinity, copy, pixels
 from tinytrack.synth import moving_shapes
 from tinytrack.track import (
-    FINE,
     MODERN,
     PAPER,
     PROTOCOLS,
@@ -315,10 +314,9 @@ def test_working_size_is_whole_cells():
     model = random_model()
     assert working_size(480, 854, model, MODERN) == (240, 428)
     assert label_grid(480, 854, model, MODERN) == (60, 107)
-    assert working_size(480, 854, model, FINE) == (480, 856) and label_grid(480, 854, model, FINE) == (120, 214)
     assert working_size(480, 854, model, PAPER) == (256, 256)
     assert label_grid(480, 854, model, PAPER) == (32, 32)
-    assert PROTOCOLS == {"paper": PAPER, "modern": MODERN, "fine": FINE, "windowed": WINDOWED}
+    assert PROTOCOLS == {"paper": PAPER, "modern": MODERN, "windowed": WINDOWED}
 
 
 def test_papernet_runs_the_paper_s_protocol():

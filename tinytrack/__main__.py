@@ -11,7 +11,7 @@ from .errors import OutputError, TinytrackError, describe_os_error
 
 DEFAULT_MODEL = "tiny-gray"
 PRESETS = ("tiny", "lab", "paper", "single")
-PROTOCOLS = ("modern", "fine", "windowed", "paper")
+PROTOCOLS = ("modern", "windowed", "paper")
 DATASETS = {
     "davis": "masks of the DAVIS 2016 or 2017 benchmark: J and F",
     "badja": "hand-labelled joints of animals in DAVIS videos: PCK",
@@ -72,8 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
             "--protocol",
             default="modern",
             choices=PROTOCOLS,
-            help="modern: a window in all frames but the first; fine: the same, input twice as high, slow; windowed: in the first too;"
-            " paper: 32x32 grid, no window (default: modern)",
+            help="modern: a window in all frames but the first; windowed: in the first too; paper: 32x32 grid, no window (default: modern)",
         )
 
     def tracking(sub: argparse.ArgumentParser, out: str) -> None:

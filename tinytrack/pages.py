@@ -227,7 +227,7 @@ MASK_METRICS = {
 def mask_table(results: Mapping, dataset: str) -> str:
     """Table 1: J and F of every method and protocol on one data set in percent, "" without runs that have masks."""
     rows = []
-    for protocol in ("modern", "fine", "windowed", "paper"):
+    for protocol in ("modern", "windowed", "paper"):
         runs = runs_of(results, dataset, protocol)
         for method, run in runs.items():
             if "J" not in run["summary"] or random_seed(method) or (protocol != "modern" and not run["method"]["protocol"]):

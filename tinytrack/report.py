@@ -37,8 +37,6 @@ MODERN_ONLY = ("random-1", "random-2", "random-lab", "tiny-lab")
 """Methods without the paper's protocol: further seeds, and networks that see colour, which the paper's does not."""
 WINDOWED_TOO = ("gray", "tiny-gray")
 """Methods that DAVIS 2016 also sees with the window in the first frame: whom does it help that the others do without?"""
-FINE_TOO = ("tiny-gray", "tiny-lab")
-"""Methods that DAVIS 2016 also sees with four times the cells, which is slow: how much of what is wrong is the grid's fault?"""
 SCORED_STEPS = (0, 10, 30, 100, 300, 1000, 3000, 10_000)
 """Checkpoints of a training run that are scored, beside its last: each takes minutes, and these show the curve."""
 
@@ -69,9 +67,8 @@ def plan_runs(datasets: Iterable[str], missing: Iterable[str] = ()) -> list[Run]
                 plan.append(Run(dataset, method, None))
             else:
                 plan += [Run(dataset, method, p) for p in protocols if p == "modern" or method not in MODERN_ONLY]
-            if dataset == MAIN:
-                too = {"windowed": WINDOWED_TOO, "fine": FINE_TOO}
-                plan += [Run(dataset, method, p) for p, who in too.items() if method in who]
+            if dataset == MAIN and method in WINDOWED_TOO:
+                plan.append(Run(dataset, method, "windowed"))
     return plan
 
 

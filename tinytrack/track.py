@@ -22,7 +22,7 @@ from .video import Size, fit_size, resize
 
 @dataclass(frozen=True)
 class Protocol:
-    """How labels are carried through a video. Named: :data:`PAPER`, :data:`MODERN`, :data:`FINE`, :data:`WINDOWED`."""
+    """How labels are carried through a video. Named: :data:`PAPER`, :data:`MODERN`, :data:`WINDOWED`."""
 
     name: str
     size: Size  # of the network's input: the shorter side, or (height, width)
@@ -50,9 +50,6 @@ MODERN = Protocol(
 """What later work settled on: native shape, first + 7 previous frames, a 25x25 window, joint top-10. Ours: the balanced reading, and
 no window in the first frame, whose labels are the only true ones: within a window, whatever has moved further could not find them."""
 
-FINE = replace(MODERN, name="fine", size=480)
-"""The modern one with the input as high as 480p masks are scored: four times the cells, of a quarter of the area."""
-
 WINDOWED = replace(MODERN, name="windowed", first_anywhere=False)
 """The modern one with the window in the first frame too, as later work has it."""
 
@@ -65,7 +62,7 @@ GRAY = 2.0
 LOST_BELOW = 0.05
 """A joint whose peak is lower than this share of its peak in the first frame is lost."""
 
-PROTOCOLS = {"paper": PAPER, "modern": MODERN, "fine": FINE, "windowed": WINDOWED}
+PROTOCOLS = {"paper": PAPER, "modern": MODERN, "windowed": WINDOWED}
 
 
 def propagate(

@@ -20,7 +20,7 @@ from tinytrack.jobs import track_video
 from tinytrack.labels import read_mask, write_mask
 from tinytrack.model import Model, load_model
 from tinytrack.synth import moving_shapes
-from tinytrack.track import FINE, MODERN, Protocol, embed_frames, label_grid, mask_labels, propagate, read_masks, working_size
+from tinytrack.track import MODERN, Protocol, embed_frames, label_grid, mask_labels, propagate, read_masks, working_size
 from tinytrack.video import Video, open_video, resize, write_video
 
 from . import quietly, ratio, with_threads
@@ -29,7 +29,7 @@ STAGES = ("decode", "resize_lab", "embed", "propagate", "read_masks", "draw", "e
 
 ABOUT = {
     "fps_480p_s8": (">= 5", "frames a second of 854x480, file to overlay and masks: one object, the modern protocol (60x107 grid)"),
-    "fps_480p_s4": ("", "the same with the protocol fine (120x214 grid)"),
+    "fps_480p_s4": ("", "the same with the input as high as the video (120x214 grid)"),
     "fps_over_compute": ("", "fps_480p_s8 as a share of 1 / (embed + propagate) alone: what all the rest costs"),
     "embed_threads_speedup": ("", "embedding a frame on two threads / on one"),
     "propagate_threads_speedup": ("", "propagate on two threads / on one"),
@@ -128,7 +128,7 @@ def measure(rounds: int = 3, frames: int = 40, size: tuple[int, int] = (480, 854
 
         seconds, share = ratio(compute, quietly(job), rounds)
         began = time.perf_counter()
-        quietly(lambda: job(replace(FINE, size=2 * protocol.size)))()
+        quietly(lambda: job(replace(protocol, size=2 * protocol.size)))()
         fine = time.perf_counter() - began
         _, embed_faster = ratio(with_threads(1, embed), with_threads(2, embed))
         _, propagate_faster = ratio(with_threads(1, some), with_threads(2, some), rounds)
