@@ -137,7 +137,7 @@ def pointer_figure(truth: Truth, model: Model, protocol: Protocol = MODERN):
     boxes = np.full((len(xy), len(shown), 4), np.nan)
     if protocol.radius is not None:
         boxes[:] = np.hstack([(cells - protocol.radius) * cell, (cells + 1 + protocol.radius) * cell])[:, None] - 0.5
-    if protocol.first_anywhere and t > max(protocol.back):
+    if protocol.searches_first(t):
         boxes[:, 0] = np.nan
     gray = to_gray(np.stack([frames[s] for s in shown]))
     heading = f"Where does a pixel point? {truth.name}, frame {t}"

@@ -40,6 +40,10 @@ class Protocol:
         past = {index - k for k in self.back if k <= index}
         return sorted(past | {0} if self.keep_first else past)
 
+    def searches_first(self, index: int) -> bool:
+        """Whether frame ``index`` searches the first frame as a whole, without the window."""
+        return self.keep_first and self.first_anywhere and index > max(self.back)
+
 
 PAPER = Protocol("paper", size=(256, 256), back=(1, 2, 3), keep_first=False, grid=(32, 32), sharpen=0.5)
 """The paper's: 256x256 squashed input, 32x32 grid, the last 3 frames, half the training temperature, no window, no top-k."""
@@ -96,7 +100,7 @@ def propagate(
             memory = [past[i - index] if index - i <= len(past) else first for i in protocol.references(index)]
             f_i, c_i = (torch.stack(item)[None] for item in zip(*memory, strict=True))
             f_j, f_i = target[None].movedim(-1, 1), f_i.movedim(-1, 2)
-            anywhere = int(protocol.keep_first and protocol.first_anywhere and index > max(protocol.back))
+            anywhere = int(protocol.searches_first(index))
             labels = point_and_copy(
                 f_j, f_i, c_i, temperature * protocol.sharpen, radius=protocol.radius, top_k=protocol.top_k, anywhere=anywhere
             )[0]

@@ -13,7 +13,7 @@ def measure_all(modules: list[str], rounds: int | None = None) -> tuple[dict, di
     for name in modules:
         module = importlib.import_module(f".{name}", __package__)
         values |= module.measure(rounds) if rounds else module.measure()
-        about |= getattr(module, "ABOUT", {})
+        about |= module.ABOUT
     return values, about
 
 

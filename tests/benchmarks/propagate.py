@@ -1,6 +1,6 @@
 """Carrying labels one frame on, against the textbook form: seconds, memory, and the distance to what the window really needs.
 
-python -m tests.benchmarks.propagate [ROUNDS]
+python -m tests.benchmarks --only propagate
 
 First frame and five more, radius 12, joint top-10; 480p video at stride 8 (grid 60x107) and at stride 4 (grid 120x214).
 """
@@ -169,18 +169,5 @@ def measure(rounds: int = 3) -> dict[str, float]:
     return result
 
 
-def main() -> None:
-    result = measure(*(int(rounds) for rounds in sys.argv[1:]))
-    print(f"{torch.get_num_threads()} threads  textbook      ours  ratio     floor  over floor  textbook      ours  ratio  difference")
-    for stride in GRIDS:
-        ending = f"_s{stride}"
-        at = {name.removeprefix("propagate_").removesuffix(ending): value for name, value in result.items() if name.endswith(ending)}
-        print(
-            f"stride {stride}  {at['textbook']:6.3f} s  {at['ours']:6.3f} s {at['speedup']:6.1f}"
-            f"  {at['floor']:6.3f} s {at['over_floor']:11.2f}"
-            f"  {at['textbook_mb']:5.0f} MB  {at['ours_mb']:4.0f} MB {at['memory_ratio']:6.1f} {at['difference']:11.1e}"
-        )
-
-
 if __name__ == "__main__":
-    memory_job(*sys.argv[1:]) if len(sys.argv) == 4 else main()
+    memory_job(*sys.argv[1:])
