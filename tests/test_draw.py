@@ -1,12 +1,40 @@
 """Overlays, skeletons and figures: what they change, what they must not touch, and their sizes."""
 
+import base64
+import io
+
 import numpy as np
 import pytest
+import torch
 from conftest import index_frames
+from PIL import Image
 from scipy import ndimage
 
-from tinytrack.color import frames_to_lab
-from tinytrack.draw import COLORS, enlarge, filmstrip, object_color, overlay, side_by_side, skeleton, to_gray
+from tinytrack.color import Palette, frames_to_lab
+from tinytrack.draw import (
+    COLORS,
+    OTHERS,
+    attention_maps,
+    color,
+    embedding_pca,
+    enlarge,
+    filmstrip,
+    j_against_frame,
+    label,
+    line_chart,
+    loss_curve,
+    number_grid,
+    object_color,
+    overlay,
+    palette_swatches,
+    pointer_picture,
+    principal_colors,
+    score_bars,
+    side_by_side,
+    skeleton,
+    soft_picture,
+    to_gray,
+)
 
 GRAY = np.full((40, 60, 3), 100, np.uint8)
 IDS = np.zeros((40, 60), np.uint8)
@@ -134,7 +162,7 @@ def test_filmstrip_has_a_picture_in_every_cell_and_all_its_texts():
     from matplotlib.figure import Figure
 
     pictures = index_frames(6, 24, 32)
-    figure = filmstrip([pictures[:3], pictures[3:]], ["first", "second"], ["0", "10", "20"], "heading")
+    figure = filmstrip([pictures[:3], pictures[3:]], ["first", "second"], ["0", "10", "20"], heading="heading")
     assert isinstance(figure, Figure)
     images = [axis.get_images() for axis in figure.axes]
     assert [len(found) for found in images] == [1] * 6
@@ -165,3 +193,120 @@ def test_gray_has_no_chroma_and_keeps_the_lightness():
 def test_gray_of_known_colours(rgb, gray):
     # L of the sRGB primaries is 53.24, 87.73 and 32.30; the grays of that L are 127, 220 and 76.
     assert to_gray(np.full((2, 2, 3), rgb, np.uint8))[0, 0].tolist() == [gray] * 3
+
+
+def test_a_filmstrip_holds_pictures_of_different_sizes():
+    rows = [[np.full((20, 30, 3), 10 * c, np.uint8) for c in range(3)], [np.full((9, 30, 3), 5, np.uint8)] * 3]
+    figure = filmstrip(rows, ["one", "two"], ["a", "b", "c"], [["x", "", "z"], ["", "", ""]], "Heading")
+    axes = figure.axes
+    assert [a.get_title() for a in axes] == ["a", "b", "c", "", "", ""]
+    assert [a.get_ylabel() for a in axes] == ["one", "", "", "two", "", ""]
+    assert [[t.get_text() for t in a.texts] for a in axes] == [["x"], [], ["z"], [], [], []]
+    np.testing.assert_array_equal(axes[2].images[0].get_array(), rows[0][2])
+
+
+def test_attention_maps_mark_the_target_and_say_how_much_attention_there_is():
+    heat = np.zeros((2, 3, 4, 5))
+    heat[0, 0, 1, 2], heat[0, 2, 3, 3], heat[1, 1, 0, 0] = 0.5, 0.25, 1.0
+    gray = [np.full((40, 50, 3), 90, np.uint8)] * 3
+    points, boxes = np.array([[12, 30], [45, 5]]), np.full((2, 3, 4), np.nan)
+    boxes[1, 1] = [10, 5, 60, 70]
+    figure = attention_maps(gray[0], points, ["p", "q"], gray, heat, ["target", "a", "b", "c"], "Where?", boxes)
+    axes = np.array(figure.axes).reshape(2, 4)
+    assert [a.get_title() for a in axes[0]] == ["target", "a", "b", "c"]
+    for row, point in zip(axes, points, strict=True):
+        assert all(line.get_xydata().tolist() == [point.tolist()] for line in row[0].lines)
+    assert [a.get_xlabel() for a in axes[0, 1:]] == [f"{v} % of the attention" for v in (50, 0, 25)]
+    image = axes[0, 1].images[1]
+    shown = np.asarray(image.get_array())
+    assert np.unravel_index(shown.argmax(), shown.shape) == (1, 2) and shown.max() == 1
+    assert np.asarray(axes[0, 3].images[1].get_array()).max() == pytest.approx(np.sqrt(0.5))  # a row has one scale
+    assert image.get_extent() == [-0.5, 49.5, 39.5, -0.5]  # lies on the picture, top up
+    assert axes[1, 2].lines[0].get_xydata()[:, 0].max() == 60 and axes[1, 2].get_xlim() == (-0.5, 49.5)
+    assert np.isnan(axes[1, 1].lines[0].get_xydata()).all()
+
+
+def alt_and_picture(figure):
+    """What Jupyter gets, decoded."""
+    data, metadata = figure._repr_mimebundle_()
+    (kind,) = [k for k in data if k.startswith("image/")]
+    assert metadata == {kind: {"alt": figure.alt}} and data["text/plain"] == figure.alt
+    return kind, np.array(Image.open(io.BytesIO(base64.b64decode(data[kind]))).convert("RGB"))
+
+
+def test_a_chart_shows_itself_white_and_with_words():
+    curves = {"tiny-gray": ([0, 10, 100], [0, 20, 60]), "mine": ([0, 100], [5, 5])}
+    figure = line_chart(curves, "step", "J (%)", "Rise", True, {"identity": 30})
+    kind, picture = alt_and_picture(figure)
+    assert kind == "image/png" and 500 < picture.shape[1] < 1000
+    assert (picture[0] == 255).all() and (picture[:, 0] == 255).all()
+    for part in ("Rise", "tiny-gray (this project) from 0 at 0 to 60 at 100", "mine from 5 at 0 to 5 at 100", "held still at 30"):
+        assert part in figure.alt
+    axis = figure.axes[0]
+    assert [t.get_text() for t in axis.get_legend().get_texts()] == [label("tiny-gray"), "mine", label("identity")]
+    assert axis.lines[0].get_color() == color("tiny-gray") and axis.lines[1].get_color() in OTHERS
+    assert [t.get_text() for t in axis.get_xticklabels()] == ["0", "1", "10", "100"]
+
+
+def test_photographs_go_as_jpeg_and_stay_small():
+    noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
+    kind, picture = alt_and_picture(filmstrip([[noise, noise]], ["noise"], ["a", "b"]))
+    assert kind == "image/jpeg" and picture.shape[1] > 800
+
+
+def test_a_soft_map_runs_from_dark_blue_to_yellow():
+    picture = soft_picture(torch.tensor([[0.0, 0.5], [1.0, 7.0]]))
+    np.testing.assert_array_equal(picture, [[[24, 28, 60], [140, 116, 55]], [[255, 205, 50], [255, 205, 50]]])
+
+
+def test_number_grids_print_every_number_on_a_shade_that_lets_it_be_read():
+    matrix = torch.tensor([[0.0, 0.25], [float("nan"), 1.0]])
+    figure = number_grid([matrix, matrix + 1], ["one", "two"], "Grids", digits=1)
+    left, right = figure.axes
+    assert [t.get_text() for t in left.texts] == ["0.0", "0.2", "1.0"] and [t.get_text() for t in right.texts] == ["1.0", "1.2", "2.0"]
+    assert left.texts[0].get_color() == "black" and right.texts[-1].get_color() == "white"
+    assert left.yaxis_inverted() and left.get_title() == "one" and "0.0 to 2.0" in figure.alt
+
+
+def test_palette_swatches_are_as_tall_as_their_share():
+    ab = torch.zeros(2, 4, 5)
+    ab[0, :, 0], ab[1, 0, 1:] = 40.0, -30.0
+    palette = Palette.fit(ab, 3)
+    figure = palette_swatches(palette, ab, "Three")
+    bars = figure.axes[1].patches
+    np.testing.assert_allclose(sorted(b.get_height() for b in bars), [100 * n / 20 for n in (4, 4, 12)])
+    biggest = max(bars, key=lambda b: b.get_height())
+    np.testing.assert_allclose(np.ptp(biggest.get_facecolor()[:3]), 0, atol=0.01)  # gray, the colour of a = b = 0
+    assert "60%" in figure.alt
+
+
+def test_pointer_pictures_end_their_lines_where_the_attention_is():
+    attention = np.zeros((2, 2, 4, 5))
+    attention[0, 1, 3, 4], attention[0, 0, 0, 0], attention[1, 0, 2, 1] = 0.9, 0.1, 1.0
+    frames = [np.full((40, 50, 3), 90, np.uint8)] * 3
+    figure = pointer_picture(frames[0], np.array([[10, 10], [30, 20]]), frames[1:], attention, ["t", "a", "b"], "Where?", strongest=1)
+    ends = [(line.axesB, tuple(line.xy2), tuple(line.xy1)) for line in figure.artists]
+    target, first, second = figure.axes
+    assert ends == [(second, (44.5, 34.5), (10, 10)), (first, (14.5, 24.5), (30, 20))]
+    assert [a.get_title() for a in figure.axes] == ["t", "a", "b"] and "point 1: 90 %, point 2: 100 %" in figure.alt
+
+
+def test_losses_are_means_of_stretches_and_scores_are_percent():
+    figure = loss_curve({"mine": np.arange(100.0)}, levels={"even guess": 2.77})
+    np.testing.assert_allclose(figure.axes[0].lines[0].get_xydata()[0], [1, 0.5])
+    assert len(figure.axes[0].lines[0].get_xdata()) == 50 and figure.axes[0].get_ylabel() == "colour loss (nats a pixel)"
+    figure = j_against_frame({"flow": {1: 0.5, 9: 0.25}})
+    np.testing.assert_allclose(figure.axes[0].lines[0].get_xydata(), [[1, 50], [9, 25]])
+    figure = score_bars({"identity": {"J": 0.3, "F": 0.2}, "mine": {"J": 0.7, "F": 0.6}}, "Scores")
+    assert [[round(p.get_width()) for p in a.patches] for a in figure.axes] == [[30, 70], [20, 60]]
+    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == [label("identity"), "mine"] and "mine J 70, F 60" in figure.alt
+
+
+def test_embeddings_stand_below_the_frames_that_made_them():
+    f = torch.randn(4, 8, 6, 8, generator=torch.manual_seed(0))
+    frames = np.random.default_rng(0).integers(0, 256, (4, 24, 32, 3), dtype=np.uint8)
+    figure = embedding_pca(frames, {"random": f, "tiny-gray": f * 2}, [0, 3], "What?")
+    shown = [np.asarray(a.images[0].get_array()) for a in figure.axes]
+    np.testing.assert_array_equal(shown[1], to_gray(frames[3]))
+    np.testing.assert_array_equal(shown[2], principal_colors(f, [0, 3])[0])
+    assert figure.axes[2].get_ylabel() == "random network" and figure.axes[1].get_title() == "frame 3"

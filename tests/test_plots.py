@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tinytrack import plots
+from tinytrack import draw, plots
 
 METHODS = ["tiny-gray", "identity", "random"]
 
@@ -13,18 +13,18 @@ def labels(figure):
 
 
 def test_every_method_has_its_own_colour_and_unknown_ones_do_not_fail():
-    colors = [plots.color(m) for m in plots.STYLES]
+    colors = [draw.color(m) for m in draw.STYLES]
     assert len(set(colors)) == len(colors) == 9
-    seeing = [m for m in plots.STYLES if "see colour" in plots.label(m) or "sees colour" in plots.label(m)]
-    assert seeing == [m for m in plots.STYLES if m.endswith("lab")] == ["tiny-lab", "lab", "random-lab"]
-    assert plots.label("step000010") == "step000010" and plots.color("step000010") not in colors
+    seeing = [m for m in draw.STYLES if "see colour" in draw.label(m) or "sees colour" in draw.label(m)]
+    assert seeing == [m for m in draw.STYLES if m.endswith("lab")] == ["tiny-lab", "lab", "random-lab"]
+    assert draw.label("step000010") == "step000010" and draw.color("step000010") not in colors
 
 
 def test_score_bars_are_as_long_as_the_scores():
     modern = np.array([[60.0, 55.0], [np.nan, np.nan], [40.0, 35.0]])
     scores = {"modern": modern, "paper": modern - 20, "": np.array([[np.nan, np.nan], [30.0, 20.0], [np.nan, np.nan]])}
     spread = {"modern": np.array([[np.nan, np.nan], [np.nan, np.nan], [5.0, 2.0]])}
-    figure = plots.score_bars(METHODS, scores, spread, "How well?", ["J", "F"])
+    figure = plots.protocol_bars(METHODS, scores, spread, "How well?", ["J", "F"])
     for axis, metric, c in zip(figure.axes, "JF", (0, 1), strict=True):
         assert axis.get_xlabel() == f"mean {metric} (%)" and axis.get_xlim() == (0, 100)
         assert sorted(p.get_width() for p in axis.patches) == sorted(v for s in scores.values() for v in s[:, c] if np.isfinite(v))
@@ -33,7 +33,7 @@ def test_score_bars_are_as_long_as_the_scores():
         (whisker,) = [line for container in axis.containers if hasattr(container, "lines") for line in container.lines[2]]
         np.testing.assert_allclose(whisker.get_segments()[0][:, 0], modern[2, c] + np.array([-1, 1]) * spread["modern"][2, c])
     ticks = [t.get_text() for t in figure.axes[0].get_yticklabels()]
-    assert ticks == [plots.label(m) for m in METHODS]
+    assert ticks == [draw.label(m) for m in METHODS]
     low, high = figure.axes[0].get_ylim()
     assert low > high  # the first method on top
     rows = {round(p.get_y() + p.get_height() / 2, 1): p.get_width() for p in figure.axes[0].patches}
@@ -68,11 +68,11 @@ def test_pck_has_a_panel_for_each_data_set(count):
     assert [a.get_title() for a in shown] == list(panels)
     for n, axis in enumerate(shown):
         np.testing.assert_allclose(axis.lines[0].get_xydata(), np.stack([thresholds, 10 * n + np.arange(5)], 1))
-        assert axis.lines[0].get_color() == plots.color("tiny-gray") and axis.get_ylim() == (0, 102)
+        assert axis.lines[0].get_color() == draw.color("tiny-gray") and axis.get_ylim() == (0, 102)
     lowest = [a for a in shown if a.get_xlabel()]
     assert len(lowest) == min(2, count) and all("threshold" in a.get_xlabel() for a in lowest)
     assert all("(%)" in a.get_ylabel() for a in shown[::2])
-    assert [t.get_text() for t in figure.legends[0].get_texts()] == [plots.label("tiny-gray"), plots.label("identity")]
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == [draw.label("tiny-gray"), draw.label("identity")]
 
 
 def test_emergence_has_a_logarithmic_axis_with_room_for_step_zero():
@@ -119,34 +119,3 @@ def test_failures_draws_all_dots_and_names_that_do_not_meet():
     assert not any(a.overlaps(b) for n, a in enumerate(boxes) for b in boxes[:n])
     whole = spread.axes[0].get_window_extent()
     assert all(whole.x0 <= b.x0 and b.x1 <= whole.x1 for b in boxes)
-
-
-def test_a_picture_grid_holds_pictures_of_different_sizes():
-    rows = [[np.full((20, 30, 3), 10 * c, np.uint8) for c in range(3)], [np.full((9, 30, 3), 5, np.uint8)] * 3]
-    figure = plots.picture_grid(rows, ["one", "two"], ["a", "b", "c"], [["x", "", "z"], ["", "", ""]], "Heading")
-    axes = figure.axes
-    assert [a.get_title() for a in axes] == ["a", "b", "c", "", "", ""]
-    assert [a.get_ylabel() for a in axes] == ["one", "", "", "two", "", ""]
-    assert [[t.get_text() for t in a.texts] for a in axes] == [["x"], [], ["z"], [], [], []]
-    np.testing.assert_array_equal(axes[2].images[0].get_array(), rows[0][2])
-
-
-def test_a_heat_grid_marks_the_target_and_says_how_much_attention_there_is():
-    heat = np.zeros((2, 3, 4, 5))
-    heat[0, 0, 1, 2], heat[0, 2, 3, 3], heat[1, 1, 0, 0] = 0.5, 0.25, 1.0
-    gray = [np.full((40, 50, 3), 90, np.uint8)] * 3
-    points, boxes = np.array([[12, 30], [45, 5]]), np.full((2, 3, 4), np.nan)
-    boxes[1, 1] = [10, 5, 60, 70]
-    figure = plots.heat_grid(gray[0], points, ["p", "q"], gray, heat, ["target", "a", "b", "c"], "Where?", boxes)
-    axes = np.array(figure.axes).reshape(2, 4)
-    assert [a.get_title() for a in axes[0]] == ["target", "a", "b", "c"]
-    for row, point in zip(axes, points, strict=True):
-        assert all(line.get_xydata().tolist() == [point.tolist()] for line in row[0].lines)
-    assert [a.get_xlabel() for a in axes[0, 1:]] == [f"{v} % of the attention" for v in (50, 0, 25)]
-    image = axes[0, 1].images[1]
-    shown = np.asarray(image.get_array())
-    assert np.unravel_index(shown.argmax(), shown.shape) == (1, 2) and shown.max() == 1
-    assert np.asarray(axes[0, 3].images[1].get_array()).max() == pytest.approx(np.sqrt(0.5))  # a row has one scale
-    assert image.get_extent() == [-0.5, 49.5, 39.5, -0.5]  # lies on the picture, top up
-    assert axes[1, 2].lines[0].get_xydata()[:, 0].max() == 60 and axes[1, 2].get_xlim() == (-0.5, 49.5)
-    assert np.isnan(axes[1, 1].lines[0].get_xydata()).all()

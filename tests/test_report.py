@@ -15,9 +15,11 @@ from scipy.stats import spearmanr
 from tinytrack import analysis, datasets, pages, pictures, report
 from tinytrack import evaluate as evaluation
 from tinytrack.datasets import Truth
+from tinytrack.draw import principal_colors
 from tinytrack.errors import TinytrackError
 from tinytrack.model import load_model, random_model
 from tinytrack.pages import draw_report, mask_table, report_page, summary_text
+from tinytrack.pointer import attention
 from tinytrack.report import Run, find_data, make_report, plan_runs, read_report
 from tinytrack.synth import moving_shapes
 
@@ -342,7 +344,7 @@ def test_joints_of_pose2sim_are_called_pseudo_ground_truth():
     assert "| BADJA | 1 | tiny-gray (this project) | 10.0 | 20.0 | 30.0 | 40.0 | 50.0 |" in page
     assert "| pose2sim (pseudo ground truth) | 1 | tiny-gray (this project) | 60.0 | 70.0 | 80.0 | 90.0 | 100.0 |" in page
     assert "Nothing." in page.split("## Left out")[1]
-    axes = pages._pck(results).axes
+    axes = pages.pck_chart(results).axes
     assert [a.get_title() for a in axes[:2]] == ["BADJA (1 video)", "pose2sim (1 video, pseudo ground truth)"]
     assert "60.0" in summary_text(results, "out")
 
@@ -362,7 +364,7 @@ def test_checkpoints_are_scored_in_order_beside_the_loss(made):
     model = load_model(out / "emergence" / "model.pt")
     assert model.card["loss"] == results["training"]["loss"] and model.fingerprint() == results["emergence"][-1]["fingerprint"]
     assert results["emergence"][0]["minutes"] == 0 and results["emergence"][-1]["minutes"] == model.card["minutes"]
-    figure = pages._emergence(results)
+    figure = pages.emergence_chart(results)
     np.testing.assert_allclose(figure.axes[0].lines[0].get_ydata(), [100 * row["summary"]["J"] for row in results["emergence"]])
     np.testing.assert_allclose(figure.axes[-1].lines[0].get_xdata(), [0.5, 1.5, 2.5])
 
@@ -431,7 +433,7 @@ def test_the_pointer_is_asked_about_pixels_of_the_objects():
 def test_attention_is_eq_2_over_all_references_together():
     f = torch.nn.functional.normalize(torch.randn(4, 8, 5, 6, generator=torch.manual_seed(0)), dim=1)
     f[1, :, 2, 3] = f[3, :, 4, 1]  # the target cell (column 1, row 4) stands at (column 3, row 2) of frame 1
-    A = pictures.attention(f, [0, 1], np.array([[1, 4], [0, 0]]), 0.07)
+    A = attention(f, [0, 1], np.array([[1, 4], [0, 0]]), 0.07)
     assert A.shape == (2, 2, 5, 6)
     np.testing.assert_allclose(A.sum((1, 2, 3)), 1, rtol=1e-5)
     assert np.unravel_index(A[0].argmax(), A[0].shape) == (1, 2, 3)
@@ -469,7 +471,7 @@ def test_one_thing_keeps_one_colour_through_the_video():
     f[:, 0] += 1
     for t in range(5):
         f[t, 1, :, t : t + 2] += 5  # a bar that moves
-    colors = pictures.principal_colors(f, [0, 2, 4])
+    colors = principal_colors(f, [0, 2, 4])
     assert colors.shape == (3, 6, 8, 3) and colors.dtype == np.uint8
     assert (np.ptp(colors.reshape(-1, 3), axis=0) > 200).all()  # each component has its own scale, or the faint ones would be flat
     bar = np.stack([colors[n, :, t] for n, t in enumerate((0, 2, 4))]).astype(int)
@@ -494,7 +496,7 @@ def test_figure_5_prints_the_stored_numbers(made):
     results = read_report(made[1] / "results.json")
     numbers = results["failures"]["object_color_error"]
     assert set(results["failures"]) == {"object_color_error", "color_error"} and numbers != results["failures"]["color_error"]
-    left, right = (axis.get_title() for axis in pages._failures(results).axes)
+    left, right = (axis.get_title() for axis in pages.failure_chart(results).axes)
     assert "3 videos" in left and f"{numbers['per_video']['rho']:+.2f}" in left and "21 frames" in right
     for question in ("per_frame", "within_videos", "time_removed"):
         low, high = numbers[question]["interval"]

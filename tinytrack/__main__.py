@@ -162,11 +162,13 @@ def _device(args) -> str:
     """The device to work on; sets the number of threads too."""
     import torch
 
+    from .model import best_device
+
     name = args.device
     if args.threads:
         torch.set_num_threads(args.threads)
     if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        return best_device()
     try:
         torch.zeros(1, device=name).item()  # the device "meta" makes tensors, but without numbers
     except Exception as error:  # each backend raises its own class

@@ -64,7 +64,7 @@ def _draw(folder: Path, frames: np.ndarray, colors, masks, places) -> None:
     pictures = {"gray input": gray, "true colours": frames, "colours": shown["colorize"], "masks": shown["masks"], "joints": shown["pose"]}
     rows = [[row[t] for t in SHOWN] for row in pictures.values()]
     columns = ["given: frame 0", *(f"frame {t}" for t in SHOWN[1:])]
-    filmstrip(rows, list(pictures), columns).savefig(folder / "tour.png")
+    filmstrip(rows, list(pictures), columns, width=12).savefig(folder / "tour.png")
 
 
 def _scores(frames, colors, masks, places) -> list[tuple[str, str, float, float]]:

@@ -1,8 +1,22 @@
-"""Figures and overlays. One colour an object everywhere; pictures in, pictures out."""
+"""What a reader sees: overlays on pictures, and the figures of the notebooks. One colour an object and a method everywhere.
 
-from collections.abc import Sequence
+Pictures are uint8 RGB arrays (H, W, 3), in and out. Figures are :func:`chart`: the last expression of a notebook's cell shows
+one, and its description goes along as alt text. The charts of the report are made of the same parts in ``plots``.
+"""
+
+import base64
+import functools
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+
+from .color import Palette, chroma, frames_to_lab, lab_to_frames
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Distinct on gray and on colour pictures, also for most colour-blind readers (Okabe and Ito 2008, brightened).
 COLORS = np.array(
@@ -10,16 +24,45 @@ COLORS = np.array(
     np.uint8,
 )
 
+# Distinct for colour-blind readers too (Okabe and Ito 2008; they have eight colours, gray is the ninth).
+STYLES = {
+    "tiny-gray": ("tiny-gray (this project)", "#D55E00"),
+    "tiny-lab": ("tiny-lab (this project; sees colour)", "#E69F00"),
+    "identity": ("identity: first frame held still", "#000000"),
+    "flow": ("optical flow", "#0072B2"),
+    "gray": ("raw gray patches", "#56B4E9"),
+    "lab": ("raw Lab patches (see colour)", "#009E73"),
+    "random": ("random network", "#CC79A7"),
+    "random-lab": ("random network (sees colour)", "#999999"),
+    "single": ("single-image colorization", "#F0E442"),
+}
+OTHERS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+"""For curves that are no method of :data:`STYLES`, in order."""
+MARKERS = "osD^vPX*"
+"""Beside the colour, so that curves are told apart in gray print too."""
+
+DPI = 150
+SCREEN_DPI = 100
+"""Of a figure in a notebook: nine inches fill the column of JupyterLab."""
+
 
 def object_color(n: int) -> np.ndarray:
     """The colour of object (or joint) n = 1, 2, ...: uint8 (3,)."""
     return COLORS[(n - 1) % len(COLORS)]
 
 
+def label(method: str) -> str:
+    """A method's name as a reader meets it."""
+    return STYLES.get(method, (method, ""))[0]
+
+
+def color(method: str) -> str:
+    """A method's colour, gray for one that has none of its own."""
+    return STYLES.get(method, ("", "#888888"))[1]
+
+
 def to_gray(frame: np.ndarray) -> np.ndarray:
     """A frame as the network sees it, L of Lab, as gray RGB uint8 (..., H, W, 3)."""
-    from .color import frames_to_lab, lab_to_frames
-
     lab = frames_to_lab(frame)
     lab[..., 1:, :, :] = 0
     return lab_to_frames(lab)[..., 1:2].repeat(3, axis=-1)  # one channel for all: rounding could part them by a level
@@ -88,32 +131,398 @@ def side_by_side(panels: Sequence[np.ndarray], titles: Sequence[str] = (), gap: 
     return np.array(picture)
 
 
-def filmstrip(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], columns: Sequence[str], heading: str = ""):
-    """A matplotlib figure of pictures in rows and columns.
+def soft_picture(soft: np.ndarray | torch.Tensor) -> np.ndarray:
+    """A soft map (h, w) in [0, 1] as uint8 RGB: dark blue is 0, yellow is 1. What propagation carries, before it is read."""
+    low, high = np.array([24, 28, 60]), np.array([255, 205, 50])
+    share = np.asarray(torch.as_tensor(soft).cpu(), dtype=np.float64).clip(0, 1)[..., None]
+    return (low + (high - low) * share).round().astype(np.uint8)
+
+
+def principal_colors(embeddings: torch.Tensor, shown: Sequence[int], cells: int = 100_000) -> np.ndarray:
+    """Embeddings as colours: the three directions in which the cells of a video differ most become red, green and blue.
+
+    Args:
+        embeddings: (T, D, h, w) of one whole video.
+        shown: frames to return.
+        cells: the components are fitted to about so many cells, evenly out of all frames.
+
+    Returns:
+        uint8 (len(shown), h, w, 3); each component runs from its 2nd to its 98th percentile over the video.
+
+    Derived in notebooks/07_when_it_breaks.ipynb.
+    """
+    from sklearn.decomposition import PCA
+
+    rows = embeddings.permute(0, 2, 3, 1).flatten(0, 2)  # (T * h * w, D)
+    sample = rows[:: max(1, len(rows) // cells)].numpy()
+    pca = PCA(3, random_state=0).fit(sample)
+    low, high = np.percentile(pca.transform(sample), [2, 98], axis=0)
+    chosen = embeddings[list(shown)].permute(0, 2, 3, 1)
+    values = pca.transform(chosen.flatten(0, 2).numpy())
+    scaled = ((values - low) / np.maximum(high - low, 1e-8)).clip(0, 1)
+    return (255 * scaled).round().astype(np.uint8).reshape(*chosen.shape[:3], 3)
+
+
+def chart(width: float, height: float, alt: str = "") -> "Figure":
+    """An empty figure, in inches, that shows itself at the end of a notebook's cell; ``alt`` says in words what is to be seen.
+
+    White, so that it is legible on a dark page too; ``constrained``, so that nothing overlaps.
+    """
+    from matplotlib.figure import Figure  # here, for it takes a fifth of a second, and the command line mostly needs none
+
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
+    figure.alt = " ".join(alt.split())
+    figure._repr_mimebundle_ = functools.partial(_for_notebook, figure)
+    return figure
+
+
+def _for_notebook(figure: "Figure", include=None, exclude=None) -> tuple[dict, dict]:
+    """What Jupyter asks an object for: what to show, and what to know about it."""
+    kind, data = "image/png", _encoded(figure, "png")
+    if len(data) > 80_000:  # photographs: a quarter of the size
+        kind, data = "image/jpeg", _encoded(figure, "jpeg", pil_kwargs={"quality": 88, "subsampling": 0})
+    return {kind: base64.b64encode(data).decode(), "text/plain": figure.alt}, {kind: {"alt": figure.alt}}
+
+
+def _encoded(figure: "Figure", form: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=form, dpi=SCREEN_DPI, facecolor="white", bbox_inches="tight", pad_inches=0.08, **options)
+    return buffer.getvalue()
+
+
+def plain_axes(axis, grid: str = "both") -> None:
+    """Only the axes that are read, and a faint grid behind."""
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(axis=grid, color="#e4e4e4", linewidth=0.7)
+    axis.set_axisbelow(True)
+
+
+def _picture(axis, picture: np.ndarray) -> None:
+    """A picture without axes around it."""
+    axis.imshow(picture, interpolation="auto")  # nearest when it grows, smooth when it shrinks
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.spines[:].set_visible(False)
+
+
+def _row_title(axis, text: str) -> None:
+    axis.set_ylabel(text, fontsize=10.5, rotation=0, ha="right", va="center", labelpad=8)
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return ", ".join(text for text in texts if text)
+
+
+def filmstrip(
+    rows: Sequence[Sequence[np.ndarray]],
+    titles: Sequence[str],
+    columns: Sequence[str] = (),
+    notes: Sequence[Sequence[str]] = (),
+    heading: str = "",
+    width: float = 9.0,
+) -> "Figure":
+    """Pictures in rows, which may be of different sizes, with a note on each.
 
     Args:
         rows: R lists of C uint8 RGB pictures.
         titles: R texts at the left.
         columns: C texts on top.
+        notes: R lists of C texts, written into the pictures.
+        width: of the figure in inches.
     """
-    from matplotlib.figure import Figure
-
-    h, w = rows[0][0].shape[:2]
-    wide = 12.0
-    cell = (wide - 1.3) / len(columns)
-    figure = Figure(figsize=(wide, len(rows) * (cell * h / w + 0.06) + (0.75 if heading else 0.35)), dpi=150)
-    axes = figure.subplots(len(rows), len(columns), squeeze=False)
+    cell = (width - 1.6) / len(rows[0])
+    heights = [cell * row[0].shape[0] / row[0].shape[1] for row in rows]
+    said = [f"{title}: {_listed(texts)}" for title, texts in zip(titles, notes, strict=False) if _listed(texts)]
+    alt = f"{heading or 'Pictures'}. Rows: {_listed(titles)}. Columns: {_listed(columns) or len(rows[0])}. {'; '.join(said)}"
+    figure = chart(width, sum(heights) + 0.08 * len(rows) + 0.35 * bool(columns) + 0.45 * bool(heading), alt)
+    axes = figure.subplots(len(rows), len(rows[0]), squeeze=False, height_ratios=heights)
     for r, (row, title) in enumerate(zip(rows, titles, strict=True)):
         for c, picture in enumerate(row):
             axis = axes[r, c]
-            axis.imshow(picture, interpolation="auto")  # nearest when it grows, smooth when it shrinks
-            axis.set_xticks([])
-            axis.set_yticks([])
-            axis.spines[:].set_visible(False)
-            if r == 0:
-                axis.set_title(columns[c], fontsize=10)
-        axes[r, 0].set_ylabel(title, fontsize=10, rotation=0, ha="right", va="center", labelpad=8)
+            _picture(axis, picture)
+            if r == 0 and columns:
+                axis.set_title(columns[c], fontsize=10.5)
+            if notes and notes[r][c]:
+                box = {"facecolor": "black", "alpha": 0.65, "linewidth": 0, "pad": 2.5}
+                axis.text(0.02, 0.03, notes[r][c], transform=axis.transAxes, color="white", fontsize=9.5, va="bottom", bbox=box)
+        _row_title(axes[r, 0], title)
     if heading:
-        figure.suptitle(heading, fontsize=12, y=0.995)
-    figure.tight_layout(pad=0.3, h_pad=0.25, w_pad=0.25, rect=(0, 0, 1, 0.965 if heading else 1))
+        figure.suptitle(heading, fontsize=12)
+    return figure
+
+
+def number_grid(matrices: Sequence[np.ndarray | torch.Tensor], titles: Sequence[str], heading: str = "", digits: int = 2) -> "Figure":
+    """Small matrices (h, w) side by side, each cell in the shade of its value with the number in it; NaN stays empty.
+
+    All share one scale of shades, from the least value to the greatest.
+    """
+    values = [np.asarray(torch.as_tensor(m).detach().cpu(), dtype=np.float64) for m in matrices]
+    low, high = min(np.nanmin(v) for v in values), max(np.nanmax(v) for v in values)
+    shapes = " and ".join(dict.fromkeys(f"{v.shape[0]}x{v.shape[1]}" for v in values))
+    alt = f"{heading or 'Matrices'}: {_listed(titles)} ({shapes} numbers, {low:.{digits}f} to {high:.{digits}f})"
+    columns = sum(v.shape[1] for v in values)
+    side = min(0.62, 8.6 / columns)
+    figure = chart(side * columns + 0.5 * len(values), side * max(v.shape[0] for v in values) + 0.4 + 0.4 * bool(heading), alt)
+    axes = figure.subplots(1, len(values), squeeze=False, width_ratios=[v.shape[1] for v in values])[0]
+    for axis, matrix, title in zip(axes, values, titles, strict=True):
+        axis.pcolormesh(matrix, cmap="Blues", vmin=low, vmax=high + 1e-9, edgecolors="white", linewidth=1)
+        axis.invert_yaxis()
+        axis.set_aspect("equal")
+        axis.set_xticks([])
+        axis.set_yticks([])
+        axis.spines[:].set_visible(False)
+        axis.set_title(title, fontsize=10.5)
+        for (r, c), value in np.ndenumerate(matrix):
+            if np.isfinite(value):
+                dark = (value - low) / (high - low + 1e-9) > 0.55
+                axis.text(c + 0.5, r + 0.5, f"{value:.{digits}f}", ha="center", va="center", fontsize=9, color="white" if dark else "black")
+    if heading:
+        figure.suptitle(heading, fontsize=12)
+    return figure
+
+
+def palette_swatches(palette: Palette, ab: torch.Tensor, heading: str = "", lightness: float = 65.0) -> "Figure":
+    """A palette in two pictures: its centres among the pixels of the (a, b) plane, and one square a colour, as tall as its share.
+
+    Args:
+        palette: K colours.
+        ab: (..., 2, H, W) the pixels it stands for, in Lab units.
+        lightness: L at which colours are shown.
+    """
+    pixels = ab.movedim(-3, -1).flatten(0, -2).cpu()
+    shares = np.bincount(palette.hard(ab).flatten().cpu().numpy(), minlength=len(palette)) / len(pixels)
+    rgb = palette.swatches(lightness, 1)[0] / 255
+    sample = pixels[:: max(1, len(pixels) // 4000)]
+    dots = lab_to_frames(torch.cat([torch.full((len(sample), 1), lightness), sample], dim=1).T[:, None])[0] / 255
+    largest = _listed([f"{share:.0%}" for share in np.sort(shares)[::-1][:4]])
+    alt = f"{heading or 'Palette'}: {len(palette)} colours. Largest shares of the pixels: {largest}"
+    figure = chart(9, 3.9, alt)
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1.5])
+    left.scatter(*sample.T, s=5, c=dots, linewidths=0)
+    left.scatter(*palette.centers.cpu().T, s=70, c=rgb, edgecolors="black", linewidths=1.2)
+    left.set_xlabel("a (green to red, Lab units)")
+    left.set_ylabel("b (blue to yellow, Lab units)")
+    reach = max(20.0, float(chroma(palette.centers.T[:, :, None]).max()) * 1.15)
+    left.set_xlim(-reach, reach)
+    left.set_ylim(-reach, reach)
+    left.set_aspect("equal")
+    left.set_title("pixels, and the centres (ringed)", fontsize=10.5)
+    right.bar(range(len(palette)), 100 * shares, color=rgb, edgecolor="#666666", linewidth=0.6)
+    right.set_xticks(range(len(palette)))
+    right.tick_params(axis="x", labelsize=8)
+    right.set_xlabel("colour class")
+    right.set_ylabel("share of the pixels (%)")
+    right.set_title(f"{len(palette)} classes", fontsize=10.5)
+    for axis in (left, right):
+        plain_axes(axis)
+    if heading:
+        figure.suptitle(heading, fontsize=12)
+    return figure
+
+
+def pointer_picture(
+    target: np.ndarray,
+    points: np.ndarray,
+    references: Sequence[np.ndarray],
+    attention: np.ndarray | torch.Tensor,
+    columns: Sequence[str] = (),
+    heading: str = "",
+    strongest: int = 8,
+) -> "Figure":
+    """The pointer as lines: from pixels of the target frame (at the left) to where they copy from.
+
+    Args:
+        target: uint8 RGB (H, W, 3).
+        points: (P, 2) pixels (x, y) in it; each has its own colour.
+        references: R pictures (H, W, 3).
+        attention: (P, R, h, w) from :func:`tinytrack.pointer.attention`.
+        columns: R + 1 texts.
+        strongest: lines a point, the heavier the more attention; dots where they end.
+    """
+    from matplotlib.patches import ConnectionPatch
+
+    attention = np.asarray(torch.as_tensor(attention).cpu())
+    h, w = attention.shape[-2:]
+    high, wide = target.shape[:2]
+    top = [np.unravel_index(np.argsort(a, axis=None)[: -strongest - 1 : -1], a.shape) for a in attention]
+    kept = [f"point {p + 1}: {100 * attention[p][t].sum():.0f} %" for p, t in enumerate(top)]
+    what = f"lines from {len(points)} pixels to the {strongest} places each copies from most"
+    alt = f"{heading or 'The pointer'}: {what}. Attention in them: {_listed(kept)}"
+    cell = 9 / (len(references) + 1)
+    figure = chart(9, cell * high / wide + 0.4 + 0.35 * bool(heading), alt)
+    axes = figure.subplots(1, len(references) + 1, squeeze=False)[0]
+    for axis, picture in zip(axes, [target, *references], strict=True):
+        _picture(axis, picture)
+    for axis, text in zip(axes, columns, strict=False):
+        axis.set_title(text, fontsize=10.5)
+    for p, (x, y) in enumerate(points):
+        hue = object_color(p + 1) / 255
+        axes[0].plot(x, y, "o", markersize=9, markerfacecolor=hue, markeredgecolor="white", markeredgewidth=1.5)
+        for r, row, column in zip(*top[p], strict=True):
+            end = ((column + 0.5) * wide / w - 0.5, (row + 0.5) * high / h - 0.5)
+            weight = float(attention[p, r, row, column]) ** 0.5  # a root, or all but the strongest would be invisible
+            look = {"color": hue, "linewidth": 0.5 + 2.5 * weight, "alpha": 0.25 + 0.7 * weight}
+            figure.add_artist(ConnectionPatch((x, y), end, "data", "data", axesA=axes[0], axesB=axes[r + 1], **look))
+            axes[r + 1].plot(*end, "o", markersize=3 + 6 * weight, color=hue, markeredgecolor="white", markeredgewidth=0.6)
+    if heading:
+        figure.suptitle(heading, fontsize=12)
+    return figure
+
+
+def attention_maps(
+    target: np.ndarray,
+    points: np.ndarray,
+    titles: Sequence[str],
+    references: Sequence[np.ndarray],
+    heat: np.ndarray,
+    columns: Sequence[str],
+    heading: str,
+    boxes: np.ndarray | None = None,
+    width: float = 9.0,
+) -> "Figure":
+    """A row a target pixel: where it is, then where it points in each reference frame.
+
+    Args:
+        target: uint8 RGB (H, W, 3).
+        points: (P, 2) pixels (x, y) in it.
+        titles: P texts.
+        references: R pictures (H, W, 3).
+        heat: (P, R, h, w) attention; a row's panels share one scale.
+        columns: R + 1 texts.
+        boxes: (P, R, 4) left, top, right, bottom in pixels: drawn dashed into the references; NaN for none.
+        width: of the figure in inches.
+    """
+    heat = np.asarray(heat)
+    boxes = np.full((*heat.shape[:2], 4), np.nan) if boxes is None else boxes
+    h, w = target.shape[:2]
+    cell = (width - 1.6) / (len(references) + 1)
+    shares = [f"{t}: {_listed([f'{100 * m.sum():.0f} %' for m in maps])}".replace("\n", " ") for t, maps in zip(titles, heat, strict=True)]
+    figure = chart(
+        width, len(points) * (cell * h / w + 0.25) + 0.7, f"{heading}. Share of the attention in each reference: {'; '.join(shares)}"
+    )
+    axes = figure.subplots(len(points), len(references) + 1, squeeze=False)
+    for row, (x, y), title, maps, frames in zip(axes, points, titles, heat, boxes, strict=True):
+        _picture(row[0], target)
+        row[0].plot(x, y, "o", markersize=11, markerfacecolor="none", markeredgecolor="white", markeredgewidth=3.2)
+        row[0].plot(x, y, "o", markersize=11, markerfacecolor="none", markeredgecolor="#D55E00", markeredgewidth=1.8)
+        _row_title(row[0], title)
+        for axis, picture, values, (left, top, right, bottom) in zip(row[1:], references, maps, frames, strict=True):
+            _picture(axis, picture)
+            bright = np.sqrt(values / maps.max())  # a root, or all but the peak would be invisible
+            where = (-0.5, w - 0.5, h - 0.5, -0.5)
+            axis.imshow(bright, cmap="inferno", vmin=0, vmax=1, alpha=0.35 + 0.6 * bright, extent=where, interpolation="nearest")
+            axis.plot([left, right, right, left, left], [top, top, bottom, bottom, top], "--", color="white", linewidth=1)
+            axis.set_xlim(-0.5, w - 0.5)
+            axis.set_ylim(h - 0.5, -0.5)
+            axis.set_xlabel(f"{100 * values.sum():.0f} % of the attention", fontsize=9)
+    for axis, text in zip(axes[0], columns, strict=True):
+        axis.set_title(text, fontsize=10.5)
+    figure.suptitle(heading, fontsize=12)
+    return figure
+
+
+def embedding_pca(
+    frames: Sequence[np.ndarray], embeddings: Mapping[str, torch.Tensor], shown: Sequence[int], heading: str = "", width: float = 9.0
+) -> "Figure":
+    """What embeddings know: gray frames above, below them a row a network, see :func:`principal_colors`.
+
+    Args:
+        frames: uint8 RGB (T, H, W, 3).
+        embeddings: method -> (T, D, h, w) of the whole video.
+        shown: frames to draw.
+        heading: above it all.
+    """
+    rows = [[to_gray(frames[t]) for t in shown], *(list(principal_colors(f, shown)) for f in embeddings.values())]
+    titles = ["what they see", *(label(name).replace(" (", "\n(") for name in embeddings)]
+    return filmstrip(rows, titles, [f"frame {t}" for t in shown], heading=heading, width=width)
+
+
+def line_chart(
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    x_label: str,
+    y_label: str,
+    heading: str = "",
+    log_x: bool = False,
+    levels: Mapping[str, float] | None = None,
+    top: float | None = None,
+) -> "Figure":
+    """Curves in one chart; names of :data:`STYLES` have their own colour and label.
+
+    Args:
+        curves: name -> (x, y). With few points each is marked.
+        log_x: a logarithmic scale on which 0 has its place left of 1.
+        levels: name -> a height drawn as a dashed line across.
+        top: the upper end of the y axis, which starts at 0; by default where the curves end.
+    """
+    levels = levels or {}
+    told = [f"{label(n)} from {y[0]:.3g} at {x[0]:g} to {y[-1]:.3g} at {x[-1]:g}" for n, (x, y) in curves.items()]
+    told += [f"{label(n)} at {y:.3g}" for n, y in levels.items()]
+    figure = chart(8, 4, f"{heading or y_label}. {y_label} against {x_label}: {'; '.join(told)}")
+    axis = figure.subplots()
+    plain_axes(axis)
+    spare = iter(OTHERS * 2)
+    hues = {name: color(name) if name in STYLES else next(spare) for name in [*curves, *levels]}
+    for (name, (x, y)), marker in zip(curves.items(), MARKERS * 2, strict=False):
+        axis.plot(x, y, marker=marker if len(x) <= 40 else "", markersize=5, linewidth=2, color=hues[name], label=label(name))
+    for name, y in levels.items():
+        axis.axhline(y, linestyle="--", linewidth=1.4, color=hues[name], label=label(name))
+    if log_x:
+        last = max(max(x) for x, _ in curves.values())
+        axis.set_xscale("symlog", linthresh=1, linscale=0.5)
+        ticks = [0] + [10**n for n in range(12) if 10**n <= last]
+        axis.set_xticks(ticks, [f"{t:,}" for t in ticks])
+        axis.minorticks_off()
+        axis.set_xlim(-0.2, last * 1.3)
+    axis.set_ylim(0, top)
+    axis.set_xlabel(x_label)
+    axis.set_ylabel(y_label)
+    if len(hues) > 1:
+        axis.legend(frameon=False, fontsize=9.5)
+    if heading:
+        axis.set_title(heading, fontsize=12)
+    return figure
+
+
+def loss_curve(losses: Mapping[str, Sequence[float]], heading: str = "", levels: Mapping[str, float] | None = None) -> "Figure":
+    """Eq. 3 against training step, in nats: means over each fiftieth of the run, for single steps are noisy.
+
+    Args:
+        losses: name -> (S,) one a step.
+        levels: name -> a loss that needs no training, drawn across.
+    """
+    curves = {}
+    for name, values in losses.items():
+        parts = np.array_split(np.asarray(values, dtype=np.float64), min(50, len(values)))
+        ends = np.cumsum([len(part) for part in parts])
+        curves[name] = (ends - np.array([len(part) for part in parts]) / 2, np.array([part.mean() for part in parts]))
+    return line_chart(curves, "training step", "colour loss (nats a pixel)", heading, levels=levels)
+
+
+def j_against_frame(curves: Mapping[str, Mapping[int, float]], heading: str = "", metric: str = "J") -> "Figure":
+    """A score in percent against frame number: name -> {frame: score in [0, 1]}."""
+    in_percent = {name: (list(scores), [100 * score for score in scores.values()]) for name, scores in curves.items()}
+    return line_chart(in_percent, "frame number (frame 0 is given)", f"{metric} (%)", heading, top=103)
+
+
+def score_bars(scores: Mapping[str, Mapping[str, float]], heading: str = "") -> "Figure":
+    """A row a method, a panel a metric, the numbers beside the bars: method -> {metric: score in [0, 1]}."""
+    metrics = list(next(iter(scores.values())))
+    told = [f"{label(m)} {_listed([f'{k} {100 * v:.0f}' for k, v in values.items()])}" for m, values in scores.items()]
+    figure = chart(9, 1.0 + 0.36 * len(scores), f"{heading or 'Scores'}, in percent: {'; '.join(told)}")
+    axes = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
+    place = np.arange(len(scores))
+    for axis, metric in zip(axes, metrics, strict=True):
+        heights = [100 * values[metric] for values in scores.values()]
+        hues = [color(m) if m in STYLES else OTHERS[n % len(OTHERS)] for n, m in enumerate(scores)]
+        axis.barh(place, heights, 0.7, color=hues, edgecolor="#555555", linewidth=0.5)
+        for y, value in zip(place, heights, strict=True):
+            axis.text(value + 1.5, y, f"{value:.0f}", va="center", fontsize=9.5)
+        axis.set_xlim(0, 108)
+        axis.set_xticks(range(0, 101, 20))
+        axis.set_xlabel(f"{metric} (%)")
+        plain_axes(axis, "x")
+    axes[0].set_yticks(place, [label(m) for m in scores])
+    axes[0].invert_yaxis()
+    if heading:
+        figure.suptitle(heading, fontsize=12)
     return figure

@@ -76,6 +76,11 @@ class Model:
         save_tensors(content, path)
 
 
+def best_device() -> str:
+    """Where to work if nobody says: "cuda" where there is a GPU, else "cpu"."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def make_network(name: str, channels: int = 1) -> nn.Module:
     """A network before training, from torch's random state.
 

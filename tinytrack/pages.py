@@ -9,6 +9,7 @@ import numpy as np
 from . import plots
 from .analysis import LEVEL, frame_scores, over_time
 from .baselines import random_seed
+from .draw import STYLES, label
 from .files import staged_file, user_path
 from .metrics import THRESHOLDS
 
@@ -83,10 +84,11 @@ def draw_report(results: Mapping, out: str | os.PathLike) -> None:
         OutputError: if they cannot be written.
     """
     out = user_path(out)
-    charts = {"table1": _bars, "j_over_time": _over_time, "pck": _pck, "emergence": _emergence, "failures": _failures}
+    charts = {"table1": score_chart, "j_over_time": over_time_chart, "pck": pck_chart}
+    charts |= {"emergence": emergence_chart, "failures": failure_chart}
     drawn = set()
-    for name, chart in charts.items():
-        figure = chart(results)
+    for name, draw in charts.items():
+        figure = draw(results)
         if figure is not None:
             save_figure(figure, out, name)
             drawn.add(name)
@@ -105,10 +107,10 @@ def seeds(runs: Mapping[str, dict], metric: str) -> np.ndarray:
     return np.array([100 * run["summary"][metric] for name, run in runs.items() if random_seed(name) is not None])
 
 
-def _bars(results: Mapping):
+def score_chart(results: Mapping):
     """Figure 1. The random network stands once, as the mean over its seeds with their standard deviation."""
     runs = {protocol: runs_of(results, MAIN, protocol) for protocol in ("modern", "paper")}
-    methods = [m for m in plots.STYLES if any(m in part for part in runs.values())]
+    methods = [m for m in STYLES if any(m in part for part in runs.values())]
     if not methods:
         return None
     scores = {p: np.full((len(methods), 2), np.nan) for p in ("", "modern", "paper")}
@@ -124,10 +126,10 @@ def _bars(results: Mapping):
                     spread[protocol][row, c] = values.std(ddof=1)
     scores = {p: values for p, values in scores.items() if np.isfinite(values).any()}
     count = max(run["summary"]["videos"] for part in runs.values() for run in part.values())
-    return plots.score_bars(methods, scores, spread, f"How well are masks carried? {NAMES[MAIN]}, {count} videos", ["J", "F"])
+    return plots.protocol_bars(methods, scores, spread, f"How well are masks carried? {NAMES[MAIN]}, {count} videos", ["J", "F"])
 
 
-def _over_time(results: Mapping):
+def over_time_chart(results: Mapping):
     """Figure 2."""
     runs = runs_of(results, MAIN, "modern")
     curves = {}
@@ -140,22 +142,22 @@ def _over_time(results: Mapping):
     return plots.over_time(curves, ["random"], f"How long does tracking last? {NAMES[MAIN]}, modern protocol", LEVEL)
 
 
-def _pck(results: Mapping):
+def pck_chart(results: Mapping):
     """Figure 3."""
     panels = {}
     for dataset, name in NAMES.items():
-        runs = {m: run for m, run in runs_of(results, dataset, "modern").items() if "pck" in run["summary"] and m in plots.STYLES}
+        runs = {m: run for m, run in runs_of(results, dataset, "modern").items() if "pck" in run["summary"] and m in STYLES}
         if runs:
             count = next(iter(runs.values()))["summary"]["videos"]
             pseudo = ", pseudo ground truth" * (dataset == "pose2sim")
             title = f"{name} ({count} video{'s' * (count > 1)}{pseudo})"
-            panels[title] = {m: [100 * v for v in runs[m]["summary"]["pck"]] for m in plots.STYLES if m in runs}
+            panels[title] = {m: [100 * v for v in runs[m]["summary"]["pck"]] for m in STYLES if m in runs}
     if not panels:
         return None
     return plots.pck_curves(panels, THRESHOLDS, "How well are joints carried? Modern protocol; a lost joint counts as wrong")
 
 
-def _emergence(results: Mapping):
+def emergence_chart(results: Mapping):
     """Figure 4."""
     rows = results["emergence"]
     if not rows:
@@ -183,7 +185,7 @@ def _says(name: str, answer: Mapping) -> str:
     return f"{name} {answer['rho']:+.2f}{ends or ''}"
 
 
-def _failures(results: Mapping):
+def failure_chart(results: Mapping):
     """Figure 5."""
     numbers = results["failures"].get("object_color_error")
     if not numbers:
@@ -198,7 +200,7 @@ def _failures(results: Mapping):
         f"{numbers['frames']:,} frames, a dot each\nrank correlation {_says('over frames', numbers['per_frame'])}\n"
         f"{_says('within videos', numbers['within_videos'])}; {_says('time removed', numbers['time_removed'])}",
     )
-    title = f"Does tracking fail where colouring fails? {NAMES[MAIN]}, {plots.label(OUR_METHOD)}, {100 * LEVEL:.0f} % intervals in brackets"
+    title = f"Does tracking fail where colouring fails? {NAMES[MAIN]}, {label(OUR_METHOD)}, {100 * LEVEL:.0f} % intervals in brackets"
     frame = (np.concatenate(error)[there], np.concatenate(j)[there])
     return plots.failures(list(videos), means, frame, captions, title)
 
@@ -233,7 +235,7 @@ def mask_table(results: Mapping, dataset: str) -> str:
             if "J" not in run["summary"] or random_seed(method) or (protocol != "modern" and not run["method"]["protocol"]):
                 continue
             cells = [_percent(run["summary"][m]) for m in MASK_METRICS]
-            name = plots.label(method)
+            name = label(method)
             if method == "random" and len(seeds(runs, "J")) > 1:
                 cells = [f"{seeds(runs, m).mean():.1f} ± {seeds(runs, m).std(ddof=1):.1f}" for m in MASK_METRICS]
                 name += f", {len(seeds(runs, 'J'))} seeds"
@@ -257,7 +259,7 @@ def joint_table(results: Mapping) -> str:
         for method, run in runs_of(results, dataset, "modern").items():
             if "pck" in run["summary"]:
                 pseudo = " (pseudo ground truth)" * (dataset == "pose2sim")
-                rows.append([name + pseudo, str(run["summary"]["videos"]), plots.label(method), *map(_percent, run["summary"]["pck"])])
+                rows.append([name + pseudo, str(run["summary"]["videos"]), label(method), *map(_percent, run["summary"]["pck"])])
     return markdown(["data set", "videos", "method", *(f"PCK@{t}" for t in THRESHOLDS)], rows) if rows else ""
 
 

@@ -6,48 +6,21 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import plots
 from .analysis import frame_scores
 from .datasets import Truth
-from .draw import overlay, to_gray
+from .draw import attention_maps, embedding_pca, filmstrip, label, overlay, soft_picture, to_gray
 from .evaluate import VOID
 from .metrics import region_j
 from .model import Model
-from .pointer import affinity, pixels
-from .track import MODERN, Protocol, embed_frames, label_grid, mask_labels, propagate, read_masks
+from .pointer import attention
+from .track import MODERN, Protocol, embed_frames, embed_video, label_grid, mask_labels, propagate, read_masks
 from .video import resize
+
+WIDE = 12.0
+"""Inches, of a figure of the report."""
 
 CYAN = 6
 """Added to object ids, so that the first object is cyan: a red mask would not be seen on a red shirt or beside a red car."""
-
-
-@torch.inference_mode()
-def embed_video(frames: Sequence[np.ndarray], model: Model, protocol: Protocol = MODERN) -> torch.Tensor:
-    """Each frame's own embedding, as tracking uses it: (T, D, h, w) on the CPU."""
-    return torch.stack([clip[-1].float().cpu() for clip in embed_frames(frames, model, protocol)])
-
-
-def principal_colors(embeddings: torch.Tensor, shown: Sequence[int], cells: int = 100_000) -> np.ndarray:
-    """Embeddings as colours: the three directions in which the cells of a video differ most become red, green and blue.
-
-    Args:
-        embeddings: (T, D, h, w) of one whole video.
-        shown: frames to return.
-        cells: the components are fitted to about so many cells, evenly out of all frames.
-
-    Returns:
-        uint8 (len(shown), h, w, 3); each component runs from its 2nd to its 98th percentile over the video.
-    """
-    from sklearn.decomposition import PCA
-
-    rows = embeddings.permute(0, 2, 3, 1).flatten(0, 2)  # (T * h * w, D)
-    sample = rows[:: max(1, len(rows) // cells)].numpy()
-    pca = PCA(3, random_state=0).fit(sample)
-    low, high = np.percentile(pca.transform(sample), [2, 98], axis=0)
-    chosen = embeddings[list(shown)].permute(0, 2, 3, 1)
-    values = pca.transform(chosen.flatten(0, 2).numpy())
-    scaled = ((values - low) / np.maximum(high - low, 1e-8)).clip(0, 1)
-    return (255 * scaled).round().astype(np.uint8).reshape(*chosen.shape[:3], 3)
 
 
 def embedding_figure(truth: Truth, models: Mapping[str, Model], protocol: Protocol = MODERN):
@@ -59,11 +32,8 @@ def embedding_figure(truth: Truth, models: Mapping[str, Model], protocol: Protoc
     """
     frames = list(truth.frames())
     shown = [round(share * (len(frames) - 1)) for share in (0, 0.33, 0.66, 1)]
-    rows = [[to_gray(frames[t]) for t in shown]]
-    rows += [list(principal_colors(embed_video(frames, model, protocol), shown)) for model in models.values()]
-    titles = ["what they see", *(plots.label(name).replace(" (", "\n(") for name in models)]
     heading = f"What do the embeddings know? Three principal components as red, green, blue ({truth.name})"
-    return plots.picture_grid(rows, titles, [f"frame {t}" for t in shown], heading=heading)
+    return embedding_pca(frames, {name: embed_video(frames, model, protocol) for name, model in models.items()}, shown, heading, WIDE)
 
 
 def interior_points(mask: np.ndarray) -> list[tuple[str, tuple[int, int]]]:
@@ -97,24 +67,6 @@ def interior_points(mask: np.ndarray) -> list[tuple[str, tuple[int, int]]]:
     return found[:3]
 
 
-@torch.inference_mode()
-def attention(embeddings: torch.Tensor, references: Sequence[int], cells: np.ndarray, temperature: float) -> np.ndarray:
-    """Eq. 2 for a few target cells of the last frame, without window and top-k.
-
-    Args:
-        embeddings: (T, D, h, w); the target is the last.
-        references: R frames among them; one softmax runs over the cells of all.
-        cells: (P, 2) grid cells (column, row).
-
-    Returns:
-        (P, R, h, w); the values of each target sum to one.
-    """
-    h, w = embeddings.shape[-2:]
-    target = embeddings[-1][:, cells[:, 1], cells[:, 0]].T[None]  # (1, P, D)
-    A = affinity(target, pixels(embeddings[list(references)][None]), temperature)
-    return A[0].unflatten(-1, (len(references), h, w)).numpy()
-
-
 def pointer_figure(truth: Truth, model: Model, protocol: Protocol = MODERN):
     """Figure 7: where three pixels of one frame point, in the references that tracking has there (four of them are shown).
 
@@ -132,7 +84,7 @@ def pointer_figure(truth: Truth, model: Model, protocol: Protocol = MODERN):
     cell = np.array([width / w, height / h])  # pixels a cell, in x and y
     cells = ((xy + 0.5) / cell).astype(int)
     references = protocol.references(t)
-    A = attention(f, references, cells, model.temperature * protocol.sharpen)
+    A = attention(f, references, cells, model.temperature * protocol.sharpen).numpy()
     shown = sorted({references[0], references[min(1, len(references) - 1)], references[len(references) // 2], t - 1})
     boxes = np.full((len(xy), len(shown), 4), np.nan)
     if protocol.radius is not None:
@@ -143,7 +95,7 @@ def pointer_figure(truth: Truth, model: Model, protocol: Protocol = MODERN):
     heading = f"Where does a pixel point? {truth.name}, frame {t}"
     if protocol.radius is not None:
         heading += "; dashed: the window of tracking" + ", which has none in frame 0" * bool(np.isnan(boxes).any())
-    return plots.heat_grid(
+    return attention_maps(
         frames[t],
         xy,
         [name for name, _ in points],
@@ -152,6 +104,7 @@ def pointer_figure(truth: Truth, model: Model, protocol: Protocol = MODERN):
         [f"target: frame {t}", *(f"reference: frame {s}" for s in shown)],
         heading,
         boxes,
+        WIDE,
     )
 
 
@@ -175,7 +128,7 @@ def overlay_figure(truths: Sequence[Truth], records: Mapping[str, Mapping], fold
         notes.append(["given", *(f"frame {t}: J {100 * j[t]:.0f} %" for t in times[1:])])
     titles = [f"{t.name}\nJ {100 * frame_scores(records[t.name]).mean():.1f} %" for t in truths]
     columns = ["first frame", "33 %", "66 %", "95 % of the video"]
-    return plots.picture_grid(rows, titles, columns, notes, f"How does it track, and how does it fail? Masks by {plots.label(method)}")
+    return filmstrip(rows, titles, columns, notes, f"How does it track, and how does it fail? Masks by {label(method)}", WIDE)
 
 
 @torch.inference_mode()
@@ -192,16 +145,15 @@ def dissolve_figure(truth: Truth, model: Model, protocol: Protocol = MODERN):
     labels = mask_labels(mask * (mask == n), ids, label_grid(*frames[0].shape[:2], model, protocol), model.device)
     maps = list(propagate(embed_frames(frames, model, protocol), labels, protocol, model.temperature))
     shown = [truth.scored[round(share * (len(truth.scored) - 1))] for share in (0, 0.25, 0.5, 0.75, 1)]
-    low, high = np.array([24, 28, 60]), np.array([255, 205, 50])
     rows: list[list[np.ndarray]] = [[], [], [], []]
     notes: list[list[str]] = [[], [], [], []]
     for t in shown:
         true = truth.masks[t]() == n
-        soft = maps[t][1].clamp(0, 1).cpu().numpy()[..., None]
+        soft = maps[t][1]
         frame = resize(frames[t], *size)
         rows[0].append(overlay(frame, true * (1 + CYAN)))
         notes[0].append("")
-        rows[1].append((low + (high - low) * soft).round().astype(np.uint8))
+        rows[1].append(soft_picture(soft))
         notes[1].append(f"highest value {soft.max():.2f}")
         for row, read in ((2, "argmax"), (3, "balanced")):
             found = read_masks(maps[t], ids, size, read) == n
@@ -209,7 +161,7 @@ def dissolve_figure(truth: Truth, model: Model, protocol: Protocol = MODERN):
             notes[row].append(f"J {100 * region_j(found, true):.0f} %")
     titles = ["truth", "soft map\n(yellow: 1)", "read by\nargmax", "read\nbalanced"]
     heading = f"Why do masks dissolve? Copies of copies in {truth.name}"
-    return plots.picture_grid(rows, titles, [f"frame {t}" for t in shown], notes, heading)
+    return filmstrip(rows, titles, [f"frame {t}" for t in shown], notes, heading, WIDE)
 
 
 def _covered(frame: np.ndarray, mask: Path) -> np.ndarray:

@@ -4,46 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-# Distinct for colour-blind readers too (Okabe and Ito 2008; they have eight colours, gray is the ninth).
-STYLES = {
-    "tiny-gray": ("tiny-gray (this project)", "#D55E00"),
-    "tiny-lab": ("tiny-lab (this project; sees colour)", "#E69F00"),
-    "identity": ("identity: first frame held still", "#000000"),
-    "flow": ("optical flow", "#0072B2"),
-    "gray": ("raw gray patches", "#56B4E9"),
-    "lab": ("raw Lab patches (see colour)", "#009E73"),
-    "random": ("random network", "#CC79A7"),
-    "random-lab": ("random network (sees colour)", "#999999"),
-    "single": ("single-image colorization", "#F0E442"),
-}
-DPI = 150
+from .draw import DPI, chart, color, label, plain_axes
 
 
-def label(method: str) -> str:
-    """A method's name as a reader meets it."""
-    return STYLES.get(method, (method, ""))[0]
-
-
-def color(method: str) -> str:
-    """A method's colour, gray for one that has none of its own."""
-    return STYLES.get(method, ("", "#888888"))[1]
-
-
-def _figure(width: float, height: float):
-    """An empty figure, in inches; ``constrained`` so that nothing overlaps."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
-
-
-def _plain(axis, grid: str = "both") -> None:
-    """Only the axes that are read, and a faint grid behind."""
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.grid(axis=grid, color="#e4e4e4", linewidth=0.7)
-    axis.set_axisbelow(True)
-
-
-def score_bars(
+def protocol_bars(
     methods: Sequence[str], scores: Mapping[str, np.ndarray], spread: Mapping[str, np.ndarray], title: str, metrics: Sequence[str]
 ):
     """Figure 1: bars of J and F, a row a method, a bar a protocol.
@@ -54,7 +18,7 @@ def score_bars(
         spread: the same keys -> half the length of a whisker, NaN for none; a protocol may be missing.
         metrics: one panel each, "J", "F".
     """
-    figure = _figure(11, 1.6 + 0.52 * len(methods))
+    figure = chart(11, 1.6 + 0.52 * len(methods), title)
     axes = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
     shades = {"": (1.0, "", "no pointer"), "modern": (1.0, "", "modern protocol"), "paper": (0.4, "///", "paper's protocol")}
     place = np.arange(len(methods), dtype=float)
@@ -83,7 +47,7 @@ def score_bars(
                 axis.text(right + 1, y, f"{value:.1f}", va="center", fontsize=8.5)
         axis.set_xlim(0, 100)
         axis.set_xlabel(f"mean {metric} (%)")
-        _plain(axis, "x")
+        plain_axes(axis, "x")
     axes[0].set_yticks(place, [label(m) for m in methods])
     axes[0].invert_yaxis()
     if both:
@@ -106,7 +70,7 @@ def over_time(curves: Mapping[str, Mapping[str, np.ndarray]], thin: Sequence[str
         thin: methods drawn as thin lines without their interval.
         level: of the interval, for the legend.
     """
-    figure = _figure(8.5, 5.4)
+    figure = chart(8.5, 5.4, title)
     top, below = figure.subplots(2, 1, sharex=True, height_ratios=[5, 1])
     for method, curve in curves.items():
         enough = curve["videos"] >= min(3, curve["videos"].max())
@@ -124,7 +88,7 @@ def over_time(curves: Mapping[str, Mapping[str, np.ndarray]], thin: Sequence[str
     below.set_ylabel("videos")
     below.set_xlabel("frame number (frame 0 is given)")
     for axis in (top, below):
-        _plain(axis)
+        plain_axes(axis)
     return figure
 
 
@@ -137,7 +101,7 @@ def pck_curves(panels: Mapping[str, Mapping[str, Sequence[float]]], thresholds: 
     """
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
-    figure = _figure(4.6 * columns + 0.6, 3.6 * rows + 1.1)
+    figure = chart(4.6 * columns + 0.6, 3.6 * rows + 1.1, title)
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     handles = {}
     for axis, (name, curves) in zip(axes.flat, panels.items(), strict=False):
@@ -148,7 +112,7 @@ def pck_curves(panels: Mapping[str, Mapping[str, Sequence[float]]], thresholds: 
         axis.set_title(name, fontsize=10.5)
         axis.set_ylim(0, 102)
         axis.set_xticks(thresholds)
-        _plain(axis)
+        plain_axes(axis)
     for axis in axes[:, 0]:
         axis.set_ylabel("PCK: joints found (%)")
     for axis in axes.flat[len(panels) :]:
@@ -178,7 +142,7 @@ def emergence(
         errors: name -> (S,) colour error in Lab units on the held-out video.
         loss: training steps and loss in nats, or None.
     """
-    figure = _figure(11, 5)
+    figure = chart(11, 5, title)
     grid = figure.add_gridspec(2, 2, width_ratios=[1.45, 1])
     left = figure.add_subplot(grid[:, 0])
     right = figure.add_subplot(grid[0, 1] if loss else grid[:, 1], sharex=left)
@@ -202,7 +166,7 @@ def emergence(
         lower.set_ylabel("colour loss,\ntraining (nats)")
         panels.append(lower)
     for axis in panels:
-        _plain(axis)
+        plain_axes(axis)
         axis.set_xscale("symlog", linthresh=1, linscale=0.5)
         axis.set_xlim(-0.2, max(steps) * 1.3)
         ticks = [0] + [10**n for n in range(12) if 10**n <= max(steps)]
@@ -231,7 +195,7 @@ def failures(
         frame: likewise (N,), of all scored frames.
         captions: what the numbers say, above each panel.
     """
-    figure = _figure(11, 5.4)
+    figure = chart(11, 5.4, title)
     left, right = figure.subplots(1, 2, sharey=True)
     left.scatter(*video, s=34, color="#D55E00")
     right.scatter(*frame, s=9, color="#D55E00", alpha=0.35, linewidths=0)
@@ -242,7 +206,7 @@ def failures(
         axis.set_xlim(low - room, high + room)
         axis.set_ylim(-2, 102)
         axis.set_xlabel("colour error on the object (ab distance, Lab units)")
-        _plain(axis)
+        plain_axes(axis)
     left.set_ylabel("J (%)")
     right.tick_params(labelleft=True)
     figure.suptitle(title, fontsize=12)
@@ -276,92 +240,3 @@ def _name_dots(axis, names: Sequence[str], x: Sequence[float], y: Sequence[float
 def _overlaps(box: tuple, others: Sequence[tuple]) -> int:
     """How many boxes (left, low, right, high) a box touches."""
     return sum(box[0] < o[2] and o[0] < box[2] and box[1] < o[3] and o[1] < box[3] for o in others)
-
-
-def picture_grid(
-    rows: Sequence[Sequence[np.ndarray]],
-    titles: Sequence[str],
-    columns: Sequence[str] = (),
-    notes: Sequence[Sequence[str]] = (),
-    heading: str = "",
-):
-    """Figures 6 and 8: pictures in rows, which may be of different sizes, with a note on each.
-
-    Args:
-        rows: R lists of C uint8 RGB pictures.
-        titles: R texts at the left.
-        columns: C texts on top.
-        notes: R lists of C texts, written into the pictures.
-    """
-    wide = 12.0
-    cell = (wide - 1.6) / len(rows[0])
-    heights = [cell * row[0].shape[0] / row[0].shape[1] for row in rows]
-    figure = _figure(wide, sum(heights) + 0.08 * len(rows) + 0.35 * bool(columns) + 0.45 * bool(heading))
-    axes = figure.subplots(len(rows), len(rows[0]), squeeze=False, height_ratios=heights)
-    for r, (row, title) in enumerate(zip(rows, titles, strict=True)):
-        for c, picture in enumerate(row):
-            axis = axes[r, c]
-            _picture(axis, picture)
-            if r == 0 and columns:
-                axis.set_title(columns[c], fontsize=10.5)
-            if notes and notes[r][c]:
-                box = {"facecolor": "black", "alpha": 0.65, "linewidth": 0, "pad": 2.5}
-                axis.text(0.02, 0.03, notes[r][c], transform=axis.transAxes, color="white", fontsize=9.5, va="bottom", bbox=box)
-        axes[r, 0].set_ylabel(title, fontsize=10.5, rotation=0, ha="right", va="center", labelpad=8)
-    if heading:
-        figure.suptitle(heading, fontsize=12)
-    return figure
-
-
-def _picture(axis, picture: np.ndarray) -> None:
-    """A picture without axes around it."""
-    axis.imshow(picture, interpolation="auto")  # nearest when it grows, smooth when it shrinks
-    axis.set_xticks([])
-    axis.set_yticks([])
-    axis.spines[:].set_visible(False)
-
-
-def heat_grid(
-    target: np.ndarray,
-    points: np.ndarray,
-    titles: Sequence[str],
-    references: Sequence[np.ndarray],
-    heat: np.ndarray,
-    columns: Sequence[str],
-    heading: str,
-    boxes: np.ndarray,
-):
-    """Figure 7: a row a target pixel: where it is, then where it points in each reference frame.
-
-    Args:
-        target: uint8 RGB (H, W, 3).
-        points: (P, 2) pixels (x, y) in it.
-        titles: P texts.
-        references: R pictures (H, W, 3).
-        heat: (P, R, h, w) attention; a row's panels share one scale.
-        columns: R + 1 texts.
-        boxes: (P, R, 4) left, top, right, bottom in pixels: drawn dashed into the references; NaN for none.
-    """
-    h, w = target.shape[:2]
-    wide = 12.5
-    cell = (wide - 1.6) / (len(references) + 1)
-    figure = _figure(wide, len(points) * (cell * h / w + 0.25) + 0.7)
-    axes = figure.subplots(len(points), len(references) + 1, squeeze=False)
-    for row, (x, y), title, maps, frames in zip(axes, points, titles, heat, boxes, strict=True):
-        _picture(row[0], target)
-        row[0].plot(x, y, "o", markersize=11, markerfacecolor="none", markeredgecolor="white", markeredgewidth=3.2)
-        row[0].plot(x, y, "o", markersize=11, markerfacecolor="none", markeredgecolor="#D55E00", markeredgewidth=1.8)
-        row[0].set_ylabel(title, fontsize=10.5, rotation=0, ha="right", va="center", labelpad=8)
-        for axis, picture, values, (left, top, right, bottom) in zip(row[1:], references, maps, frames, strict=True):
-            _picture(axis, picture)
-            bright = np.sqrt(values / maps.max())  # a root, or all but the peak would be invisible
-            where = (-0.5, w - 0.5, h - 0.5, -0.5)
-            axis.imshow(bright, cmap="inferno", vmin=0, vmax=1, alpha=0.35 + 0.6 * bright, extent=where, interpolation="nearest")
-            axis.plot([left, right, right, left, left], [top, top, bottom, bottom, top], "--", color="white", linewidth=1)
-            axis.set_xlim(-0.5, w - 0.5)
-            axis.set_ylim(h - 0.5, -0.5)
-            axis.set_xlabel(f"{100 * values.sum():.0f} % of the attention", fontsize=9)
-    for axis, text in zip(axes[0], columns, strict=True):
-        axis.set_title(text, fontsize=10.5)
-    figure.suptitle(heading, fontsize=12)
-    return figure

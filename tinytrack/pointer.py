@@ -7,6 +7,8 @@ Labels can be anything that may be averaged: colours, masks, heat maps of joints
 This is the form to read, and to train with. Tracking takes the same from ``tiles.py``, where the matrix is never built.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -98,3 +100,21 @@ def affinity(
 def copy(A: Tensor, c: Tensor) -> Tensor:
     """Copy (Eq. 1): y_j = sum_i A_ij c_i. A (B, M, N), labels c (B, N, K) -> y (B, M, K)."""
     return A @ c
+
+
+@torch.inference_mode()
+def attention(embeddings: Tensor, references: Sequence[int], cells: Sequence[Sequence[int]], temperature: float) -> Tensor:
+    """Eq. 2 for a few cells of the last frame, to look at: where does each point, without window and top-k?
+
+    Args:
+        embeddings: (T, D, h, w); the target is the last.
+        references: R frames among them; one softmax runs over the cells of all.
+        cells: (P, 2) grid cells (column, row).
+
+    Returns:
+        (P, R, h, w); the values of each target sum to one.
+    """
+    h, w = embeddings.shape[-2:]
+    column, row = torch.as_tensor(cells).T
+    A = affinity(embeddings[-1][:, row, column].T[None], pixels(embeddings[list(references)][None]), temperature)
+    return A[0].unflatten(-1, (len(references), h, w))

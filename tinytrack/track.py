@@ -132,6 +132,12 @@ def embed_frames(frames: Iterable[np.ndarray], model: Model, protocol: Protocol 
         yield f
 
 
+@torch.inference_mode()
+def embed_video(frames: Iterable[np.ndarray], model: Model, protocol: Protocol = MODERN) -> Tensor:
+    """Each frame's own embedding, as tracking uses it: (T, D, h, w) on the CPU."""
+    return torch.stack([clip[-1].float().cpu() for clip in embed_frames(frames, model, protocol)])
+
+
 def label_grid(height: int, width: int, model: Model, protocol: Protocol) -> tuple[int, int]:
     """Rows and columns of the grid on which labels of (height, width) frames are carried."""
     h, w = working_size(height, width, model, protocol)
