@@ -1,0 +1,127 @@
+"""An exercise: a learner's function beside the right one, and a name for each usual mistake.
+
+Each case is run through three functions: the learner's, the solution, and functions that make one usual mistake each. Who
+agrees with a mistake on every case has made it, and is told so in words; nobody has to read a stack trace to learn.
+"""
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True, repr=False)
+class Verdict:
+    """What a check says.
+
+    Attributes:
+        exercise: "pointer.affinity" ...
+        status: "right", "wrong" or "not attempted yet".
+        message: what is wrong, in one sentence; empty otherwise.
+    """
+
+    exercise: str
+    status: str
+    message: str = ""
+
+    def __bool__(self) -> bool:
+        return self.status == "right"
+
+    def __repr__(self) -> str:
+        return f"{self.exercise}: {self.status}" + (f". {self.message}" if self.message else "")
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """Call it with your function; a :class:`Verdict` comes back, which is true if the function is right.
+
+    Attributes:
+        name: of the function asked for.
+        solution: the right one; the library's where it has one.
+        cases: makes the arguments of each call, of odd sizes and in float64.
+        slips: (what is wrong, in words; a function that does it), the most telling first.
+        tolerance: largest difference that is none.
+    """
+
+    name: str
+    solution: Callable
+    cases: Callable[[], Sequence[tuple]]
+    slips: Sequence[tuple[str, Callable]]
+    tolerance: float = 1e-5
+
+    def __call__(self, function: Callable) -> Verdict:
+        cases = self.cases()
+        found = []
+        for arguments in cases:
+            given = copy.deepcopy(arguments)
+            outcome = _run(function, given)
+            if isinstance(outcome, NotImplementedError):
+                return Verdict(self.name, "not attempted yet")
+            if outcome is None:
+                return self._wrong("the function returns None: its last line should be a return")
+            for before, after in zip(arguments, given, strict=True):
+                if not _equal(_array(before), _array(after), 0):
+                    return self._wrong("the function changes one of its arguments in place: whoever gave it still needs it; work on a copy")
+            found.append(outcome)
+        right = [_run(self.solution, copy.deepcopy(arguments)) for arguments in cases]
+        if all(_same(ours, theirs, self.tolerance) for ours, theirs in zip(found, right, strict=True)):
+            return Verdict(self.name, "right")
+        for words, slip in self.slips:
+            slipped = [_run(slip, copy.deepcopy(arguments)) for arguments in cases]
+            if all(_same(ours, theirs, self.tolerance) for ours, theirs in zip(found, slipped, strict=True)):
+                return self._wrong(words)
+        return self._wrong(next(_differences(cases, found, right, self.tolerance)))
+
+    def _wrong(self, message: str) -> Verdict:
+        return Verdict(self.name, "wrong", message)
+
+
+def _run(function: Callable, arguments: tuple) -> Any:
+    """What it returns, as an array, or the exception it raises."""
+    try:
+        result = function(*arguments)
+        return None if result is None else _array(list(result) if isinstance(result, Iterator) else result)
+    except Exception as error:  # whatever a learner's function may raise: it is reported, not passed on
+        return error
+
+
+def _array(value: Any) -> np.ndarray:
+    """A tensor, number, array, or list of these, as one array."""
+    if isinstance(value, list | tuple) and any(isinstance(v, torch.Tensor) for v in value):
+        value = torch.stack([torch.as_tensor(v) for v in value])
+    return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+
+
+def _equal(a: np.ndarray, b: np.ndarray, tolerance: float) -> bool:
+    if a.dtype.kind not in "biufc" or b.dtype.kind not in "biufc":
+        return a.shape == b.shape and bool((a == b).all())
+    return a.shape == b.shape and np.allclose(a.astype(np.float64), b.astype(np.float64), 1e-5, tolerance, equal_nan=True)
+
+
+def _same(a: Any, b: Any, tolerance: float) -> bool:
+    """Whether two outcomes agree; two exceptions do if they are of one class."""
+    if isinstance(a, Exception) or isinstance(b, Exception):
+        return type(a) is type(b)
+    return _equal(a, b, tolerance)
+
+
+def _differences(cases: Sequence[tuple], found: Sequence, right: Sequence, tolerance: float) -> Iterator[str]:
+    """For a mistake without a name: what is different, in the first case where anything is."""
+    for arguments, ours, theirs in zip(cases, found, right, strict=True):
+        if _same(ours, theirs, tolerance):
+            continue
+        shapes = ", ".join(str(_array(a).shape) if _array(a).ndim else repr(a) for a in arguments)
+        if isinstance(ours, Exception):
+            yield f"the function raises {type(ours).__name__} for arguments {shapes}: {str(ours).splitlines()[0] if str(ours) else ''}"
+        elif ours.shape != theirs.shape:
+            yield f"for arguments {shapes} the result has shape {ours.shape}: expected {theirs.shape}"
+        elif ours.dtype.kind in "fc" and np.isnan(ours).any() and not np.isnan(theirs).any():
+            yield f"for arguments {shapes} the result holds NaN"
+        else:
+            close = np.isclose(ours.astype(np.float64), theirs.astype(np.float64), 1e-5, tolerance, equal_nan=True)
+            where = tuple(int(i) for i in np.argwhere(~close)[0])
+            place = f"at {list(where)}" if where else "the result"
+            yield f"for arguments {shapes}, {place}: got {ours[where]:.4g}, expected {theirs[where]:.4g}"
