@@ -7,6 +7,7 @@ one, and its description goes along as alt text. The charts of the report are ma
 import base64
 import functools
 import io
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -460,8 +461,10 @@ def line_chart(
     figure = chart(8, 4, f"{heading or y_label}. {y_label} against {x_label}: {'; '.join(told)}")
     axis = figure.subplots()
     plain_axes(axis)
-    spare = iter(OTHERS * 2)
-    hues = {name: color(name) if name in STYLES else next(spare) for name in [*curves, *levels]}
+    names = [*curves, *levels]
+    taken = {color(name) for name in names if name in STYLES}
+    spare = itertools.cycle([hue for hue in OTHERS if hue not in taken] or OTHERS)
+    hues = {name: color(name) if name in STYLES else next(spare) for name in names}
     for (name, (x, y)), marker in zip(curves.items(), MARKERS * 2, strict=False):
         axis.plot(x, y, marker=marker if len(x) <= 40 else "", markersize=5, linewidth=2, color=hues[name], label=label(name))
     for name, y in levels.items():
@@ -513,8 +516,7 @@ def score_bars(scores: Mapping[str, Mapping[str, float]], heading: str = "") -> 
     place = np.arange(len(scores))
     for axis, metric in zip(axes, metrics, strict=True):
         heights = [100 * values[metric] for values in scores.values()]
-        hues = [color(m) if m in STYLES else OTHERS[n % len(OTHERS)] for n, m in enumerate(scores)]
-        axis.barh(place, heights, 0.7, color=hues, edgecolor="#555555", linewidth=0.5)
+        axis.barh(place, heights, 0.7, color=[color(m) for m in scores], edgecolor="#555555", linewidth=0.5)
         for y, value in zip(place, heights, strict=True):
             axis.text(value + 1.5, y, f"{value:.0f}", va="center", fontsize=9.5)
         axis.set_xlim(0, 108)
