@@ -29,7 +29,7 @@ from tinytrack.loss import color_loss
 from tinytrack.metrics import boundary_f, region_j
 from tinytrack.model import Model, load_model
 from tinytrack.pointer import affinity, copy, pixels, window
-from tinytrack.track import MODERN, Protocol, carry
+from tinytrack.track import MODERN, PAPER, Protocol, carry
 from tinytrack.train import TINY, TrainConfig, Trainer, load_shots, sample_clips
 
 HELD_OUT = ("bmx-bumps", "breakdance-flare", "dance-jump", "horsejump-low", "kite-walk", "rollerblade", "soccerball", "tennis")
@@ -103,6 +103,43 @@ class Averaged(Trainer):
         return model
 
 
+class NoUnitLength(TinyNet):
+    """Embeddings of any length, as the paper's: Eq. 2 takes the inner product as it is."""
+
+    def forward(self, picture: Tensor) -> Tensor:
+        x = picture.flatten(0, -4).contiguous(memory_format=torch.channels_last)
+        return self.head(self.blocks(self.stem(x))).unflatten(0, picture.shape[:-3])
+
+
+class OverTime(TinyNet):
+    """A convolution over time before the last layer, as in the paper's 3-D head: a frame's embedding depends on its clip of four."""
+
+    clip_frames = 4
+
+    def __init__(self, channels: int = 1):
+        super().__init__(channels)
+        self.time = torch.nn.Conv3d(64, 64, (3, 1, 1), padding=(1, 0, 0), bias=False)
+        self.norm = torch.nn.BatchNorm3d(64)
+
+    def forward(self, picture: Tensor) -> Tensor:
+        clips = picture if picture.dim() == 5 else picture[None]
+        x = clips.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        x = self.blocks(self.stem(x)).unflatten(0, clips.shape[:2]).transpose(1, 2)  # (B, C, T, h, w)
+        x = (x + self.norm(self.time(x))).relu().transpose(1, 2)
+        f = F.normalize(self.head(x.flatten(0, 1)), dim=1).unflatten(0, clips.shape[:2])
+        return f if picture.dim() == 5 else f[0]
+
+
+class Coarse(TinyNet):
+    """Stride 8, as the paper's grid: the first block halves the picture once more."""
+
+    stride = 8
+
+    def __init__(self, channels: int = 1):
+        super().__init__(channels)
+        self.stem.extend([torch.nn.Conv2d(64, 64, 4, 2, 1, bias=False), torch.nn.BatchNorm2d(64), torch.nn.ReLU(inplace=True)])
+
+
 def zoomed(shots: list[np.ndarray], config: TrainConfig, step: int) -> np.ndarray:
     """Clips cut out 85 to 192 pixels wide from higher frames, and scaled to the crop: an object may be near or far."""
     side = int(config.crop * 1.5 ** np.random.default_rng([config.seed, step, 2]).uniform(-1, 1))
@@ -117,9 +154,9 @@ def both_ways(shots: list[np.ndarray], config: TrainConfig, step: int) -> np.nda
     return clips[:, ::-1].copy() if step % 2 else clips
 
 
-def network(**changes) -> Callable:
-    """Trains a TinyNet of another shape."""
-    return lambda: mock.patch("tinytrack.train.make_network", lambda name, channels: TinyNet(channels, **changes))
+def network(kind: type[TinyNet] = TinyNet, **changes) -> Callable:
+    """Trains a TinyNet of another shape, or another kind."""
+    return lambda: mock.patch("tinytrack.train.make_network", lambda name, channels: kind(channels, **changes))
 
 
 def clips(how: Callable) -> Callable:
@@ -140,6 +177,11 @@ TRAINING = {
     "rare colours weigh more": ({}, RareColors, None),
     "temperature 0.04": ({"temperature": 0.04}, Trainer, None),
     "temperature 0.14": ({"temperature": 0.14}, Trainer, None),
+    "temperature 1": ({"temperature": 1.0}, Trainer, None),
+    "no unit length, temperature 1": ({"temperature": 1.0}, Trainer, network(NoUnitLength)),
+    "no unit length, temperature 8": ({"temperature": 8.0}, Trainer, network(NoUnitLength)),
+    "convolution over time": ({}, Trainer, network(OverTime)),
+    "stride 8": ({}, Trainer, network(Coarse)),
     "window of 12 in training": ({}, Windowed, None),
     "no jitter of the crop": ({"jitter": 0}, Trainer, None),
     "gap 1-3 frames": ({"gap": (1, 3)}, Trainer, None),
@@ -164,8 +206,10 @@ TRACKING = {
     "the last 3 frames": {"back": (1, 2, 3)},
     "the last 15 frames": {"back": tuple(range(1, 16))},
     "1, 2, 3, 5, 8, 13, 21 back": {"back": (1, 2, 3, 5, 8, 13, 21)},
+    "cells of 8 pixels, radius 6": {"grid": (30, 53), "radius": 6},  # of frames 427x240, as all of DAVIS at 240p
     "radius 6": {"radius": 6},
     "radius 20": {"radius": 20},
+    "no window": {"radius": None},
     "first frame in the window": {"first_anywhere": False},
     "no first frame": {"keep_first": False, "first_anywhere": False},
     "top 5": {"top_k": 5},
@@ -175,6 +219,7 @@ TRACKING = {
     "1.4 of the temperature": {"sharpen": 1.4},
     "argmax": {"read": "argmax"},
     "min-max": {"read": "min_max"},
+    "protocol of the paper": {f.name: getattr(PAPER, f.name) for f in dataclasses.fields(PAPER)},
 }
 
 
