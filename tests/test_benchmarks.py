@@ -135,9 +135,9 @@ def test_every_key_is_explained():
 @pytest.mark.parametrize("name", ablate.TRAINING)
 def test_each_variant_of_the_recipe_trains(name):
     changes, trainer, patch = ablate.TRAINING[name]
-    config = dataclasses.replace(TINY, **(changes | {"height": 64, "crop": 48, "batch": 2, "steps": 2}))
+    config = dataclasses.replace(TINY, **(changes | {"height": 80, "crop": 48, "batch": 2, "steps": 2}))
     with patch() if patch else contextlib.nullcontext():
-        run = trainer([moving_shapes(0, frames=9, height=64, width=80).frames], config)
+        run = trainer([moving_shapes(0, frames=9, height=80, width=96).frames], config)
         before = {k: v.clone() for k, v in run.net.state_dict().items()}
         assert np.isfinite([run.step(), run.step()]).all()
         after = run.model().net.state_dict()
