@@ -1,7 +1,9 @@
 """The exercises of the notebooks, in their order: ``check.affinity(my_affinity)`` says whether it is right or names the mistake.
 
-Two or more a notebook. Each has a solution (the library's own function where there is one) and its usual slips, see
-:class:`tinytrack.exercise.Exercise`. Inputs are odd on purpose: no two sizes equal, since many a wrong axis is silent on a square.
+Two or more a notebook. Each has a solution and its usual slips, see :class:`tinytrack.exercise.Exercise`. The solution is the
+library's own function where there is one, but not for Eq. 1, 2 and 3: these stand here a second time, so that the library can be
+checked too (``check.affinity(pointer.affinity)``). Inputs are odd on purpose: no two sizes equal, since many a wrong axis is silent
+on a square.
 """
 
 import math
@@ -15,12 +17,10 @@ from .analysis import rank_correlation as spearman
 from .color import Palette, frames_to_lab, lab_to_frames
 from .draw import to_gray as _to_gray
 from .exercise import Exercise
-from .loss import color_loss as _color_loss
 from .metrics import color_error as _color_error
 from .metrics import pck as _pck
 from .metrics import region_j as _region_j
 from .pointer import affinity as _affinity
-from .pointer import copy as _copy
 from .pointer import keep_top_k as _keep_top_k
 from .pointer import window as _window
 from .track import Protocol, locate_joints, mask_labels, read_masks
@@ -262,7 +262,7 @@ def _products(f_j: Tensor, f_i: Tensor) -> Tensor:
 
 affinity = Exercise(
     "affinity",
-    _affinity,
+    lambda f_j, f_i, temperature: (_products(f_j, f_i) / temperature).softmax(-1),
     _points,
     [
         ("columns sum to one, rows do not: softmax over the wrong axis", lambda j, i, t: (_products(j, i) / t).softmax(1)),
@@ -294,7 +294,7 @@ def _whole(logits: Tensor) -> Tensor:
 
 copy = Exercise(
     "copy",
-    _copy,
+    lambda A, c: torch.einsum("bmn,bnk->bmk", A, c),
     lambda: [(_distributions(2, 5, 3), _random(2, 3, 4, seed=1)), (_distributions(1, 3, 3, seed=2), _random(1, 3, 2, seed=3))],
     [
         ("A is used transposed: row j holds target j's weights, so y = A @ c", lambda A, c: A.mT @ c),
@@ -385,7 +385,7 @@ def _copied() -> list[tuple[Tensor, Tensor]]:
 
 color_loss = Exercise(
     "color_loss",
-    _color_loss,
+    lambda copied, labels: -_truths(copied, labels).log().mean(),
     _copied,
     [
         (
