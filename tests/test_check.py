@@ -637,7 +637,7 @@ MISTAKES = {
         (lambda copied, labels: probability(copied, labels).log().mean(), "sign is wrong"),
         (lambda copied, labels: F.nll_loss(copied.log().mT, labels, reduction="sum"), "summed over pixels"),
         (lambda copied, labels: (1 - probability(copied, labels)).mean(), "mean probability of being wrong"),
-        (lambda copied, labels: F.nll_loss(copied.mT, labels), "minus the mean probability"),
+        (lambda copied, labels: F.nll_loss(copied.mT, labels), "mean probability of the truth"),
         (lambda copied, labels: -torch.log(probability(copied, labels).mean()), "logarithm is of the mean"),
         (lambda copied, labels: -torch.log2(probability(copied, labels)).mean(), "base 2"),
         (lambda copied, labels: F.nll_loss(copied.log().mT, labels, reduction="none"), "one loss for each pixel"),
@@ -659,7 +659,7 @@ MISTAKES = {
         (of_the_predicted_area, "divided by the predicted area"),
         (lambda p, t: np.mean(p == t), "share of pixels that agree"),
         (lambda p, t: overlap(p, t) / (np.logical_or(p, t).sum() + 1e-9), "two empty masks give 0"),
-        (j_of_nothing_is_nan, "two empty masks give NaN"),
+        (j_of_nothing_is_nan, "two empty masks divide 0 by 0"),
     ],
     "references": [
         (never_the_first, "the first frame is never kept"),
@@ -754,6 +754,72 @@ def in_float32(function):
     return single
 
 
+# The same mistakes as some of MISTAKES, and further ones, in other words than there.
+OTHER_WAYS = {
+    "to_gray": [(lambda frame: gray_rgb(frame @ [0.299, 0.587, 0.114]), "television luma")],
+    "paint": [(lambda frame, ab: painted(frame, ab, lightness=65, mode="bilinear", align_corners=False), "lightness is not")],
+    "nearest_color": [
+        (lambda centers, ab: (ab.unsqueeze(-4) - centers[:, :, None, None]).sum(-3).abs().argmin(-3), "without a square"),
+        (lambda centers, ab: (ab.unsqueeze(-4) - centers[:, :, None, None]).norm(dim=-3).amin(-3), "these are distances"),
+        (lambda centers, ab: (ab.unsqueeze(-4) - centers[:, :, None, None]).abs().sum(-3).argmin(-3), "absolute differences"),
+    ],
+    "one_hot": [(lambda ids, k: torch.stack([ids == n for n in range(1, k)], dim=-3), "class 0 has no channel")],
+    "unit_length": [(lambda f: f / f.norm(dim=2, keepdim=True), "along the height")],
+    "affinity": [(lambda f_j, f_i, temperature: (f_j @ f_i.mT / temperature).softmax(0), "clips of the batch")],
+    "color_loss": [(lambda copied, labels: probability(copied, labels).mean(), "mean probability of the truth")],
+    "checkpoint_steps": [(lambda last: np.linspace(0, last, 6).astype(int), "steps lie evenly")],
+    "region_j": [
+        (lambda p, t: 2 * np.sum(p & t) / (np.sum(p) + np.sum(t)), "Dice"),
+        (lambda p, t: np.sum(p & t) / np.sum(t), "divided by the true area"),
+        (lambda p, t: int(np.sum(p & t)) / int(np.sum(p | t)), "0 by 0"),
+    ],
+    "references": [
+        (lambda index, back, keep_first: [0] * keep_first + [index - n for n in back if n <= index - keep_first], "newest comes first"),
+    ],
+    "rank_correlation": [
+        (lambda x, y: np.corrcoef(np.argsort(np.argsort(x)), np.argsort(np.argsort(y)))[0, 1], "ties get different"),
+        (lambda x, y: np.corrcoef(x, stats.rankdata(y))[0, 1], "only one of the two"),
+    ],
+    "click_to_pixel": [
+        (lambda x, y, shown, size: ((x + 0.5) * size[1] / shown[1] - 0.5, (y + 0.5) * size[0] / shown[0] - 0.5), "half a pixel off"),
+    ],
+}
+
+
+@pytest.mark.parametrize("name,function,words", [(name, *row) for name, rows in OTHER_WAYS.items() for row in rows])
+def test_it_is_called_so_however_it_is_written(name, function, words):
+    assert words in EXERCISES[name](function).message
+
+
+def test_what_is_wrong_and_has_no_name_is_not_taken_for_right():
+    swapped = lambda maps, size: track.locate_joints(maps, (size[1], size[0]))[0]  # noqa: E731
+    assert not EXERCISES["locate"](swapped)
+    assert not EXERCISES["references"](
+        lambda index, back, keep_first: sorted({max(index - n, 0) for n in back} | {0} & {0 * keep_first - 1})
+    )
+
+
+def test_of_equal_logits_any_may_be_kept():
+    def last_of_equals(logits, k):
+        kept = torch.full_like(logits, -math.inf)
+        for row, out in zip(logits.flatten(0, -2), kept.flatten(0, -2), strict=True):
+            best = sorted(range(len(row)), key=lambda i: (row[i], i))[-k:]
+            out[best] = row[best]
+        return kept
+
+    assert EXERCISES["keep_top_k"](last_of_equals)
+
+
+def test_answers_that_are_no_numbers_are_told_as_they_are():
+    verdict = EXERCISES["splice"](lambda before, after, frame: before[: frame + 1] + after[1:])
+    assert "got ['a', 'b', 'c', 'd', 'Y', 'Z'], expected ['a', 'b', 'c', 'X', 'Y', 'Z']" in verdict.message
+    assert "got 0, expected 1.5" in EXERCISES["cell_center"](lambda index, stride: str(index)).message
+
+
+def test_a_set_is_taken_in_order():
+    assert EXERCISES["references"](lambda index, back, keep_first: set(Protocol("", None, back, keep_first).references(index)))
+
+
 def test_each_of_the_29_exercises_is_tested_with_two_mistakes_or_more():
     assert len(EXERCISES) == 29
     assert {name: exercise.name for name, exercise in EXERCISES.items()} == {name: name for name in EXERCISES}
@@ -764,7 +830,7 @@ def test_each_of_the_29_exercises_is_tested_with_two_mistakes_or_more():
 
 def test_each_planted_mistake_expects_a_message_of_its_own():
     for name, rows in MISTAKES.items():
-        messages = [message for message, _ in EXERCISES[name].slips]
+        messages = [message for message, *_ in EXERCISES[name].slips]
         found = [[message for message in messages if words in message] for _, words in rows]
         assert [len(fit) for fit in found] == [1] * len(rows), name
         assert len({message for fit in found for message in fit}) == len(rows), name
@@ -796,9 +862,9 @@ def test_a_mistake_is_called_by_its_name(name, function, words):
 @pytest.mark.parametrize("name", EXERCISES)
 def test_the_slips_of_an_exercise_are_told_apart(name):
     exercise = EXERCISES[name]
-    messages = [words for words, _ in exercise.slips]
+    messages = [words for words, *_ in exercise.slips]
     assert len(set(messages)) == len(messages) > 0
-    assert [exercise(slip).message for _, slip in exercise.slips] == messages
+    assert [exercise(way).message for _, *ways in exercise.slips for way in ways] == [m for m, *ways in exercise.slips for _ in ways]
 
 
 @pytest.mark.parametrize("name", EXERCISES)

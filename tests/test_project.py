@@ -17,9 +17,9 @@ PACKAGE = ROOT / "tinytrack"
 
 # A module may import only what stands before it.
 LAYERS = [
-    "errors", "source", "exercise", "files", "ahead", "video", "labels", "color", "example", "pointer", "loss", "tiles", "embed", "model", "synth",
-    "clips", "fetch", "datasets", "metrics", "train", "track", "baselines", "evaluate", "analysis", "draw", "check", "plots",
-    "pages", "pictures", "jobs", "demo", "report", "__main__",
+    "errors", "source", "exercise", "files", "ahead", "video", "labels", "color", "example", "pointer", "loss", "tiles", "embed",
+    "model", "synth", "clips", "fetch", "datasets", "metrics", "train", "track", "baselines", "evaluate", "analysis", "draw", "check",
+    "plots", "pages", "pictures", "jobs", "demo", "report", "__main__",
 ]  # fmt: skip
 
 

@@ -6,11 +6,13 @@ checked too (``check.affinity(pointer.affinity)``). Inputs are odd on purpose: n
 on a square.
 """
 
+import functools
 import math
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.stats import rankdata
 from torch import Tensor
 
 from .analysis import rank_correlation as spearman
@@ -59,6 +61,10 @@ to_gray = Exercise(
     lambda: [(_frame(5, 7),), (_frame(3, 4, 1),)],
     [
         ("this is the mean of red, green and blue: it is not L of Lab, to which green counts most", lambda x: _thrice(x.mean(-1))),
+        (
+            "these are the weights of television luma: it is not L of Lab, which is made from linear light",
+            lambda x: _thrice(x @ np.array([0.299, 0.587, 0.114])),
+        ),
         ("the lightness is gone and the colours are left: set a and b to 0, not L", lambda x: _zeroed(x, slice(0, 1))),
         ("only a is set to 0: b is a colour too", lambda x: _zeroed(x, slice(1, 2))),
         ("only b is set to 0: a is a colour too", lambda x: _zeroed(x, slice(2, 3))),
@@ -78,13 +84,25 @@ def _painted(frame: np.ndarray, ab: Tensor, **how) -> np.ndarray:
     return lab_to_frames(lab)
 
 
+def _levels() -> list:
+    """Ways to give every pixel one lightness: 0, 50, 65, 100, or the frame's mean."""
+
+    def flat(frame: np.ndarray, ab: Tensor, level: float | None) -> np.ndarray:
+        lab = frames_to_lab(frame)
+        lab[0] = lab[0].mean() if level is None else level
+        lab[1:] = F.interpolate(ab[None].float(), lab.shape[1:], mode="bilinear", align_corners=False)[0]
+        return lab_to_frames(lab)
+
+    return [functools.partial(flat, level=level) for level in (0, 50, 65, 100, None)]
+
+
 paint = Exercise(
     "paint",
     _paint,
     lambda: [(_frame(12, 20), 20 * _random(2, 3, 5)), (_frame(9, 8, 1), 20 * _random(2, 3, 2, seed=1))],
     [
         ("a and b have changed places", lambda x, ab: _paint(x, ab.flip(0))),
-        ("the lightness is not the frame's own: only a and b may be replaced", lambda x, ab: _paint(np.full_like(x, 119), ab)),
+        ("the lightness is not the frame's own: only a and b may be replaced", *_levels()),
         ("the colours stand in blocks: scale ab up with mode='bilinear'", lambda x, ab: _painted(x, ab, mode="nearest")),
         (
             "the colours are shifted: with align_corners=True the corner pixels are stretched to the edges; it should be False",
@@ -113,12 +131,22 @@ nearest_color = Exercise(
     [
         ("this is the farthest centre: take the smallest distance", lambda c, ab: _distances(c, ab).square().sum(-3).argmax(-3)),
         (
-            "differences are added without a square (or an absolute value): -10 in a and +10 in b cancel",
+            "differences are added without a square: -10 in a and +10 in b cancel",
             lambda c, ab: _distances(c, ab).sum(-3).argmin(-3),
+            lambda c, ab: (-_distances(c, ab)).sum(-3).argmin(-3),
+            lambda c, ab: _distances(c, ab).sum(-3).abs().argmin(-3),
+        ),
+        (
+            "absolute differences are added: the distance in the plane of a and b is the root of the sum of squares",
+            lambda c, ab: _distances(c, ab).abs().sum(-3).argmin(-3),
         ),
         ("only a is compared, b is not", lambda c, ab: _distances(c, ab)[..., 0, :, :].square().argmin(-3)),
         ("only b is compared, a is not", lambda c, ab: _distances(c, ab)[..., 1, :, :].square().argmin(-3)),
-        ("these are distances: return which centre is nearest (argmin)", lambda c, ab: _distances(c, ab).square().sum(-3).amin(-3)),
+        (
+            "these are distances: return which centre is nearest (argmin)",
+            lambda c, ab: _distances(c, ab).square().sum(-3).amin(-3),
+            lambda c, ab: _distances(c, ab).square().sum(-3).sqrt().amin(-3),
+        ),
     ],
 )
 
@@ -131,6 +159,7 @@ one_hot = Exercise(
         (
             "class 0 has no channel of its own: classes count from 0, and each has one",
             lambda ids, k: F.one_hot(ids, k + 1).movedim(-1, -3)[..., 1:, :, :],
+            lambda ids, k: F.one_hot(ids, k).movedim(-1, -3)[..., 1:, :, :],
         ),
         (
             "the number of classes is taken from the picture: a class that is absent needs its (empty) channel too",
@@ -183,8 +212,13 @@ shrink_labels = Exercise(
         (
             "class numbers are averaged: between class 1 and class 3 there is no class 2; make one-hot maps first",
             lambda ids, k, s: _class_maps(F.avg_pool2d(ids[None].double(), s)[0].round().long(), k),
+            lambda ids, k, s: _class_maps(F.avg_pool2d(ids[None].double(), s)[0].long(), k),
         ),
-        ("one pixel of each square decides: take the mean over all of them", lambda ids, k, s: _class_maps(ids[::s, ::s], k)),
+        (
+            "one pixel of each square decides: take the mean over all of them",
+            lambda ids, k, s: _class_maps(ids[::s, ::s], k),
+            lambda ids, k, s: _class_maps(ids[s // 2 :: s, s // 2 :: s], k),
+        ),
         (
             "every class that occurs in a square gets 1: max pooling; the shares should sum to one",
             lambda ids, k, s: F.max_pool2d(_class_maps(ids, k), s),
@@ -202,6 +236,10 @@ unit_length = Exercise(
     lambda: [(_random(2, 3, 4, 5),), (3 * _random(1, 7, 2, 3, seed=1),)],
     [
         ("the norm is taken along the width, not along D (axis 1): one vector is one cell's D numbers", lambda f: F.normalize(f, dim=-1)),
+        (
+            "the norm is taken along the height, not along D (axis 1): one vector is one cell's D numbers, not a column of cells",
+            lambda f: F.normalize(f, dim=2),
+        ),
         ("the norm is taken along the frames, not along D (axis 1)", lambda f: F.normalize(f, dim=0)),
         ("one norm is taken over the whole tensor: each cell has its own", lambda f: f / f.norm()),
         ("the square root is missing: the length is the root of the sum of squares", lambda f: f / f.square().sum(1, keepdim=True)),
@@ -267,6 +305,10 @@ affinity = Exercise(
     [
         ("columns sum to one, rows do not: softmax over the wrong axis", lambda j, i, t: (_products(j, i) / t).softmax(1)),
         (
+            "the softmax runs over the clips of the batch (axis 0): each row needs one, over the references (the last axis)",
+            lambda j, i, t: (_products(j, i) / t).softmax(0),
+        ),
+        (
             "everything together sums to one: each target pixel (row) needs a softmax of its own",
             lambda j, i, t: _whole(_products(j, i) / t),
         ),
@@ -292,12 +334,21 @@ def _whole(logits: Tensor) -> Tensor:
     return logits.flatten(1).softmax(-1).view_as(logits)
 
 
+def _by_hand(A: Tensor, c: Tensor) -> Tensor:
+    """Loops with A's last two indices exchanged: on a matrix that is not square, one of them runs out of it."""
+    y = torch.zeros(len(A), A.shape[1], c.shape[-1], dtype=c.dtype)
+    for j in range(A.shape[1]):
+        for i in range(A.shape[2]):
+            y[:, j] += A[:, i, j, None] * c[:, i]
+    return y
+
+
 copy = Exercise(
     "copy",
     lambda A, c: torch.einsum("bmn,bnk->bmk", A, c),
     lambda: [(_distributions(2, 5, 3), _random(2, 3, 4, seed=1)), (_distributions(1, 3, 3, seed=2), _random(1, 3, 2, seed=3))],
     [
-        ("A is used transposed: row j holds target j's weights, so y = A @ c", lambda A, c: A.mT @ c),
+        ("A is used transposed: row j holds target j's weights, so y = A @ c", lambda A, c: A.mT @ c, _by_hand),
         ("only the strongest reference is copied: Eq. 1 is a weighted sum over all", lambda A, c: _strongest(A, c)),
         ("the labels go through a softmax: copy them as they are", lambda A, c: A @ c.softmax(-1)),
         ("the copied labels go through a second softmax: they are a mixture already", lambda A, c: (A @ c).softmax(-1)),
@@ -348,12 +399,20 @@ def _kept(logits: Tensor, k: int, rest: float, dim: int = -1, largest: bool = Tr
     return torch.full_like(logits, rest).scatter(dim, index, value)
 
 
+def _zeroing() -> list:
+    """Ways to put 0 where -inf should be."""
+    return [
+        lambda x, k: _kept(x, k, 0.0),
+        lambda x, k: torch.where(x >= x.topk(k).values[..., -1:], x, 0.0),
+    ]
+
+
 keep_top_k = Exercise(
     "keep_top_k",
     _keep_top_k,
-    lambda: [(_random(2, 5, 7), 3), (_random(1, 4, 5, seed=1), 2), (torch.tensor([[[1.0, 3.0, 3.0, 3.0, 0.0]] * 4]), 2)],
+    lambda: [(_random(2, 5, 7), 3), (_random(1, 4, 6, seed=1), 2), (torch.tensor([[[1.0, 3.0, 3.0, 3.0, 0.0]] * 4]), 2)],
     [
-        ("the others are set to 0, which is a perfectly good similarity: set them to -inf", lambda x, k: _kept(x, k, 0.0)),
+        ("the others are set to 0, which is a perfectly good similarity: set them to -inf", *_zeroing()),
         ("the smallest are kept: topk needs largest=True", lambda x, k: _kept(x, k, -math.inf, largest=False)),
         (
             "the best are chosen among the targets: k references for each target (the last axis)",
@@ -366,6 +425,7 @@ keep_top_k = Exercise(
         ("a softmax is taken already: return logits", lambda x, k: _keep_top_k(x, k).softmax(-1)),
         ("only the k kept logits are returned: keep the shape, or nobody knows which pixels they belong to", lambda x, k: x.topk(k).values),
     ],
+    seen=lambda kept: np.sort(kept) if kept.shape[-1] == 5 and kept.shape[0] == 1 else kept,  # the tie: of equals any may be kept
 )
 
 
@@ -392,11 +452,16 @@ color_loss = Exercise(
             "a second softmax: the copied colours are a distribution already, and cross_entropy takes logits; with it even a perfect"
             " copier of 16 colours would score 1.9",
             lambda y, c: F.cross_entropy(y.flatten(0, 1), c.flatten()),
+            lambda y, c: F.cross_entropy(y.flatten(0, 1), c.flatten(), reduction="sum"),
         ),
         ("the sign is wrong: a better copier should score less", lambda y, c: _truths(y, c).log().mean()),
         ("summed over pixels, not averaged: the loss would grow with the picture", lambda y, c: -_truths(y, c).log().sum()),
         ("the logarithm is missing: this is the mean probability of being wrong", lambda y, c: 1 - _truths(y, c).mean()),
-        ("the logarithm is missing: this is minus the mean probability", lambda y, c: -_truths(y, c).mean()),
+        (
+            "the logarithm is missing: this is the mean probability of the truth, or minus that",
+            lambda y, c: -_truths(y, c).mean(),
+            lambda y, c: _truths(y, c).mean(),
+        ),
         ("the logarithm is of the mean: take the mean of the logarithms", lambda y, c: -_truths(y, c).mean().log()),
         ("the logarithm has base 2: nats have base e", lambda y, c: -_truths(y, c).log2().mean()),
         ("one loss for each pixel: return their mean, one number", lambda y, c: -_truths(y, c).log()),
@@ -425,8 +490,20 @@ even_pointer_loss = Exercise(
         ("the shares are those of the target: the pointer copies from the reference", lambda r, t, k: _spread_evenly(t, t, k)),
         ("the entropy of the reference: score the pixels of the target", lambda r, t, k: _spread_evenly(r, r, k)),
         ("the logarithm has base 2: nats have base e", lambda r, t, k: _spread_evenly(r, t, k) / math.log(2)),
+        ("the sign is wrong: a loss is at least 0", lambda r, t, k: -_spread_evenly(r, t, k)),
+        ("reference and target have changed places", lambda r, t, k: _spread_evenly(t, r, k)),
     ],
 )
+
+
+def _even_steps() -> list:
+    return [lambda n: list(range(0, n + 1, max(1, n // 5))), lambda n: np.linspace(0, n, 6).astype(int)]
+
+
+def _powers_and_halves(last: int) -> list[int]:
+    """1, 3, 10, 30 ... up to ``last``, which is among them only by luck."""
+    return [0, *(d * 10**p for p in range(9) for d in (1, 3) if d * 10**p <= last)]
+
 
 checkpoint_steps = Exercise(
     "checkpoint_steps",
@@ -437,9 +514,14 @@ checkpoint_steps = Exercise(
             "step 0, the network before it learned anything, is missing: without it nothing can be said to have emerged",
             lambda n: _from_1(n),
         ),
-        ("the last step is missing: the network that you end with", lambda n: [s for s in _checkpoint_steps(n) if s < n]),
+        (
+            "the last step is missing: the network that you end with",
+            lambda n: [s for s in _checkpoint_steps(n) if s < n],
+            lambda n: _powers_and_halves(n),
+        ),
         ("only powers of ten: 3, 30 and 300 lie half way between them on a log scale", lambda n: _powers(n)),
-        ("steps lie evenly: most of the learning is over before the second of them", lambda n: list(range(0, n + 1, max(1, n // 5)))),
+        ("steps lie evenly: most of the learning is over before the second of them", *_even_steps()),
+        ("the last step stands there twice", lambda n: [*_checkpoint_steps(n), n], lambda n: [*_powers_and_halves(n), n]),
     ],
 )
 
@@ -469,6 +551,15 @@ def _ratio(over: float, under: float, empty: float = 1.0) -> float:
     return float(over / under) if under else empty
 
 
+def _over(area) -> list:
+    """Intersection over some area, with 1, NaN or 0 where that is empty."""
+    return [lambda p, t, empty=empty: _ratio((p & t).sum(), area(p, t), empty) for empty in (1.0, math.nan, 0.0)]
+
+
+def _divided(p: np.ndarray, t: np.ndarray) -> float:
+    return int((p & t).sum()) / int((p | t).sum())
+
+
 region_j = Exercise(
     "region_j",
     _region_j,
@@ -476,18 +567,19 @@ region_j = Exercise(
     [
         (
             "this is Dice (twice the intersection over the sum of the areas): J divides by the union",
-            lambda p, t: _ratio(2 * (p & t).sum(), p.sum() + t.sum()),
+            *_over(lambda p, t: (p.sum() + t.sum()) / 2),
         ),
-        ("divided by the true area: an object that floods the frame would be perfect", lambda p, t: _ratio((p & t).sum(), t.sum())),
-        ("divided by the predicted area: one correct pixel would be perfect", lambda p, t: _ratio((p & t).sum(), p.sum())),
+        ("divided by the true area: an object that floods the frame would be perfect", *_over(lambda p, t: t.sum())),
+        ("divided by the predicted area: one correct pixel would be perfect", *_over(lambda p, t: p.sum())),
         (
             "this is the share of pixels that agree: background counts, and for a small object there is little else",
             lambda p, t: (p == t).mean(),
         ),
         ("two empty masks give 0: nothing to find and nothing found is right, 1", lambda p, t: _ratio((p & t).sum(), (p | t).sum(), 0.0)),
         (
-            "two empty masks give NaN (0 / 0): nothing to find and nothing found is right, 1",
+            "two empty masks divide 0 by 0: nothing to find and nothing found is right, 1",
             lambda p, t: _ratio((p & t).sum(), (p | t).sum(), math.nan),
+            _divided,
         ),
     ],
 )
@@ -497,10 +589,14 @@ def _protocol(back: tuple[int, ...], keep_first: bool = True) -> Protocol:
     return Protocol("exercise", size=None, back=back, keep_first=keep_first)
 
 
+def _newest_first(index: int, back: tuple[int, ...], keep_first: bool) -> list[int]:
+    return list(dict.fromkeys([0] * keep_first + [index - n for n in back if n <= index]))
+
+
 references = Exercise(
     "references",
     lambda index, back, keep_first: _protocol(back, keep_first).references(index),
-    lambda: [(5, (1, 2, 3), True), (1, (1, 2, 3), True), (9, (1, 4), False), (2, (1, 2), False)],
+    lambda: [(5, (1, 2, 3), True), (1, (1, 2, 3), True), (9, (1, 4), False), (2, (1, 2), False), (2, (1, 3), False)],
     [
         ("the first frame is never kept: with keep_first it is always a reference", lambda i, b, k: _protocol(b, False).references(i)),
         ("the first frame is always kept: only with keep_first", lambda i, b, k: _protocol(b, True).references(i)),
@@ -510,7 +606,7 @@ references = Exercise(
         ),
         ("a frame is among its own references: it has no labels yet", lambda i, b, k: [*_protocol(b, k).references(i), i]),
         ("a frame stands in the list twice", lambda i, b, k: sorted([i - n for n in b if n <= i] + ([0] if k else []))),
-        ("the newest comes first: in order of time, please", lambda i, b, k: _protocol(b, k).references(i)[::-1]),
+        ("the newest comes first: in order of time, please", lambda i, b, k: _protocol(b, k).references(i)[::-1], _newest_first),
     ],
 )
 
@@ -530,6 +626,10 @@ def _harden(y: Tensor) -> Tensor:
     return F.one_hot(y.argmax(-1), y.shape[-1]).to(y.dtype)
 
 
+def _all_hard(f: Tensor, labels: Tensor, temperature: float) -> list[Tensor]:
+    return _follow(f, _harden(labels.movedim(0, -1)).movedim(-1, 0), temperature, feed=_harden)
+
+
 propagate = Exercise(
     "propagate",
     lambda f, labels, temperature: torch.stack(list(_propagate(f, labels, _protocol((1,)), temperature))),
@@ -546,6 +646,7 @@ propagate = Exercise(
         (
             "labels are made hard before they are fed back: copy the soft ones, or every error is final",
             lambda f, c, t: _follow(f, c, t, feed=_harden),
+            _all_hard,
         ),
         ("the temperature is not used", lambda f, c, t: _follow(f, c, 1.0)),
         ("the first labels are missing: frame 0 gives back what was given", lambda f, c, t: _follow(f, c, t)[1:]),
@@ -584,12 +685,18 @@ def _joints(seed: int, size: tuple[int, int], count: int) -> np.ndarray:
     return np.random.default_rng(seed).uniform(0.2, 0.8, (count, 2)) * np.array(size[::-1])
 
 
-def _blobs(xy: np.ndarray, size, grid, sigma: float, centre=0.5, power=2) -> Tensor:
+def _blobs(xy: np.ndarray, size, grid, sigma: float, centre=0.5, off=None, power=2, crossed=False) -> Tensor:
     """Gaussians with the half pixel, or without, and with sigma to the right power, or not."""
-    cell = (xy + centre) * np.array([grid[1] / size[1], grid[0] / size[0]]) - centre
+    cell = torch.as_tensor((xy + centre) * np.array([grid[1] / size[1], grid[0] / size[0]]) - (centre if off is None else off))
+    cell = cell.flip(1) if crossed else cell
     y, x = (torch.arange(n, dtype=torch.float64) for n in grid)
     far = (y[None, :, None] - cell[:, 1, None, None]) ** 2 + (x[None, None] - cell[:, 0, None, None]) ** 2
     return torch.exp(-far / (2 * sigma**power))
+
+
+def _crossed(xy: np.ndarray, size, grid, sigma: float) -> Tensor:
+    """x and y change places after they were scaled to the grid."""
+    return _blobs(xy, size, grid, sigma, crossed=True)
 
 
 joint_maps = Exercise(
@@ -597,10 +704,15 @@ joint_maps = Exercise(
     _joint_maps,
     lambda: [(_joints(0, (40, 60), 3), (40, 60), (10, 15), 0.7), (_joints(1, (24, 32), 2), (24, 32), (3, 8), 1.5)],
     [
-        ("x and y are swapped: x counts columns, y rows", lambda xy, s, g, sigma: _blobs(xy[:, ::-1], s, g, sigma)),
+        ("x and y are swapped: x counts columns, y rows", lambda xy, s, g, sigma: _blobs(xy[:, ::-1], s, g, sigma), _crossed),
         (
             "half a cell off: with (0, 0) the centre of a pixel, a cell is (x + 0.5) * w / W - 0.5",
             lambda xy, s, g, sigma: _blobs(xy, s, g, sigma, centre=0.0),
+            lambda xy, s, g, sigma: _blobs(xy, s, g, sigma, off=0.0),
+        ),
+        (
+            "the 2 is missing: a Gaussian is exp(-distance squared / (2 sigma squared))",
+            lambda xy, s, g, sigma: _blobs(xy, s, g, sigma / math.sqrt(2)),
         ),
         ("sigma is not squared", lambda xy, s, g, sigma: _blobs(xy, s, g, sigma, power=1)),
         (
@@ -625,10 +737,15 @@ def _peaky(seed: int, size, grid) -> Tensor:
     return _joint_maps(far, size, grid).double() + 0.2 * _joint_maps(np.array(size[::-1]) - far, size, grid).double()
 
 
+def _scaled(maps: Tensor, size: tuple[int, int], centre: float = 0.0) -> np.ndarray:
+    """Cells times pixels a cell, without half a pixel taken off."""
+    return (_found(maps, tuple(maps.shape[1:]), 2) + centre) * np.array([size[1] / maps.shape[2], size[0] / maps.shape[1]])
+
+
 locate = Exercise(
     "locate",
     lambda maps, size: _found(maps, size, 2),
-    lambda: [(_peaky(0, (60, 100), (15, 25)), (60, 100)), (_peaky(4, (88, 64), (22, 16)), (88, 64))],
+    lambda: [(_peaky(0, (60, 100), (15, 20)), (60, 100)), (_peaky(4, (88, 64), (22, 16)), (88, 64))],
     [
         ("whole cells: the centre of mass around the peak is finer", lambda m, s: _found(m, s, 0)),
         ("the centre of mass of the whole map: a faint second peak far away pulls it; stay near the first", lambda m, s: _found(m, s, 99)),
@@ -636,7 +753,8 @@ locate = Exercise(
         ("these are cells of the grid: scale them to pixels", lambda m, s: _found(m, tuple(m.shape[1:]), 2)),
         (
             "half a cell off: cell 0 is centred on (0 + 0.5) * W / w - 0.5",
-            lambda m, s: (_found(m, tuple(m.shape[1:]), 2)) * np.array([s[1] / m.shape[2], s[0] / m.shape[1]]),
+            lambda m, s: _scaled(m, s),
+            lambda m, s: _scaled(m, s, 0.5),
         ),
     ],
 )
@@ -672,7 +790,11 @@ pck = Exercise(
             lambda p, t, s: _right(p, t, 0.6 * s * np.linalg.norm(_box(t)), np.nan),
         ),
         ("the box's larger side is taken: it should be its diagonal", lambda p, t, s: _right(p, t, 0.6 * s * _box(t).max())),
-        ("the threshold is taken as pixels: it is a share of 0.6 x the diagonal", lambda p, t, s: _right(p, t, s)),
+        (
+            "no joint is ever right: is the threshold taken as pixels (it is a share of 0.6 x the diagonal), or does the box hold the"
+            " NaN of hidden joints?",
+            lambda p, t, s: _right(p, t, s),
+        ),
         ("hidden joints count as wrong: NaN where the truth is not known", lambda p, t, s: np.nan_to_num(_pck(p, t, s))),
     ],
 )
@@ -701,12 +823,19 @@ rank_correlation = Exercise(
         (
             "ties get different ranks, in the order in which they happen to stand: equal values share the mean of their ranks",
             lambda x, y: _pearson(x.argsort(kind="stable").argsort(), y.argsort(kind="stable").argsort()),
+            lambda x, y: _pearson(x.argsort().argsort(), y.argsort().argsort()),
         ),
         (
             "argsort once gives an order, not ranks: apply it twice, or use scipy.stats.rankdata",
             lambda x, y: _pearson(x.argsort(), y.argsort()),
         ),
-        ("only one of the two lists is ranked", lambda x, y: _pearson(np.searchsorted(np.sort(x), x), y)),
+        (
+            "only one of the two lists is ranked",
+            lambda x, y: _pearson(rankdata(x), y),
+            lambda x, y: _pearson(x, rankdata(y)),
+            lambda x, y: _pearson(x.argsort().argsort(), y),
+            lambda x, y: _pearson(x, y.argsort().argsort()),
+        ),
         ("the sign is wrong", lambda x, y: -spearman(x, y)),
     ],
 )
@@ -778,12 +907,19 @@ def _blob(seed: int, h: int, w: int) -> np.ndarray:
     return np.hypot(y - h * rng.uniform(0.35, 0.6), x - w * rng.uniform(0.35, 0.6)) < rng.uniform(0.2, 0.35) * min(h, w)
 
 
-def _through(mask: np.ndarray, grid: tuple[int, int], down: str = "area", up: str = "bilinear") -> float:
+def _through(
+    mask: np.ndarray, grid: tuple[int, int], down: str = "area", up: str = "bilinear", corners=False, dtype=torch.float64
+) -> float:
     """J of a mask with itself after a trip to the grid and back."""
-    maps = torch.as_tensor(mask, dtype=torch.float64)[None, None]
+    maps = torch.as_tensor(mask, dtype=dtype)[None, None]
     maps = F.adaptive_avg_pool2d(maps, grid) if down == "area" else F.interpolate(maps, grid, mode="nearest")
-    smooth = {"align_corners": False} if up == "bilinear" else {}
+    smooth = {"align_corners": corners} if up == "bilinear" else {}
     return _region_j(F.interpolate(maps, mask.shape, mode=up, **smooth)[0, 0].numpy() > 0.5, mask)
+
+
+def _through_float32(mask: np.ndarray, grid: tuple[int, int]) -> float:
+    """Rounded otherwise: where a share is just one half, that decides."""
+    return _through(mask, grid, down="nearest", dtype=torch.float32)
 
 
 ceiling = Exercise(
@@ -791,9 +927,17 @@ ceiling = Exercise(
     lambda mask, grid: _region_j(read_masks(mask_labels(mask, np.array([1]), grid), np.array([1]), mask.shape) == 1, mask),
     lambda: [(_blob(0, 60, 80), (8, 10)), (_blob(1, 48, 36), (6, 5)), (_blob(2, 90, 70), (9, 7))],
     [
-        ("one pixel of each cell decides on the way down: average over the cell", lambda m, g: _through(m, g, down="nearest")),
+        (
+            "one pixel of each cell decides on the way down: average over the cell",
+            lambda m, g: _through(m, g, down="nearest"),
+            _through_float32,
+        ),
         ("the way back is in blocks: scale up with mode='bilinear' before you decide", lambda m, g: _through(m, g, up="nearest")),
         ("nearest both ways: average on the way down, bilinear on the way back", lambda m, g: _through(m, g, "nearest", "nearest")),
+        (
+            "with align_corners=True the corner cells are stretched to the edges; it should be False",
+            lambda m, g: _through(m, g, corners=True),
+        ),
         ("the mask is compared with itself: it must go to the grid and back first", lambda m, g: 1.0),
     ],
 )
@@ -816,6 +960,7 @@ click_to_pixel = Exercise(
         (
             "half a pixel off: a picture begins at 0, but the centre of its first pixel is called 0, so take off 0.5",
             lambda x, y, s, z: tuple(v + 0.5 for v in _pixel(x, y, s, z)),
+            lambda x, y, s, z: _pixel(x + 0.5, y + 0.5, s, z),
         ),
         ("the result is (y, x): x first", lambda x, y, s, z: _pixel(x, y, s, z)[::-1]),
     ],

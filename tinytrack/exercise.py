@@ -5,6 +5,7 @@ agrees with a mistake on every case has made it, and is told so in words; nobody
 """
 
 import copy
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,22 +43,24 @@ class Exercise:
         name: of the function asked for.
         solution: the right one; the library's where it has one.
         cases: makes the arguments of each call, of odd sizes and in float64.
-        slips: (what is wrong, in words; a function that does it), the most telling first.
+        slips: (what is wrong, in words; functions that do it, each in its own way), the most telling first.
         tolerance: largest difference that is none.
+        seen: what of a result counts, where several are right.
     """
 
     name: str
     solution: Callable
     cases: Callable[[], Sequence[tuple]]
-    slips: Sequence[tuple[str, Callable]]
+    slips: Sequence[tuple]
     tolerance: float = 1e-5
+    seen: Callable[[np.ndarray], np.ndarray] = lambda result: result
 
     def __call__(self, function: Callable) -> Verdict:
         cases = self.cases()
         found = []
         for arguments in cases:
             given = copy.deepcopy(arguments)
-            outcome = _run(function, given)
+            outcome = self._run(function, given)
             if isinstance(outcome, NotImplementedError):
                 return Verdict(self.name, "not attempted yet")
             if outcome is None:
@@ -66,30 +69,38 @@ class Exercise:
                 if not _equal(_array(before), _array(after), 0):
                     return self._wrong("the function changes one of its arguments in place: whoever gave it still needs it; work on a copy")
             found.append(outcome)
-        right = [_run(self.solution, copy.deepcopy(arguments)) for arguments in cases]
-        if all(_same(ours, theirs, self.tolerance) for ours, theirs in zip(found, right, strict=True)):
+        if self._agrees(found, self.solution, cases):
             return Verdict(self.name, "right")
-        for words, slip in self.slips:
-            slipped = [_run(slip, copy.deepcopy(arguments)) for arguments in cases]
-            if all(_same(ours, theirs, self.tolerance) for ours, theirs in zip(found, slipped, strict=True)):
+        for words, *ways in self.slips:
+            if any(self._agrees(found, way, cases) for way in ways):
                 return self._wrong(words)
+        right = [self._run(self.solution, copy.deepcopy(arguments)) for arguments in cases]
         return self._wrong(next(_differences(cases, found, right, self.tolerance)))
+
+    def _agrees(self, found: Sequence, function: Callable, cases: Sequence[tuple]) -> bool:
+        """Whether a function has the outcomes ``found`` in all cases."""
+        return all(
+            _same(ours, self._run(function, copy.deepcopy(arguments)), self.tolerance) for ours, arguments in zip(found, cases, strict=True)
+        )
+
+    def _run(self, function: Callable, arguments: tuple) -> Any:
+        """What counts of its result, as an array, or the exception it raises; None for None."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a slip may divide by zero, and so may a learner: what comes of it is judged
+                result = function(*arguments)
+            return None if result is None else self.seen(_array(result))
+        except Exception as error:  # whatever a learner's function may raise: it is reported, not passed on
+            return error
 
     def _wrong(self, message: str) -> Verdict:
         return Verdict(self.name, "wrong", message)
 
 
-def _run(function: Callable, arguments: tuple) -> Any:
-    """What it returns, as an array, or the exception it raises."""
-    try:
-        result = function(*arguments)
-        return None if result is None else _array(list(result) if isinstance(result, Iterator) else result)
-    except Exception as error:  # whatever a learner's function may raise: it is reported, not passed on
-        return error
-
-
 def _array(value: Any) -> np.ndarray:
-    """A tensor, number, array, or list of these, as one array."""
+    """A tensor, number, array, or a list, set or generator of these, as one array."""
+    if isinstance(value, Iterator | set):
+        value = sorted(value) if isinstance(value, set) else list(value)
     if isinstance(value, list | tuple) and any(isinstance(v, torch.Tensor) for v in value):
         value = torch.stack([torch.as_tensor(v) for v in value])
     return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
@@ -113,13 +124,16 @@ def _differences(cases: Sequence[tuple], found: Sequence, right: Sequence, toler
     for arguments, ours, theirs in zip(cases, found, right, strict=True):
         if _same(ours, theirs, tolerance):
             continue
-        shapes = ", ".join(str(_array(a).shape) if _array(a).ndim else repr(a) for a in arguments)
+        shapes = ", ".join(repr(a) if isinstance(a, tuple) or not _array(a).ndim else str(_array(a).shape) for a in arguments)
         if isinstance(ours, Exception):
-            yield f"the function raises {type(ours).__name__} for arguments {shapes}: {str(ours).splitlines()[0] if str(ours) else ''}"
+            said = f": {str(ours).splitlines()[0]}" if str(ours) else ""
+            yield f"the function raises {type(ours).__name__} for arguments {shapes}{said}"
         elif ours.shape != theirs.shape:
             yield f"for arguments {shapes} the result has shape {ours.shape}: expected {theirs.shape}"
         elif ours.dtype.kind in "fc" and np.isnan(ours).any() and not np.isnan(theirs).any():
             yield f"for arguments {shapes} the result holds NaN"
+        elif not all(part.dtype.kind in "biufc" for part in (ours, theirs)):
+            yield f"for arguments {shapes}: got {ours.tolist()}, expected {theirs.tolist()}"
         else:
             close = np.isclose(ours.astype(np.float64), theirs.astype(np.float64), 1e-5, tolerance, equal_nan=True)
             where = tuple(int(i) for i in np.argwhere(~close)[0])

@@ -1,0 +1,679 @@
+"""The notebooks as they are committed: run from top to bottom, small, nothing defined twice, no dead link. No kernel is started.
+
+Each rule is a function from a notebook to what breaks it, and is tried on a notebook that breaks it. ``pytest --nbval-lax notebooks``
+is what runs them, ``python -m tests.record`` what writes them.
+"""
+
+import ast
+import copy
+import json
+import pkgutil
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from record import clean
+
+from tinytrack.check import EXERCISES
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "notebooks"
+NAMES = [
+    "00_tour", "01_color_quantization", "02_embedding_net", "03_pointer_copy", "04_training", "05_track_masks", "06_track_pose",
+    "07_when_it_breaks", "08_what_came_next", "09_your_video",
+]  # fmt: skip
+PATHS = sorted(FOLDER.glob("[!.]*.ipynb"))
+MARKER = "# NBVAL_CHECK_OUTPUT"
+# Put together here, so that the search of the whole repository does not find this file.
+MACHINE = re.compile("|".join(["/" + "home/", "/" + "root/", "/" + "work/", "/" + "tmp/", "/" + "Users/"]))
+IMAGES = "image/"
+
+
+def text(source) -> str:
+    """A source or an output: one string, or a list of lines."""
+    return source if isinstance(source, str) else "".join(source)
+
+
+def cells(notebook: dict, kind: str) -> list[tuple[int, str, dict]]:
+    """(index, source, cell) of the "code" or "markdown" cells."""
+    return [(n, text(cell["source"]), cell) for n, cell in enumerate(notebook["cells"]) if cell["cell_type"] == kind]
+
+
+def images(cell: dict) -> list[tuple[str, dict]]:
+    """(kind, output) of each image that a code cell shows."""
+    return [(kind, output) for output in cell["outputs"] for kind in output.get("data", {}) if kind.startswith(IMAGES)]
+
+
+def has_text(cell: dict) -> bool:
+    """Whether a code cell prints or returns text; the words that stand in for an image do not count."""
+    for output in cell["outputs"]:
+        data = output.get("data", {})
+        if text(output.get("text", "")).strip() or ("text/plain" in data and not any(kind.startswith(IMAGES) for kind in data)):
+            return True
+    return False
+
+
+def trees(notebook: dict) -> list[tuple[int, ast.Module]]:
+    """The code cells as Python; those that are not stand in ``follows_python``."""
+    found = []
+    for n, source, _ in cells(notebook, "code"):
+        try:
+            found.append((n, ast.parse(source)))
+        except SyntaxError:
+            continue
+    return found
+
+
+def headings(notebook: dict) -> list[str]:
+    """ "## 2. Point: Eq. 2" ..., without what stands in fenced code."""
+    lines = "\n".join(re.sub(r"```.*?```", "", source, flags=re.S) for _, source, _ in cells(notebook, "markdown")).splitlines()
+    return [line.strip() for line in lines if re.match(r"#+ ", line)]
+
+
+def checks(notebook: dict) -> list[tuple[int, str, set[str]]]:
+    """(cell, name of the exercise, names handed over) for each ``check.name(...)``."""
+    found = []
+    for n, tree in trees(notebook):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                if isinstance(node.func.value, ast.Name) and node.func.value.id == "check":
+                    found.append((n, node.func.attr, {arg.id for arg in node.args if isinstance(arg, ast.Name)}))
+    return found
+
+
+def compared(notebook: dict) -> list[int]:
+    """The cells whose output nbval compares."""
+    return [n for n, source, _ in cells(notebook, "code") if source.split("\n")[0] == MARKER]
+
+
+# ---- what a run leaves behind
+
+
+def runs_from_top_to_bottom(notebook):
+    for expected, (n, _, cell) in enumerate(cells(notebook, "code"), start=1):
+        if cell["execution_count"] != expected:
+            yield f"cell {n}: execution count {cell['execution_count']}, expected {expected}"
+
+
+def runs_without_complaint(notebook):
+    for n, _, cell in cells(notebook, "code"):
+        if any(output["output_type"] == "error" for output in cell["outputs"]):
+            yield f"cell {n}: an error is its output"
+        if any(output.get("name") == "stderr" for output in cell["outputs"]):
+            yield f"cell {n}: writes to stderr"
+
+
+def names_no_machine(notebook):
+    for n, cell in enumerate(notebook["cells"]):
+        kept = copy.deepcopy(cell)
+        for output in kept.get("outputs", []):
+            output["data"] = {kind: data for kind, data in output.get("data", {}).items() if not kind.startswith(IMAGES)}
+        found = MACHINE.search(json.dumps(kept, ensure_ascii=False))
+        if found:
+            yield f"cell {n}: a path of one machine, {found[0]}"
+
+
+def has_plain_metadata(notebook):
+    if "widgets" in notebook["metadata"]:
+        yield "metadata: the state of widgets"
+    if notebook["metadata"].get("kernelspec", {}).get("name") != "python3":
+        yield "metadata: the kernel should be python3"
+
+
+def is_small(notebook):
+    size = len(json.dumps(notebook, indent=1, ensure_ascii=False).encode())
+    if size > 600_000:
+        yield f"{size / 1000:.1f} KB, at most 600"
+
+
+# ---- code
+
+
+def follows_python(notebook):
+    for n, source, _ in cells(notebook, "code"):
+        for line in source.splitlines():
+            if line.lstrip().startswith(("%", "!")):
+                yield f"cell {n}: a magic or a shell command, which fails in silence: {line.strip()}"
+        if re.search(r"\binput\(", source):
+            yield f"cell {n}: input( waits for ever where nobody answers"
+        if re.search(r"\bimport\s+\*", source):
+            yield f"cell {n}: import *"
+        try:
+            ast.parse(source)
+        except SyntaxError as error:
+            yield f"cell {n}: not Python, {error.msg}"
+
+
+def compares_output(notebook):
+    for n, source, cell in cells(notebook, "code"):
+        first, *rest = source.split("\n")
+        if "nbval" in "\n".join(rest).lower() or ("nbval" in first.lower() and first != MARKER):
+            yield f"cell {n}: a marker of nbval that is not '{MARKER}' alone on the first line"
+        if first == MARKER and not has_text(cell):
+            yield f"cell {n}: compared, but prints no text: an image is never compared"
+        if any("nbval" in tag.lower() for tag in cell["metadata"].get("tags", [])):
+            yield f"cell {n}: a tag of nbval; the marker should be seen"
+    if len(compared(notebook)) < 3:
+        yield f"{len(compared(notebook))} compared cells, at least 3"
+
+
+def bodies(tree: ast.AST) -> dict[str, str]:
+    """What each function does, without its docstring -> its name. Stubs do nothing."""
+    found = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+            if body and not raises_not_implemented(body[0]):
+                found["\n".join(ast.dump(line) for line in body)] = node.name
+    return found
+
+
+def raises_not_implemented(node: ast.AST) -> bool:
+    return any(isinstance(part, ast.Raise) and "NotImplementedError" in ast.dump(part) for part in ast.walk(node))
+
+
+LIBRARY = {
+    body: f"{path.stem}.{name}"
+    for path in sorted((ROOT / "tinytrack").glob("*.py"))
+    for body, name in bodies(ast.parse(path.read_text(encoding="utf-8"))).items()
+}
+
+
+def repeats_nothing_of_the_library(notebook):
+    for n, tree in trees(notebook):
+        for body, name in bodies(tree).items():
+            if body in LIBRARY:
+                yield f"cell {n}: {name} has the body of {LIBRARY[body]}: import it"
+
+
+def definitions(node: ast.AST) -> list[ast.AST]:
+    """Functions and classes that a cell defines, also under an if; not those inside of others."""
+    found = []
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.append(child)
+        else:
+            found += definitions(child)
+    return found
+
+
+def defines_only_naive_and_my(notebook):
+    handed = {name for _, _, names in checks(notebook) for name in names}
+    for n, tree in trees(notebook):
+        for node in definitions(tree):
+            if not node.name.startswith(("naive_", "my_")):
+                yield f"cell {n}: defines {node.name}; only naive_... and my_... are defined here, the rest is the library's"
+            if node.name.startswith("my_") and not raises_not_implemented(node):
+                yield f"cell {n}: the exercise {node.name} is solved: it should raise NotImplementedError"
+            if node.name.startswith("my_") and node.name not in handed:
+                yield f"cell {n}: nothing checks {node.name}"
+
+
+def has_exercises(notebook):
+    for n, name, _ in checks(notebook):
+        if name not in EXERCISES:
+            yield f"cell {n}: there is no check.{name}"
+    if len({name for _, name, _ in checks(notebook)}) < 2:
+        yield "fewer than 2 exercises"
+
+
+def can_be_imported(name: str) -> bool:
+    """Whether "tinytrack.pointer.affinity" is there."""
+    try:
+        pkgutil.resolve_name(name)
+    except (ImportError, AttributeError, ValueError):
+        return False
+    return True
+
+
+def shows_what_there_is(notebook):
+    """What is imported from the library, and what of it is handed to ``show``."""
+    names = {}
+    for n, tree in trees(notebook):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "tinytrack":
+                for alias in node.names:
+                    names[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+                    if alias.name != "*" and not can_be_imported(f"{node.module}.{alias.name}"):
+                        yield f"cell {n}: {node.module} has no {alias.name}"
+    for n, tree in trees(notebook):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "show" and node.args:
+                first, *rest = ast.unparse(node.args[0]).split(".")
+                full = ".".join([names.get(first, first), *rest])
+                if first in names and full.replace(".", "").isidentifier() and not can_be_imported(full):
+                    yield f"cell {n}: there is no {full.removeprefix('tinytrack.')} to show"
+
+
+# ---- text and figures
+
+
+def has_a_good_length(notebook):
+    count = len(notebook["cells"])
+    if not 25 <= count <= 45:
+        yield f"{count} cells, 25 to 45"
+    words = sum(bool(re.search(r"\w", word)) for _, source, _ in cells(notebook, "markdown") for word in source.split())
+    if not 850 <= words <= 2000:
+        yield f"{words} words, 850 to 2000"
+    for n, source, _ in cells(notebook, "code"):
+        lines = len(source.splitlines())
+        if lines > 25:
+            yield f"cell {n}: {lines} lines of code, at most 25"
+
+
+def has_its_parts(notebook):
+    first = notebook["cells"][0]
+    if first["cell_type"] != "markdown" or not text(first["source"]).startswith("# "):
+        yield "the first cell is no title"
+    for part in ("Differences from the paper", "Exercises", "Takeaways"):
+        if not any(part in heading for heading in headings(notebook) if heading.startswith("## ")):
+            yield f"no heading ## {part}"
+    if not any(re.search(r"^> ", source, flags=re.M) for _, source, _ in cells(notebook, "markdown")):
+        yield "no paper box (> ...)"
+
+
+def explains_its_figures(notebook):
+    figures = [(n, kind, output) for n, _, cell in cells(notebook, "code") for kind, output in images(cell)]
+    if len(figures) > 8:
+        yield f"{len(figures)} figures, at most 8"
+    for n, kind, output in figures:
+        if not output.get("metadata", {}).get(kind, {}).get("alt", "").strip():
+            yield f"cell {n}: a figure without alt text"
+        if n + 1 == len(notebook["cells"]) or notebook["cells"][n + 1]["cell_type"] != "markdown":
+            yield f"cell {n}: no sentence after the figure"
+
+
+def links_to_what_there_is(notebook):
+    for n, source, _ in cells(notebook, "markdown"):
+        plain = re.sub(r"```.*?```|`[^`\n]*`", "", source, flags=re.S)  # A[i](x) in code is no link
+        links = re.findall(r"\]\(([^)\s]+)[^)]*\)", plain) + re.findall(r"\b(?:src|href)=\"([^\"]+)\"", plain)
+        for link in links:
+            path = link.split("#")[0]
+            if path and not re.match(r"[a-z]+:", path) and not (FOLDER / path).exists():
+                yield f"cell {n}: the link {link} leads nowhere"
+    for n, cell in enumerate(notebook["cells"]):
+        for path in re.findall(r"\btinytrack/\w+\.py\b", text(cell["source"])):
+            if not (ROOT / path).exists():
+                yield f"cell {n}: there is no {path}"
+
+
+RULES = (
+    runs_from_top_to_bottom,
+    runs_without_complaint,
+    names_no_machine,
+    has_plain_metadata,
+    is_small,
+    follows_python,
+    compares_output,
+    repeats_nothing_of_the_library,
+    defines_only_naive_and_my,
+    has_exercises,
+    shows_what_there_is,
+    has_a_good_length,
+    has_its_parts,
+    explains_its_figures,
+    links_to_what_there_is,
+)
+
+
+def problems(notebook: dict) -> list[str]:
+    """Everything that breaks a rule, in words."""
+    return [problem for rule in RULES for problem in rule(notebook)]
+
+
+# ---- the notebooks
+
+
+def load(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_there_are_these_ten():
+    assert [path.stem for path in PATHS] == NAMES
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_a_notebook(path, rule):
+    found = list(rule(load(path)))
+    assert not found, "\n".join(["", *found])
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_a_notebook_is_as_record_writes_it(path):
+    """Ids, metadata, indentation: nobody saves by hand."""
+    notebook = load(path)
+    assert clean(copy.deepcopy(notebook), path.stem) == notebook
+    assert path.read_text(encoding="utf-8") == json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def test_every_exercise_stands_in_one_notebook():
+    places = Counter(name for path in PATHS for name in {name for _, name, _ in checks(load(path))})
+    assert {name: places[name] for name in EXERCISES if places[name] != 1} == {}
+
+
+def test_enough_output_is_compared():
+    assert sum(len(compared(load(path))) for path in PATHS) >= 40
+
+
+# ---- the index in the README
+
+
+SECTION = "## Where the paper is"
+
+
+def index_rows(readme: str) -> list[list[str]]:
+    """The rows of the table under the heading, cell by cell; without its head and the line below."""
+    if f"\n{SECTION}\n" not in readme:
+        return []
+    section = readme.split(f"\n{SECTION}\n")[1].split("\n## ")[0]
+    rows = [line.strip().strip("|") for line in section.splitlines() if line.strip().startswith("|")]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)] for row in rows[2:]]
+
+
+def index_problems(readme: str, root: Path = ROOT) -> list[str]:
+    """Rows "paper | notebook → section | library" that lead nowhere."""
+    rows = index_rows(readme)
+    if not rows:
+        return [f"the README has no section '{SECTION}' with a table: paper | notebook, section | library"]
+    return [problem for row in rows for problem in row_problems(row, root)]
+
+
+def row_problems(row: list[str], root: Path):
+    if len(row) != 3:
+        yield f"{row[0]}: {len(row)} columns, expected 3"
+        return
+    paper, places, library = row
+    for place in re.split(r"<br ?/?>", places):
+        found = re.fullmatch(r"\[[^]]+\]\(notebooks/(\w+)\.ipynb\) → (.+)", place.strip())
+        path = root / "notebooks" / f"{found[1]}.ipynb" if found else None
+        if path is None:
+            yield f"{paper}: '{place.strip()}' is not [text](notebooks/NN_name.ipynb) → section"
+        elif not path.is_file():
+            yield f"{paper}: there is no notebook {found[1]}"
+        else:
+            titles = [heading.lstrip("#").strip() for heading in headings(load(path))]
+            if found[2] not in titles + [re.sub(r"^\d+\. ", "", title) for title in titles]:
+                yield f"{paper}: {found[1]} has no section '{found[2]}'"
+    names = re.findall(r"`([^`]+)`", library)
+    if not names:
+        yield f"{paper}: no function of the library in `backticks`"
+    for name in names:
+        if "." not in name or not can_be_imported(f"tinytrack.{name}"):
+            yield f"{paper}: tinytrack has no {name}"
+
+
+def test_the_index_in_the_readme_leads_to_notebooks_sections_and_functions():
+    found = index_problems((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert not found, "\n".join(["", *found])
+
+
+# ---- do the rules see anything? A notebook that keeps them all, and one change after another.
+
+
+def markdown(source: str) -> dict:
+    return {"cell_type": "markdown", "metadata": {}, "source": source}
+
+
+def code(source: str, *outputs: dict) -> dict:
+    return {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": list(outputs), "source": source}
+
+
+def printed(words: str, name: str = "stdout") -> dict:
+    return {"output_type": "stream", "name": name, "text": words}
+
+
+def picture(alt: str = "A picture.") -> dict:
+    data = {"image/png": "iVBORw0KGgo=", "text/plain": alt}
+    return {"output_type": "display_data", "data": data, "metadata": {"image/png": {"alt": alt}}}
+
+
+def numbered(notebook: dict) -> dict:
+    for count, (_, _, cell) in enumerate(cells(notebook, "code"), start=1):
+        cell["execution_count"] = count
+    return notebook
+
+
+def good() -> dict:
+    parts = [
+        markdown("# 03 · Eq. 2 points\n\nLibrary: [`pointer.py`](../tinytrack/pointer.py), see tinytrack/loss.py and [us](https://a.b/c)."),
+        code("from tinytrack import check, pointer\nfrom tinytrack.source import show"),
+        markdown("> **Paper, Eq. 2.** Here `A[j](x)` is no link."),
+        code("a_figure()", picture()),
+        markdown("Look at the left."),
+        *[code(f"{MARKER}\nprint({n})", printed(f"{n}\n")) for n in range(3)],
+        code("def naive_copy(A, c):\n    return [sum(a * b for a, b in zip(row, c)) for row in A]"),
+        code("show(pointer.affinity)"),
+        *[markdown("some words " * 60) for _ in range(12)],
+        markdown("## Exercises\n\nReplace the last line."),
+        code('def my_copy(A, c):\n    """Eq. 1."""\n    raise NotImplementedError\n\n\ncheck.copy(my_copy)'),
+        code("def my_window(h, w, radius):\n    raise NotImplementedError\n\n\ncheck.window(my_window)"),
+        markdown("## Differences from the paper\n\nNone."),
+        markdown("## Takeaways and next"),
+    ]
+    metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}, "language_info": {"name": "python"}}
+    return numbered({"cells": parts, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5})
+
+
+def the_cell(notebook: dict, part: str) -> dict:
+    return next(cell for cell in notebook["cells"] if part in text(cell["source"]))
+
+
+def changed(part: str, old: str, new: str):
+    """In the first cell that holds ``part``, one text for another."""
+
+    def change(notebook):
+        cell = the_cell(notebook, part)
+        assert old in cell["source"]
+        cell["source"] = cell["source"].replace(old, new)
+
+    return change
+
+
+def appended(*more: dict):
+    """More cells at the end."""
+
+    def change(notebook):
+        notebook["cells"] += copy.deepcopy(list(more))
+        numbered(notebook)
+
+    return change
+
+
+def given(part: str, *outputs: dict):
+    """Other outputs for the first cell that holds ``part``."""
+
+    def change(notebook):
+        the_cell(notebook, part)["outputs"] = list(outputs)
+
+    return change
+
+
+def cut(part: str, count: int = 1):
+    """Without the first cells that hold ``part``."""
+
+    def change(notebook):
+        for _ in range(count):
+            notebook["cells"].remove(the_cell(notebook, part))
+        numbered(notebook)
+
+    return change
+
+
+def lone_figures(count: int):
+    """More figures, each followed by a sentence."""
+    return appended(*[cell for _ in range(count) for cell in (code("1", picture()), markdown("Look."))])
+
+
+REPEATED = 'def naive_again(A, c):\n    """Not copied at all."""\n    return A @ c'
+MACHINE_PATH = "/" + "home/me/x.py"
+
+BAD = {
+    "count missing": (lambda nb: the_cell(nb, "print(1)").update(execution_count=None), "execution count None, expected 4"),
+    "count out of order": (lambda nb: the_cell(nb, "print(1)").update(execution_count=9), "execution count 9"),
+    "error": (given("print(1)", {"output_type": "error", "ename": "E", "evalue": "", "traceback": []}), "an error is its output"),
+    "stderr": (given("print(1)", printed("1"), printed("careful", "stderr")), "writes to stderr"),
+    "path in code": (changed("print(1)", "(1)", f"('{MACHINE_PATH}')"), "a path of one machine"),
+    "path in text": (changed("Look", "left", MACHINE_PATH), "a path of one machine"),
+    "path printed": (given("print(1)", printed(f"{MACHINE_PATH}\n")), "a path of one machine"),
+    "path returned": (
+        given("print(1)", {"output_type": "execute_result", "data": {"text/plain": [MACHINE_PATH]}, "metadata": {}}),
+        "a path of one machine",
+    ),
+    "widgets": (lambda nb: nb["metadata"].update(widgets={}), "the state of widgets"),
+    "kernel": (lambda nb: nb["metadata"]["kernelspec"].update(name="my-env"), "should be python3"),
+    "no kernel": (lambda nb: nb["metadata"].pop("kernelspec"), "should be python3"),
+    "large": (given("print(1)", printed("1" * 600_000)), "KB, at most 600"),
+    "magic": (appended(code("x = 1\n%matplotlib inline")), "a magic or a shell command"),
+    "cell magic": (appended(code("%%time\nx = 1")), "a magic or a shell command"),
+    "shell": (appended(code("if True:\n    !ls")), "a magic or a shell command"),
+    "input": (appended(code("x = input('?')")), "input( waits"),
+    "star": (changed("import check", "check, pointer", "*"), "import *"),
+    "no Python": (appended(code("x = = 1")), "not Python"),
+    "other marker": (changed("print(1)", "CHECK", "IGNORE"), "that is not '# NBVAL_"),
+    "marker without space": (changed("print(1)", "# ", "#"), "that is not '# NBVAL_"),
+    "marker with a space behind": (changed("print(1)", MARKER, MARKER + " "), "that is not '# NBVAL_"),
+    "marker in small letters": (changed("print(1)", MARKER, MARKER.lower()), "that is not '# NBVAL_"),
+    "marker behind code": (changed("print(1)", f"{MARKER}\nprint(1)", f"print(1)  {MARKER}"), "that is not '# NBVAL_"),
+    "marker on the second line": (changed("print(1)", MARKER, f"\n{MARKER}"), "that is not '# NBVAL_"),
+    "marker twice": (changed("print(1)", MARKER, f"{MARKER}\n{MARKER}"), "that is not '# NBVAL_"),
+    "tag": (lambda nb: the_cell(nb, "print(1)")["metadata"].update(tags=["nbval-skip"]), "a tag of nbval"),
+    "compares nothing": (given("print(1)"), "prints no text"),
+    "compares an image": (given("print(1)", picture()), "prints no text"),
+    "compares little": (changed("print(1)", f"{MARKER}\n", ""), "2 compared cells"),
+    "one definition": (appended(code(REPEATED)), "naive_again has the body of pointer.copy"),
+    "other function": (appended(code("def helper(x):\n    return x + 1")), "defines helper"),
+    "other class": (appended(code("class Helper:\n    pass")), "defines Helper"),
+    "other function under if": (appended(code("if True:\n    def helper(x):\n        return x + 1")), "defines helper"),
+    "solved": (changed("my_copy", "raise NotImplementedError", "return A * c"), "my_copy is solved"),
+    "not checked": (changed("my_copy", "check.copy(my_copy)", "check.copy(max)"), "nothing checks my_copy"),
+    "no such exercise": (changed("my_copy", "check.copy", "check.coppy"), "there is no check.coppy"),
+    "one exercise": (changed("my_window", "check.window", "check.copy"), "fewer than 2 exercises"),
+    "no such import": (changed("import check", "check, pointer", "check, pointer, points"), "tinytrack has no points"),
+    "no such name": (changed("import check", "import show", "import show, tell"), "tinytrack.source has no tell"),
+    "shows what is not there": (changed("show(", "pointer.affinity", "pointer.afinity"), "there is no pointer.afinity to show"),
+    "few cells": (cut("some words", 3), "cells, 25 to 45"),
+    "many cells": (appended(*[markdown("More.")] * 20), "cells, 25 to 45"),
+    "few words": (cut("some words", 6), "words, 850 to 2000"),
+    "many words": (changed("some words", "some words", "some more words than anybody wants to read " * 2), "words, 850 to 2000"),
+    "long cell": (appended(code("x = 1\n" * 26)), "26 lines of code"),
+    "no title": (changed("# 03", "# 03", "## 03"), "the first cell is no title"),
+    "title is code": (cut("# 03"), "the first cell is no title"),
+    "no exercises": (changed("## Exercises", "## Ex", "### Ex"), "no heading ## Exercises"),
+    "no differences": (changed("## Diff", "Differences from", "Deviations of"), "no heading ## Differences from the paper"),
+    "no takeaways": (changed("## Take", "## Takeaways", "```\n## Takeaways\n```"), "no heading ## Takeaways"),
+    "no paper box": (changed("> **", "> ", ""), "no paper box"),
+    "many figures": (lone_figures(8), "9 figures, at most 8"),
+    "no alt text": (given("a_figure", picture() | {"metadata": {}}), "a figure without alt text"),
+    "empty alt text": (given("a_figure", picture("")), "a figure without alt text"),
+    "nothing after the figure": (appended(code("2", picture())), "no sentence after the figure"),
+    "code after the figure": (appended(code("2", picture()), code("3"), markdown("Look.")), "no sentence after the figure"),
+    "dead link": (changed("# 03", "../tinytrack/pointer.py", "../tinytrack/pointers.py"), "link ../tinytrack/pointers.py leads nowhere"),
+    "dead anchor": (changed("Look", "left", "[left](11_more.ipynb#top)"), "link 11_more.ipynb#top leads nowhere"),
+    "dead picture": (changed("Look", "left", '<img src="left.png">'), "link left.png leads nowhere"),
+    "dead module": (changed("# 03", "tinytrack/loss.py", "tinytrack/losses.py"), "there is no tinytrack/losses.py"),
+    "dead module in code": (appended(code("# see tinytrack/losses.py")), "there is no tinytrack/losses.py"),
+}
+"""What is wrong -> how to make it so, and what is then said."""
+
+
+def test_a_good_notebook_keeps_all_rules():
+    assert problems(good()) == []
+
+
+@pytest.mark.parametrize("change,words", BAD.values(), ids=BAD)
+def test_a_bad_notebook_breaks_its_rule(change, words):
+    notebook = good()
+    change(notebook)
+    assert any(words in problem for problem in problems(notebook)), problems(notebook)
+
+
+def test_what_looks_like_a_breach_and_is_none():
+    notebook = good()
+    fine = (
+        "y = network_input(x)\nz = 7 %3",
+        "class naive_Net:\n    def forward(self, x):\n        def inner(y):\n            return y\n        return inner(x)",
+        "def my_net(x):\n    x = x + 1\n    raise NotImplementedError('your turn')\n\n\ncheck.affinity(my_net)",
+        "show(type(pointer)), show(x.y), show(pointer.affinity).code",
+    )
+    appended(*[code(source) for source in fine])(notebook)
+    links = "[top](#top), [mail](mailto:a@b.c), [here](../README.md#results 'title'), `A[0](../x)`"
+    changed("Look", "left", links)(notebook)
+    assert problems(notebook) == []
+
+
+def test_every_rule_is_tried():
+    broken = set()
+    for change, _ in BAD.values():
+        notebook = good()
+        change(notebook)
+        broken |= {rule for rule in RULES if list(rule(notebook))}
+    assert broken == set(RULES)
+
+
+def test_clean_drops_what_changes_from_run_to_run():
+    notebook = good()
+    notebook["metadata"] = {"widgets": {"state": {}}, "kernelspec": {"name": "my-env"}, "language_info": {"version": "3.11"}}
+    notebook["nbformat_minor"] = 4
+    view = "application/vnd.jupyter.widget-view+json"
+    for cell in notebook["cells"]:
+        cell["metadata"] = {"execution": {"iopub.execute_input": "12:00"}, "collapsed": True, "tags": ["keep"]}
+    notebook["cells"][5]["outputs"] = [{"output_type": "display_data", "data": {view: {}, "text/plain": "Box()"}, "metadata": {}}]
+    notebook["cells"][2]["id"] = notebook["cells"][3]["id"] = "mine"
+    sources = [cell["source"] for cell in notebook["cells"]]
+    counts = [cell.get("execution_count") for cell in notebook["cells"]]
+    cleaned = clean(notebook, "03_pointer_copy")
+    assert [cell["id"] for cell in cleaned["cells"][:5]] == [f"03_pointer_copy-0{n}" if n != 2 else "mine" for n in range(5)]
+    assert all(cell["metadata"] == {"tags": ["keep"]} for cell in cleaned["cells"])
+    assert cleaned["cells"][5]["outputs"][0]["data"] == {"text/plain": "Box()"}
+    assert cleaned["metadata"] == good()["metadata"] and (cleaned["nbformat"], cleaned["nbformat_minor"]) == (4, 5)
+    assert [cell["source"] for cell in cleaned["cells"]] == sources
+    assert [cell.get("execution_count") for cell in cleaned["cells"]] == counts
+    again = copy.deepcopy(cleaned)
+    assert clean(again, "03_pointer_copy") == cleaned
+
+
+ROW = "| Eq. 2 | [03_pointer_copy](notebooks/03_pointer_copy.ipynb) → 2. Point: Eq. 2 | `pointer.affinity`, `embed.TinyNet.forward` |"
+TABLE = f"""# tinytrack
+
+{SECTION}
+
+| paper | notebook, section | library |
+|---|---|---|
+{ROW}
+
+## Next
+
+| a | b |
+|---|---|
+| c | d |
+"""
+
+
+@pytest.mark.parametrize(
+    "old,new,words",
+    [
+        ("", "", None),
+        ("→ 2. Point: Eq. 2", "→ Point: Eq. 2", None),
+        ("Eq. 2 | `", "Eq. 2<br>[3](notebooks/03_pointer_copy.ipynb) → 03 · Eq. 2 points | `", None),
+        (SECTION, "## Elsewhere", "no section '## Where the paper is'"),
+        (ROW, "", "no section '## Where the paper is'"),
+        ("→ 2. Point", "→ 2. Points", "03_pointer_copy has no section '2. Points: Eq. 2'"),
+        ("Eq. 2 | `", "Eq. 2<br>[3](notebooks/03_pointer_copy.ipynb) → Nowhere | `", "has no section 'Nowhere'"),
+        ("copy.ipynb) →", "copied.ipynb) →", "no notebook 03_pointer_copied"),
+        (" → ", " ", "is not [text](notebooks/NN_name.ipynb) → section"),
+        ("pointer.affinity", "pointer.afinity", "tinytrack has no pointer.afinity"),
+        ("TinyNet.forward", "TinyNet.backwards", "tinytrack has no embed.TinyNet.backwards"),
+        ("`pointer.affinity`, `embed.TinyNet.forward`", "pointer.affinity", "no function of the library"),
+        ("`pointer.affinity`", "`pointer`", "tinytrack has no pointer"),
+        (" | `pointer", " `pointer", "2 columns, expected 3"),
+    ],
+)
+def test_the_index_is_read_and_its_mistakes_are_found(tmp_path, old, new, words):
+    notebook = good()
+    notebook["cells"].append(markdown("Text.\n\n## 2. Point: Eq. 2"))
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "03_pointer_copy.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
+    found = index_problems(TABLE.replace(old, new, 1), tmp_path)
+    assert found == [] if words is None else any(words in problem for problem in found), found
