@@ -794,9 +794,7 @@ def test_it_is_called_so_however_it_is_written(name, function, words):
 def test_what_is_wrong_and_has_no_name_is_not_taken_for_right():
     swapped = lambda maps, size: track.locate_joints(maps, (size[1], size[0]))[0]  # noqa: E731
     assert not EXERCISES["locate"](swapped)
-    assert not EXERCISES["references"](
-        lambda index, back, keep_first: sorted({max(index - n, 0) for n in back} | {0} & {0 * keep_first - 1})
-    )
+    assert not EXERCISES["references"](lambda index, back, keep_first: sorted({max(index - n, 0) for n in back} | set([0] * keep_first)))
 
 
 def test_of_equal_logits_any_may_be_kept():
