@@ -20,6 +20,11 @@ CODECS = {
 }
 
 
+def pytest_configure(config):
+    """Kernels of notebooks and other programs that tests start load torch anew, and read this then (see ``tinytrack.__main__.main``)."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
 def index_color(index):
     """The colour of the plain part of frame ``index``: far enough from its neighbours' to survive a codec."""
     return np.array([20 + 12 * (index % 16), 60 + 40 * (index // 16), 220 - 12 * (index % 16)])

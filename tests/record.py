@@ -23,7 +23,7 @@ class RecordError(Exception):
 def kernel_environment() -> dict[str, str]:
     """One thread, so that sums add up in one order; no data set that a reader may not have."""
     env = {name: value for name, value in os.environ.items() if name != "TINYTRACK_DATA"}
-    return env | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    return env | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def clean(notebook: dict, stem: str) -> dict:

@@ -231,7 +231,7 @@ def filmstrip(
         notes: R lists of C texts, written into the pictures.
         width: of the figure in inches.
     """
-    cell = (width - 1.6) / len(rows[0])
+    cell = (width - 1.6 * any(titles)) / len(rows[0])
     heights = [cell * row[0].shape[0] / row[0].shape[1] for row in rows]
     said = [f"{title}: {_listed(texts)}" for title, texts in zip(titles, notes, strict=False) if _listed(texts)]
     alt = f"{heading or 'Pictures'}. Rows: {_listed(titles)}. Columns: {_listed(columns) or len(rows[0])}. {'; '.join(said)}"
