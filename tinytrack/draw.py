@@ -303,7 +303,7 @@ def palette_swatches(palette: Palette, ab: torch.Tensor, heading: str = "", ligh
     left.scatter(*palette.centers.cpu().T, s=70, c=rgb, edgecolors="black", linewidths=1.2)
     left.set_xlabel("a (green to red, Lab units)")
     left.set_ylabel("b (blue to yellow, Lab units)")
-    reach = max(20.0, float(chroma(palette.centers.T[:, :, None]).max()) * 1.15)
+    reach = max(20.0, 1.15 * float(chroma(palette.centers.T[:, :, None]).max()), 1.05 * float(sample.abs().max()))
     left.set_xlim(-reach, reach)
     left.set_ylim(-reach, reach)
     left.set_aspect("equal")
