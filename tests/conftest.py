@@ -1,6 +1,9 @@
 """Shared fixtures: small videos made on the spot, data sets that may not be there, the devices of this machine."""
 
 import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded, here and in kernels; see tinytrack.__main__.main
+
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,11 +21,6 @@ CODECS = {
     ".webm": ("libvpx-vp9", "yuv420p"),
     ".avi": ("mpeg4", "yuv420p"),
 }
-
-
-def pytest_configure(config):
-    """Kernels of notebooks and other programs that tests start load torch anew, and read this then (see ``tinytrack.__main__.main``)."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def index_color(index):

@@ -924,7 +924,7 @@ def test_ctrl_c_during_the_imports_is_one_sentence(given, here, library):
 def test_an_interrupt_while_the_demo_is_written_leaves_nothing(cli, given, here, short_demo, monkeypatch):
     """``cli`` hears a KeyboardInterrupt as the process hears Ctrl-C."""
 
-    def stop(*_):
+    def stop(*_, **__):
         assert list(here.glob("new/.unfinished-*/pose.mp4")), "the videos are written by now"
         raise KeyboardInterrupt
 
