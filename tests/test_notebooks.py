@@ -349,7 +349,9 @@ def test_a_notebook_is_as_record_writes_it(path):
 
 
 def test_every_exercise_stands_in_one_notebook():
-    places = Counter(name for path in PATHS for name in {name for _, name, _ in checks(load(path))})
+    """As a stub to fill in; the library's own functions may be checked anywhere."""
+    stubs = {path: {name for _, name, given in checks(load(path)) if f"my_{name}" in given} for path in PATHS}
+    places = Counter(name for names in stubs.values() for name in names)
     assert {name: places[name] for name in EXERCISES if places[name] != 1} == {}
 
 
