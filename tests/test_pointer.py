@@ -315,10 +315,13 @@ def test_plain_labels_stay_plain(top_k, anywhere):
 
 @pytest.mark.parametrize("radius", [None, 14])
 def test_single_precision_suffices_for_the_sum_over_many_pixels(radius):
-    """A softmax along the wrong axis adds one after the other: over 20,000 pixels that loses what 1e-5 asks for."""
+    """A softmax along the wrong axis adds one after the other: over 20,000 pixels that loses what 1e-5 asks for.
+
+    How much of it is lost, each processor decides: less than 3e-6 on one, 7e-6 on another.
+    """
     target, reference, labels = smooth_maps(1, 24, 8, 1, 30, 31)
     y = point_and_copy(target, reference, torch.ones_like(labels), 0.07, radius=radius, anywhere=23)
-    assert (y - 1).abs().max() < 3e-6
+    assert (y - 1).abs().max() < 1e-5
 
 
 @pytest.mark.parametrize("n", [1, 3, 2 * BLOCK * 3, 2 * BLOCK * 3 + 1, 401, 5000])

@@ -436,7 +436,7 @@ def test_attention_is_eq_2_over_all_references_together():
     A = attention(f, [0, 1], np.array([[1, 4], [0, 0]]), 0.07)
     assert A.shape == (2, 2, 5, 6)
     np.testing.assert_allclose(A.sum((1, 2, 3)), 1, rtol=1e-5)
-    assert np.unravel_index(A[0].argmax(), A[0].shape) == (1, 2, 3)
+    assert np.unravel_index(int(A[0].argmax()), A[0].shape) == (1, 2, 3)
     logits = torch.einsum("d,rdhw->rhw", f[3, :, 4, 1], f[:2]) / 0.07
     np.testing.assert_allclose(A[0], logits.flatten().softmax(0).unflatten(0, (2, 5, 6)).numpy(), rtol=1e-4, atol=1e-7)
 
