@@ -359,6 +359,17 @@ def test_enough_output_is_compared():
     assert sum(len(compared(load(path))) for path in PATHS) >= 40
 
 
+def test_what_the_papers_choices_cost_stands_in_a_measured_table():
+    """In README and at the end of the notebooks; the tables themselves are what ``tests/benchmarks/ablate.py`` printed."""
+    printed = "".join(page.read_text() for page in [ROOT / "data" / "README.md", *(ROOT / "data" / "report").glob("*.md")])
+    pages = {path.name: "\n\n".join(source for _, source, _ in cells(load(path), "markdown")) for path in PATHS}
+    pages["README.md"] = (ROOT / "README.md").read_text()
+    parts = {name: page.split("## Differences from the paper")[1].split("\n## ")[0] for name, page in pages.items()}
+    found = {name: re.findall(r"-\d+\.\d", part) for name, part in parts.items()}
+    assert len(found["README.md"]) > 10 and sum(map(len, found.values())) > 25
+    assert [(name, n) for name, numbers in found.items() for n in numbers if n not in printed] == []
+
+
 # ---- the index in the README
 
 

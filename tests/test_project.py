@@ -1,7 +1,6 @@
 """The project keeps its promises: layers, set-up, README, what may not be committed."""
 
 import ast
-import json
 import re
 import subprocess
 import sys
@@ -83,20 +82,6 @@ def test_the_committed_report_is_made_of_its_results_alone(tmp_path):
     report = ROOT / "data" / "report"
     draw_report(read_report(report / "results.json"), tmp_path)
     assert (tmp_path / "report.md").read_text() == (report / "report.md").read_text()
-
-
-def test_what_the_papers_choices_cost_stands_in_a_measured_table():
-    """In README and at the end of the notebooks; the tables themselves are what ``tests/benchmarks/ablate.py`` printed."""
-    printed = (ROOT / "data" / "README.md").read_text() + "".join(p.read_text() for p in sorted((ROOT / "data" / "report").glob("*.md")))
-    pages = {"README.md": (ROOT / "README.md").read_text()}
-    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        sources = ["".join(cell["source"]) for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "markdown"]
-        pages[path.name] = "\n\n".join(sources)
-    found = {
-        name: re.findall(r"-\d+\.\d", page.split("## Differences from the paper")[1].split("\n## ")[0]) for name, page in pages.items()
-    }
-    assert len(found["README.md"]) > 10 and sum(map(len, found.values())) > 25
-    assert [(name, n) for name, numbers in found.items() for n in numbers if n not in printed] == []
 
 
 def test_readme_links_exist():

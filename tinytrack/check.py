@@ -6,8 +6,8 @@ checked too (``check.affinity(pointer.affinity)``). Inputs are odd on purpose: n
 on a square.
 """
 
-import functools
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -78,22 +78,16 @@ def _thrice(gray: np.ndarray) -> np.ndarray:
     return gray.round().astype(np.uint8)[..., None].repeat(3, -1)
 
 
-def _painted(frame: np.ndarray, ab: Tensor, **how) -> np.ndarray:
+def _painted(frame: np.ndarray, ab: Tensor, lightness=lambda own: own, **how) -> np.ndarray:
     lab = frames_to_lab(frame)
+    lab[0] = lightness(lab[0])
     lab[1:] = F.interpolate(ab[None].float(), lab.shape[1:], **how)[0]
     return lab_to_frames(lab)
 
 
-def _levels() -> list:
-    """Ways to give every pixel one lightness: 0, 50, 65, 100, or the frame's mean."""
-
-    def flat(frame: np.ndarray, ab: Tensor, level: float | None) -> np.ndarray:
-        lab = frames_to_lab(frame)
-        lab[0] = lab[0].mean() if level is None else level
-        lab[1:] = F.interpolate(ab[None].float(), lab.shape[1:], mode="bilinear", align_corners=False)[0]
-        return lab_to_frames(lab)
-
-    return [functools.partial(flat, level=level) for level in (0, 50, 65, 100, None)]
+def _flat(level) -> Callable:
+    """Every pixel gets one lightness: what ``level`` makes of the frame's own."""
+    return lambda x, ab: _painted(x, ab, level, mode="bilinear", align_corners=False)
 
 
 paint = Exercise(
@@ -102,7 +96,11 @@ paint = Exercise(
     lambda: [(_frame(12, 20), 20 * _random(2, 3, 5)), (_frame(9, 8, 1), 20 * _random(2, 3, 2, seed=1))],
     [
         ("a and b have changed places", lambda x, ab: _paint(x, ab.flip(0))),
-        ("the lightness is not the frame's own: only a and b may be replaced", *_levels()),
+        (
+            "the lightness is not the frame's own: only a and b may be replaced",
+            *(_flat(lambda own, level=level: level) for level in (0, 50, 65, 100)),
+            _flat(lambda own: own.mean()),
+        ),
         ("the colours stand in blocks: scale ab up with mode='bilinear'", lambda x, ab: _painted(x, ab, mode="nearest")),
         (
             "the colours are shifted: with align_corners=True the corner pixels are stretched to the edges; it should be False",
@@ -163,14 +161,10 @@ one_hot = Exercise(
         ),
         (
             "the number of classes is taken from the picture: a class that is absent needs its (empty) channel too",
-            lambda ids, k: _seen(ids),
+            lambda ids, k: F.one_hot(ids).movedim(-1, -3),
         ),
     ],
 )
-
-
-def _seen(ids: Tensor) -> Tensor:
-    return F.one_hot(ids).movedim(-1, -3)
 
 
 def _labels() -> list[tuple[Tensor, Tensor]]:
@@ -343,22 +337,22 @@ def _by_hand(A: Tensor, c: Tensor) -> Tensor:
     return y
 
 
+def _strongest(A: Tensor, c: Tensor) -> Tensor:
+    return c.gather(1, A.argmax(-1)[..., None].expand(-1, -1, c.shape[-1]))
+
+
 copy = Exercise(
     "copy",
     lambda A, c: torch.einsum("bmn,bnk->bmk", A, c),
     lambda: [(_distributions(2, 5, 3), _random(2, 3, 4, seed=1)), (_distributions(1, 3, 3, seed=2), _random(1, 3, 2, seed=3))],
     [
         ("A is used transposed: row j holds target j's weights, so y = A @ c", lambda A, c: A.mT @ c, _by_hand),
-        ("only the strongest reference is copied: Eq. 1 is a weighted sum over all", lambda A, c: _strongest(A, c)),
+        ("only the strongest reference is copied: Eq. 1 is a weighted sum over all", _strongest),
         ("the labels go through a softmax: copy them as they are", lambda A, c: A @ c.softmax(-1)),
         ("the copied labels go through a second softmax: they are a mixture already", lambda A, c: (A @ c).softmax(-1)),
         ("the sum is divided by the number of references: the weights sum to one already", lambda A, c: A @ c / A.shape[-1]),
     ],
 )
-
-
-def _strongest(A: Tensor, c: Tensor) -> Tensor:
-    return c.gather(1, A.argmax(-1)[..., None].expand(-1, -1, c.shape[-1]))
 
 
 def _grid_distances(h: int, w: int) -> tuple[Tensor, Tensor]:
@@ -399,20 +393,16 @@ def _kept(logits: Tensor, k: int, rest: float, dim: int = -1, largest: bool = Tr
     return torch.full_like(logits, rest).scatter(dim, index, value)
 
 
-def _zeroing() -> list:
-    """Ways to put 0 where -inf should be."""
-    return [
-        lambda x, k: _kept(x, k, 0.0),
-        lambda x, k: torch.where(x >= x.topk(k).values[..., -1:], x, 0.0),
-    ]
-
-
 keep_top_k = Exercise(
     "keep_top_k",
     _keep_top_k,
     lambda: [(_random(2, 5, 7), 3), (_random(1, 4, 6, seed=1), 2), (torch.tensor([[[1.0, 3.0, 3.0, 3.0, 0.0]] * 4]), 2)],
     [
-        ("the others are set to 0, which is a perfectly good similarity: set them to -inf", *_zeroing()),
+        (
+            "the others are set to 0, which is a perfectly good similarity: set them to -inf",
+            lambda x, k: _kept(x, k, 0.0),
+            lambda x, k: torch.where(x >= x.topk(k).values[..., -1:], x, 0.0),
+        ),
         ("the smallest are kept: topk needs largest=True", lambda x, k: _kept(x, k, -math.inf, largest=False)),
         (
             "the best are chosen among the targets: k references for each target (the last axis)",
@@ -496,10 +486,6 @@ even_pointer_loss = Exercise(
 )
 
 
-def _even_steps() -> list:
-    return [lambda n: list(range(0, n + 1, max(1, n // 5))), lambda n: np.linspace(0, n, 6).astype(int)]
-
-
 def _powers_and_halves(last: int) -> list[int]:
     """1, 3, 10, 30 ... up to ``last``, which is among them only by luck."""
     return [0, *(d * 10**p for p in range(9) for d in (1, 3) if d * 10**p <= last)]
@@ -512,26 +498,25 @@ checkpoint_steps = Exercise(
     [
         (
             "step 0, the network before it learned anything, is missing: without it nothing can be said to have emerged",
-            lambda n: _from_1(n),
+            lambda n: _checkpoint_steps(n)[1:],
         ),
         (
             "the last step is missing: the network that you end with",
             lambda n: [s for s in _checkpoint_steps(n) if s < n],
-            lambda n: _powers_and_halves(n),
+            _powers_and_halves,
         ),
-        ("only powers of ten: 3, 30 and 300 lie half way between them on a log scale", lambda n: _powers(n)),
-        ("steps lie evenly: most of the learning is over before the second of them", *_even_steps()),
+        (
+            "only powers of ten: 3, 30 and 300 lie half way between them on a log scale",
+            lambda n: [0, *(10**p for p in range(9) if 10**p < n), n],
+        ),
+        (
+            "steps lie evenly: most of the learning is over before the second of them",
+            lambda n: list(range(0, n + 1, max(1, n // 5))),
+            lambda n: np.linspace(0, n, 6).astype(int),
+        ),
         ("the last step stands there twice", lambda n: [*_checkpoint_steps(n), n], lambda n: [*_powers_and_halves(n), n]),
     ],
 )
-
-
-def _from_1(last: int) -> list[int]:
-    return _checkpoint_steps(last)[1:]
-
-
-def _powers(last: int) -> list[int]:
-    return [0, *(10**p for p in range(9) if 10**p < last), last]
 
 
 # ---- 05_track_masks
@@ -686,7 +671,7 @@ def _joints(seed: int, size: tuple[int, int], count: int) -> np.ndarray:
 
 
 def _blobs(xy: np.ndarray, size, grid, sigma: float, centre=0.5, off=None, power=2, crossed=False) -> Tensor:
-    """Gaussians with the half pixel, or without, and with sigma to the right power, or not."""
+    """Gaussians with the half pixel, or without, with sigma to the right power, or not; ``crossed``: x and y change places on the grid."""
     cell = torch.as_tensor((xy + centre) * np.array([grid[1] / size[1], grid[0] / size[0]]) - (centre if off is None else off))
     cell = cell.flip(1) if crossed else cell
     y, x = (torch.arange(n, dtype=torch.float64) for n in grid)
@@ -694,17 +679,16 @@ def _blobs(xy: np.ndarray, size, grid, sigma: float, centre=0.5, off=None, power
     return torch.exp(-far / (2 * sigma**power))
 
 
-def _crossed(xy: np.ndarray, size, grid, sigma: float) -> Tensor:
-    """x and y change places after they were scaled to the grid."""
-    return _blobs(xy, size, grid, sigma, crossed=True)
-
-
 joint_maps = Exercise(
     "joint_maps",
     _joint_maps,
     lambda: [(_joints(0, (40, 60), 3), (40, 60), (10, 15), 0.7), (_joints(1, (24, 32), 2), (24, 32), (3, 8), 1.5)],
     [
-        ("x and y are swapped: x counts columns, y rows", lambda xy, s, g, sigma: _blobs(xy[:, ::-1], s, g, sigma), _crossed),
+        (
+            "x and y are swapped: x counts columns, y rows",
+            lambda xy, s, g, sigma: _blobs(xy[:, ::-1], s, g, sigma),
+            lambda xy, s, g, sigma: _blobs(xy, s, g, sigma, crossed=True),
+        ),
         (
             "half a cell off: with (0, 0) the centre of a pixel, a cell is (x + 0.5) * w / W - 0.5",
             lambda xy, s, g, sigma: _blobs(xy, s, g, sigma, centre=0.0),
@@ -753,7 +737,7 @@ locate = Exercise(
         ("these are cells of the grid: scale them to pixels", lambda m, s: _found(m, tuple(m.shape[1:]), 2)),
         (
             "half a cell off: cell 0 is centred on (0 + 0.5) * W / w - 0.5",
-            lambda m, s: _scaled(m, s),
+            _scaled,
             lambda m, s: _scaled(m, s, 0.5),
         ),
     ],
@@ -917,11 +901,6 @@ def _through(
     return _region_j(F.interpolate(maps, mask.shape, mode=up, **smooth)[0, 0].numpy() > 0.5, mask)
 
 
-def _through_float32(mask: np.ndarray, grid: tuple[int, int]) -> float:
-    """Rounded otherwise: where a share is just one half, that decides."""
-    return _through(mask, grid, down="nearest", dtype=torch.float32)
-
-
 ceiling = Exercise(
     "ceiling",
     lambda mask, grid: _region_j(read_masks(mask_labels(mask, np.array([1]), grid), np.array([1]), mask.shape) == 1, mask),
@@ -930,7 +909,7 @@ ceiling = Exercise(
         (
             "one pixel of each cell decides on the way down: average over the cell",
             lambda m, g: _through(m, g, down="nearest"),
-            _through_float32,
+            lambda m, g: _through(m, g, down="nearest", dtype=torch.float32),  # where a share is just one half, rounding decides
         ),
         ("the way back is in blocks: scale up with mode='bilinear' before you decide", lambda m, g: _through(m, g, up="nearest")),
         ("nearest both ways: average on the way down, bilinear on the way back", lambda m, g: _through(m, g, "nearest", "nearest")),

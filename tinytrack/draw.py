@@ -132,10 +132,15 @@ def side_by_side(panels: Sequence[np.ndarray], titles: Sequence[str] = (), gap: 
     return np.array(picture)
 
 
+def _numbers(values: np.ndarray | torch.Tensor) -> np.ndarray:
+    """Whatever holds numbers, on whatever device, as float64."""
+    return torch.as_tensor(values).detach().cpu().double().numpy()
+
+
 def soft_picture(soft: np.ndarray | torch.Tensor) -> np.ndarray:
     """A soft map (h, w) in [0, 1] as uint8 RGB: dark blue is 0, yellow is 1. What propagation carries, before it is read."""
     low, high = np.array([24, 28, 60]), np.array([255, 205, 50])
-    share = np.asarray(torch.as_tensor(soft).cpu(), dtype=np.float64).clip(0, 1)[..., None]
+    share = _numbers(soft).clip(0, 1)[..., None]
     return (low + (high - low) * share).round().astype(np.uint8)
 
 
@@ -257,7 +262,7 @@ def number_grid(matrices: Sequence[np.ndarray | torch.Tensor], titles: Sequence[
 
     All share one scale of shades, from the least value to the greatest.
     """
-    values = [np.asarray(torch.as_tensor(m).detach().cpu(), dtype=np.float64) for m in matrices]
+    values = [_numbers(matrix) for matrix in matrices]
     low, high = min(np.nanmin(v) for v in values), max(np.nanmax(v) for v in values)
     shapes = " and ".join(dict.fromkeys(f"{v.shape[0]}x{v.shape[1]}" for v in values))
     alt = f"{heading or 'Matrices'}: {_listed(titles)} ({shapes} numbers, {low:.{digits}f} to {high:.{digits}f})"
@@ -342,7 +347,7 @@ def pointer_picture(
     """
     from matplotlib.patches import ConnectionPatch
 
-    attention = np.asarray(torch.as_tensor(attention).cpu())
+    attention = _numbers(attention)
     h, w = attention.shape[-2:]
     high, wide = target.shape[:2]
     top = [np.unravel_index(np.argsort(a, axis=None)[: -strongest - 1 : -1], a.shape) for a in attention]
@@ -375,7 +380,7 @@ def attention_maps(
     points: np.ndarray,
     titles: Sequence[str],
     references: Sequence[np.ndarray],
-    heat: np.ndarray,
+    heat: np.ndarray | torch.Tensor,
     columns: Sequence[str],
     heading: str,
     boxes: np.ndarray | None = None,
@@ -393,7 +398,7 @@ def attention_maps(
         boxes: (P, R, 4) left, top, right, bottom in pixels: drawn dashed into the references; NaN for none.
         width: of the figure in inches.
     """
-    heat = np.asarray(heat)
+    heat = _numbers(heat)
     boxes = np.full((*heat.shape[:2], 4), np.nan) if boxes is None else boxes
     h, w = target.shape[:2]
     cell = (width - 1.6) / (len(references) + 1)

@@ -6,7 +6,7 @@ agrees with a mistake on every case has made it, and is told so in words; nobody
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ class Verdict:
     """What a check says.
 
     Attributes:
-        exercise: "pointer.affinity" ...
+        exercise: its name, "affinity" ...
         status: "right", "wrong" or "not attempted yet".
         message: what is wrong, in one sentence; empty otherwise.
     """
@@ -69,19 +69,20 @@ class Exercise:
                 if not _equal(_array(before), _array(after), 0):
                     return self._wrong("the function changes one of its arguments in place: whoever gave it still needs it; work on a copy")
             found.append(outcome)
-        if self._agrees(found, self.solution, cases):
+        right = list(self._outcomes(self.solution, cases))
+        if self._agree(found, right):
             return Verdict(self.name, "right")
         for words, *ways in self.slips:
-            if any(self._agrees(found, way, cases) for way in ways):
+            if any(self._agree(found, self._outcomes(way, cases)) for way in ways):
                 return self._wrong(words)
-        right = [self._run(self.solution, copy.deepcopy(arguments)) for arguments in cases]
         return self._wrong(next(_differences(cases, found, right, self.tolerance)))
 
-    def _agrees(self, found: Sequence, function: Callable, cases: Sequence[tuple]) -> bool:
-        """Whether a function has the outcomes ``found`` in all cases."""
-        return all(
-            _same(ours, self._run(function, copy.deepcopy(arguments)), self.tolerance) for ours, arguments in zip(found, cases, strict=True)
-        )
+    def _outcomes(self, function: Callable, cases: Sequence[tuple]) -> Iterator:
+        """What a function makes of each case, one after the other: the first that differs ends a comparison."""
+        return (self._run(function, copy.deepcopy(arguments)) for arguments in cases)
+
+    def _agree(self, found: Sequence, others: Iterable) -> bool:
+        return all(_same(ours, theirs, self.tolerance) for ours, theirs in zip(found, others, strict=True))
 
     def _run(self, function: Callable, arguments: tuple) -> Any:
         """What counts of its result, as an array, or the exception it raises; None for None."""
@@ -106,10 +107,19 @@ def _array(value: Any) -> np.ndarray:
     return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
 
 
+def _numeric(*arrays: np.ndarray) -> bool:
+    return all(array.dtype.kind in "biufc" for array in arrays)
+
+
+def _close(a: np.ndarray, b: np.ndarray, tolerance: float) -> np.ndarray:
+    """Where two arrays of one shape agree: numbers up to the tolerance, all else if equal."""
+    if not _numeric(a, b):
+        return np.asarray(a == b)
+    return np.isclose(a.astype(np.float64), b.astype(np.float64), 1e-5, tolerance, equal_nan=True)
+
+
 def _equal(a: np.ndarray, b: np.ndarray, tolerance: float) -> bool:
-    if a.dtype.kind not in "biufc" or b.dtype.kind not in "biufc":
-        return a.shape == b.shape and bool((a == b).all())
-    return a.shape == b.shape and np.allclose(a.astype(np.float64), b.astype(np.float64), 1e-5, tolerance, equal_nan=True)
+    return a.shape == b.shape and bool(_close(a, b, tolerance).all())
 
 
 def _same(a: Any, b: Any, tolerance: float) -> bool:
@@ -132,10 +142,9 @@ def _differences(cases: Sequence[tuple], found: Sequence, right: Sequence, toler
             yield f"for arguments {shapes} the result has shape {ours.shape}: expected {theirs.shape}"
         elif ours.dtype.kind in "fc" and np.isnan(ours).any() and not np.isnan(theirs).any():
             yield f"for arguments {shapes} the result holds NaN"
-        elif not all(part.dtype.kind in "biufc" for part in (ours, theirs)):
+        elif not _numeric(ours, theirs):
             yield f"for arguments {shapes}: got {ours.tolist()}, expected {theirs.tolist()}"
         else:
-            close = np.isclose(ours.astype(np.float64), theirs.astype(np.float64), 1e-5, tolerance, equal_nan=True)
-            where = tuple(int(i) for i in np.argwhere(~close)[0])
+            where = tuple(int(i) for i in np.argwhere(~_close(ours, theirs, tolerance))[0])
             place = f"at {list(where)}" if where else "the result"
             yield f"for arguments {shapes}, {place}: got {ours[where]:.4g}, expected {theirs[where]:.4g}"

@@ -219,7 +219,7 @@ TRACKING = {
     "1.4 of the temperature": {"sharpen": 1.4},
     "argmax": {"read": "argmax"},
     "min-max": {"read": "min_max"},
-    "protocol of the paper": {f.name: getattr(PAPER, f.name) for f in dataclasses.fields(PAPER)},
+    "protocol of the paper": dataclasses.asdict(PAPER),
 }
 
 
