@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from .color import Palette, chroma, frames_to_lab, lab_to_frames
+from .track import Carried, paint
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -109,6 +110,12 @@ def enlarge(frame: np.ndarray, factor: int) -> np.ndarray:
     return frame.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
+def magnified(frame: np.ndarray, width: int) -> tuple[np.ndarray, int]:
+    """A frame enlarged by a whole factor to about ``width`` pixels, and the factor. Pixel x is then at factor * (x + 0.5) - 0.5."""
+    factor = max(1, round(width / frame.shape[1]))
+    return enlarge(frame, factor), factor
+
+
 def side_by_side(panels: Sequence[np.ndarray], titles: Sequence[str] = (), gap: int = 6, bar: int = 22) -> np.ndarray:
     """Panels of one height in a row on white, each under its title: uint8 RGB."""
     from PIL import Image, ImageDraw, ImageFont
@@ -142,6 +149,180 @@ def soft_picture(soft: np.ndarray | torch.Tensor) -> np.ndarray:
     low, high = np.array([24, 28, 60]), np.array([255, 205, 50])
     share = _numbers(soft).clip(0, 1)[..., None]
     return (low + (high - low) * share).round().astype(np.uint8)
+
+
+def palette_picture(frame: np.ndarray, palette: Palette, width: int = 320) -> np.ndarray:
+    """What a palette keeps of a frame, for ``widgets.palette_explorer``: the frame, the frame in the palette's colours, those alone
+    (doubled, at L = 65), and below one swatch a colour, as wide as its share of the frame.
+
+    Args:
+        frame: uint8 RGB (H, W, 3).
+        palette: K colours.
+        width: of one of the three panels, about, in pixels.
+    """
+    lab = frames_to_lab(frame)
+    ids = palette.hard(lab[1:])
+    ab = palette.decode(ids)
+    own = lab_to_frames(torch.cat([lab[:1], ab]))
+    alone = lab_to_frames(torch.cat([torch.full_like(lab[:1], 65), 2 * ab]))
+    panels = [magnified(picture, width)[0] for picture in (frame, own, alone)]
+    sheet = side_by_side(panels, ["the frame", f"in {len(palette)} colours, with its own L", "the colours alone, doubled"])
+    shares = np.bincount(ids.flatten().numpy(), minlength=len(palette))
+    column = np.searchsorted(shares.cumsum(), np.arange(sheet.shape[1]) * ids.numel() / sheet.shape[1], side="right")
+    swatches = palette.swatches(65.0, 1)[0][column.clip(max=len(palette) - 1)]
+    gap, strip = np.full((6, sheet.shape[1], 3), 255, np.uint8), swatches[None].repeat(28, axis=0)
+    return np.concatenate([sheet, gap, strip])
+
+
+def aim(frame: np.ndarray, xy: Sequence[float], width: int = 360) -> np.ndarray:
+    """A frame, enlarged to about ``width``, with a ring around the pixel xy = (x, y): uint8 RGB."""
+    from PIL import Image, ImageDraw
+
+    large, k = magnified(frame, width)
+    x, y = (k * (v + 0.5) - 0.5 for v in xy)
+    picture = Image.fromarray(large)
+    draw = ImageDraw.Draw(picture)
+    for r, fill, line in ((8, (255, 255, 255), 5), (7, (213, 94, 0), 2)):
+        draw.ellipse([x - r, y - r, x + r, y + r], outline=fill, width=line)
+    return np.array(picture)
+
+
+def attention_picture(
+    frame: np.ndarray, heat: np.ndarray | torch.Tensor, peak: float, box: Sequence[float] | None = None, width: int = 240
+) -> np.ndarray:
+    """Where a pixel points in one reference frame, for ``widgets.pointer_explorer``: gray, the attended cells from blue to yellow.
+
+    Args:
+        frame: uint8 RGB (H, W, 3).
+        heat: (h, w) attention.
+        peak: the attention that is drawn full: the largest over all references.
+        box: left, top, right, bottom of the window in pixels of the frame, drawn dashed.
+        width: of the picture, about, in pixels.
+    """
+    from PIL import Image, ImageDraw
+
+    large, k = magnified(to_gray(frame), width)
+    bright = np.sqrt(_numbers(heat) / max(peak, 1e-12)).clip(0, 1)  # a root, or all but the peak would be invisible
+    rows, columns = (np.arange(n * k) * m // (n * k) for n, m in zip(frame.shape[:2], bright.shape, strict=True))
+    bright = bright[rows][:, columns, None]
+    alpha = np.where(bright > 0.02, 0.25 + 0.7 * bright, 0.25)  # everything is dimmed a little, so that faint cells are seen
+    shades = np.array([24, 28, 60]) + bright * (np.array([255, 205, 50]) - np.array([24, 28, 60]))
+    picture = Image.fromarray((large * (1 - alpha) + shades * alpha).round().astype(np.uint8))
+    if box is not None:
+        left, top, right, bottom = (k * (v + 0.5) - 0.5 for v in box)
+        draw = ImageDraw.Draw(picture)
+        for start in np.arange(left, right, 8):
+            for y in (top, bottom):
+                draw.line([start, y, min(start + 4, right), y], fill=(255, 255, 255))
+        for start in np.arange(top, bottom, 8):
+            for x in (left, right):
+                draw.line([x, start, x, min(start + 4, bottom)], fill=(255, 255, 255))
+    return np.array(picture)
+
+
+def carried_picture(
+    frame: np.ndarray, carried: Carried, edges: Sequence[tuple[int, int]] = (), strength: float = 0.5, width: int = 400
+) -> np.ndarray:
+    """A frame with whatever a tracker says of it, for ``widgets.player``: painted with colours, tinted by masks, marked by joints.
+
+    Args:
+        frame: uint8 RGB (H, W, 3).
+        carried: of this frame.
+        edges: lines between joints.
+        strength: how strongly masks tint, in [0, 1]; at 0 nothing is drawn, and what was coloured is shown gray.
+        width: of the picture, about, in pixels.
+    """
+    if carried.ab is not None:
+        frame = to_gray(frame) if strength == 0 else paint(to_gray(frame), carried.ab * strength / max(strength, 0.5))
+    large, k = magnified(frame, width)
+    if carried.ids is not None and strength > 0:
+        large = overlay(large, carried.ids.repeat(k, axis=0).repeat(k, axis=1), strength)
+    if carried.xy is not None and strength > 0:
+        large = skeleton(large, k * (carried.xy + 0.5) - 0.5, edges, scale=max(1.5, large.shape[0] / 240))
+    return large
+
+
+def score_picture(
+    curves: Mapping[str, Mapping[int, float]], frames: int, metric: str = "J", size: tuple[int, int] = (820, 150)
+) -> tuple[np.ndarray, tuple[float, float]]:
+    """Scores in percent against frame number, for ``widgets.player``: a low chart, and where on it frames lie.
+
+    Args:
+        curves: name -> {frame: score in [0, 1]}.
+        frames: of the video.
+        size: (width, height) in pixels.
+
+    Returns:
+        uint8 RGB (H, W, 3), and the x (in pixels) of frame 0 and of the last frame.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure = chart(size[0] / 100, size[1] / 100)
+    figure.set_dpi(100)
+    axis = figure.subplots()
+    plain_axes(axis)
+    spare = itertools.cycle(OTHERS)
+    for name, scores in curves.items():
+        hue = color(name) if name in STYLES else next(spare)
+        few = len(scores) <= 40
+        axis.plot(list(scores), [100 * s for s in scores.values()], color=hue, linewidth=1.8, marker="o" * few, markersize=3.5, label=label(name))
+    axis.set_xlim(0, max(1, frames - 1))
+    axis.set_ylim(0, 103)
+    axis.set_ylabel(f"{metric} (%)", fontsize=9)
+    axis.tick_params(labelsize=8)
+    axis.legend(frameon=False, fontsize=8, loc="lower left", ncols=4)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    picture = np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    box = axis.get_window_extent()
+    return picture, (float(box.x0), float(box.x1))
+
+
+def with_cursor(picture: np.ndarray, x: float) -> np.ndarray:
+    """The picture with an upright line at x."""
+    result = picture.copy()
+    left = int(np.clip(round(x) - 1, 0, picture.shape[1] - 2))
+    result[:, left : left + 2] = (213, 94, 0)
+    return result
+
+
+def emergence_picture(
+    losses: Sequence[float], marks: Sequence[int] = (), size: tuple[int, int] = (460, 260), level: float | None = None
+) -> np.ndarray:
+    """The loss of a running training, for ``widgets.emergence``: dots a step, a line of means, ticks at checkpoints. uint8 RGB.
+
+    Args:
+        losses: (S,) in nats, one a step.
+        marks: steps at which a checkpoint was kept.
+        size: (width, height) in pixels.
+        level: a loss that needs no training, drawn across.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure = chart(size[0] / 100, size[1] / 100)
+    figure.set_dpi(100)
+    axis = figure.subplots()
+    plain_axes(axis)
+    values = np.asarray(losses, np.float64)
+    steps = np.arange(1, len(values) + 1)
+    axis.plot(steps, values, ".", markersize=2.5, color="#D55E00", alpha=0.35)
+    if len(values):
+        near = max(1, len(values) // 20)
+        means = np.array([values[max(0, n - near) : n].mean() for n in steps])
+        axis.plot(steps, means, color="#D55E00", linewidth=2)
+    if level is not None:
+        axis.axhline(level, linestyle="--", linewidth=1.2, color="#0072B2")
+        axis.text(0.99, level, "pointing evenly", ha="right", va="bottom", fontsize=8, color="#0072B2", transform=axis.get_yaxis_transform())
+    for step in marks:
+        axis.axvline(step, ymax=0.05, color="#555555", linewidth=1)
+    axis.set_xlim(0, max(10, len(values)))
+    axis.set_ylim(0, None)
+    axis.set_xlabel("training step", fontsize=9)
+    axis.set_ylabel("colour loss (nats a pixel)", fontsize=9)
+    axis.tick_params(labelsize=8)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def principal_colors(embeddings: torch.Tensor, shown: Sequence[int], cells: int = 100_000) -> np.ndarray:

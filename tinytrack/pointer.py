@@ -103,18 +103,33 @@ def copy(A: Tensor, c: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def attention(embeddings: Tensor, references: Sequence[int], cells: Sequence[Sequence[int]], temperature: float) -> Tensor:
-    """Eq. 2 for a few cells of the last frame, to look at: where does each point, without window and top-k?
+def attention(
+    embeddings: Tensor,
+    references: Sequence[int],
+    cells: Sequence[Sequence[int]],
+    temperature: float,
+    radius: int | None = None,
+    top_k: int | None = None,
+) -> Tensor:
+    """Eq. 2 for a few cells of the last frame, to look at: where does each point?
 
     Args:
         embeddings: (T, D, h, w); the target is the last.
         references: R frames among them; one softmax runs over the cells of all.
         cells: (P, 2) grid cells (column, row).
+        temperature, top_k: as in :func:`affinity`.
+        radius: a cell points only within a square of +-radius cells, in every reference; None: anywhere.
 
     Returns:
         (P, R, h, w); the values of each target sum to one.
     """
     h, w = embeddings.shape[-2:]
     column, row = torch.as_tensor(cells).T
-    A = affinity(embeddings[-1][:, row, column].T[None], pixels(embeddings[list(references)][None]), temperature)
+    allowed = None
+    if radius is not None:
+        near_rows = (torch.arange(h) - row[:, None]).abs() <= radius  # (P, h)
+        near_columns = (torch.arange(w) - column[:, None]).abs() <= radius
+        allowed = (near_rows[:, :, None] & near_columns[:, None]).flatten(1).repeat(1, len(references)).to(embeddings.device)
+    target = embeddings[-1][:, row, column].T[None]
+    A = affinity(target, pixels(embeddings[list(references)][None]), temperature, allowed=allowed, top_k=top_k)
     return A[0].unflatten(-1, (len(references), h, w))

@@ -1,0 +1,246 @@
+"""A real JupyterLab on loopback and a real browser in front of it, for the tests of the widgets and for the table of latencies."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlparse
+
+import nbformat
+
+TOKEN = "test"
+START = 60.0  # seconds that a server may take to start
+HARMLESS = ("ResizeObserver loop",)  # a browser's remark, which it calls an error
+
+# What a page notes for us: when the hand last did something, and when the last picture of a stage was painted after that.
+NOTE_INPUTS = """
+window.lastInput = 0;
+for (const kind of ['pointerdown', 'pointermove', 'pointerup', 'keydown', 'click', 'input'])
+  document.addEventListener(kind, () => { window.lastInput = performance.now(); }, true);
+"""
+
+
+def why_no_browser() -> str:
+    """Why browser tests cannot run here; empty if they can."""
+    try:
+        import playwright  # noqa: F401
+    except ImportError:
+        return "playwright is not installed"
+    return "" if shutil.which("chromium") else "chromium is not installed"
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def wait_for(url: str, process: subprocess.Popen, log: Path) -> None:
+    """Until a server answers.
+
+    Raises:
+        RuntimeError: with the end of its log, if it ends or says nothing for too long.
+    """
+    deadline = time.monotonic() + START
+    while process.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
+            urllib.request.urlopen(url, timeout=2).close()
+            return
+        time.sleep(0.2)
+    process.kill()
+    raise RuntimeError(f"no server at {url}:\n{log.read_text()[-2000:]}")
+
+
+def write_notebook(path: Path, *cells: str) -> Path:
+    """A notebook of code cells."""
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+    )
+    nbformat.write(notebook, path)
+    return path
+
+
+@contextlib.contextmanager
+def jupyterlab(folder: Path, theme: str = "JupyterLab Light") -> Iterator[str]:
+    """A JupyterLab with settings of its own that serves ``folder``/notebooks; yields its address."""
+    settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True, exist_ok=True)
+    (settings / "themes.jupyterlab-settings").write_text(json.dumps({"theme": theme}))
+    (settings / "notification.jupyterlab-settings").write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
+    (folder / "notebooks").mkdir(exist_ok=True)
+    port = free_port()
+    env = os.environ | {
+        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+        "JUPYTER_CONFIG_DIR": str(folder / "config"),
+        "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+        "JUPYTER_DATA_DIR": str(folder / "data"),
+    }
+    command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"]
+    command += ["--allow-root", f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder / 'notebooks'}"]
+    command += ["--expose-app-in-browser", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    with open(folder / "jupyter.log", "w") as log:
+        process = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        wait_for(f"http://127.0.0.1:{port}/api", process, folder / "jupyter.log")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator:
+    """A headless browser."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@dataclass
+class Visit:
+    """A page with what went wrong on it, and the moves of a person."""
+
+    page: object
+    errors: list[str] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)  # addresses asked for that are not on this machine
+
+    # ---- what a person sees
+
+    def stage(self, n: int = 0):
+        """The n-th picture on the page."""
+        return self.page.locator(".tinytrack-stage").nth(n)
+
+    def painted(self, n: int = 0) -> int:
+        """How often the n-th picture was painted."""
+        return int(self.stage(n).get_attribute("data-painted") or 0)
+
+    def pixels(self, n: int = 0) -> list[int]:
+        """The n-th picture as it stands: its RGBA values in a row."""
+        script = "(e) => { const c = e.querySelector('canvas'); return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]; }"
+        return self.stage(n).evaluate(script)
+
+    def pixel(self, x: float, y: float, n: int = 0) -> tuple[int, int, int]:
+        """The colour at a place given as shares of width and height."""
+        script = """(e, [x, y]) => { const c = e.querySelector('canvas');
+            return [...c.getContext('2d').getImageData(Math.floor(x * c.width), Math.floor(y * c.height), 1, 1).data].slice(0, 3); }"""
+        return tuple(self.stage(n).evaluate(script, [x, y]))
+
+    # ---- what a person does
+
+    def at(self, x: float, y: float, n: int = 0) -> tuple[float, float]:
+        """Shares of a picture's width and height as a place on the page."""
+        self.stage(n).scroll_into_view_if_needed()
+        box = self.stage(n).bounding_box()
+        return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+    def click(self, x: float, y: float, n: int = 0) -> None:
+        self.page.mouse.click(*self.at(x, y, n))
+
+    def drag(self, points: list[tuple[float, float]], n: int = 0) -> None:
+        """Press, move along, let go."""
+        self.page.mouse.move(*self.at(*points[0], n))
+        self.page.mouse.down()
+        for point in points[1:]:
+            self.page.mouse.move(*self.at(*point, n), steps=4)
+        self.page.mouse.up()
+
+    def button(self, text: str):
+        return self.page.locator("button.jupyter-button", has_text=text).first
+
+    def slider(self, text: str):
+        """The handle of the slider with this description, to be moved by arrow keys."""
+        return self.page.locator(".widget-slider, .widget-hslider", has=self.page.get_by_text(text, exact=True)).first.get_by_role("slider")
+
+    def waits(self, condition: str, argument=None, seconds: float = 30.0):
+        """Until a condition of the page, in JavaScript, holds."""
+        return self.page.wait_for_function(condition, arg=argument, timeout=1000 * seconds)
+
+    def reads(self, text: str, seconds: float = 30.0) -> None:
+        """Until this text stands on the page."""
+        self.waits("text => document.body.innerText.includes(text)", text, seconds)
+
+    def repainted(self, before: int, n: int = 0, seconds: float = 30.0) -> None:
+        """Until the n-th picture has been painted once more than ``before``."""
+        script = "([n, before]) => Number(document.querySelectorAll('.tinytrack-stage')[n]?.dataset.painted || 0) > before"
+        self.waits(script, [n, before], seconds)
+
+    def latency(self, n: int = 0) -> float:
+        """Milliseconds from the last input to the last painting of the n-th picture."""
+        return self.page.evaluate("n => Number(document.querySelectorAll('.tinytrack-stage')[n].dataset.paintedAt) - window.lastInput", n)
+
+    def shows_no_error(self) -> None:
+        assert self.errors == []
+        assert self.strangers == []
+
+
+@contextlib.contextmanager
+def visit(browser, width: int = 1600, height: int = 1000) -> Iterator[Visit]:
+    """A new page in a browser; requests that leave this machine are noted and stopped."""
+    context = browser.new_context(viewport={"width": width, "height": height})
+    page = context.new_page()
+    result = Visit(page)
+
+    def route(route, request):
+        if urlparse(request.url).hostname in ("127.0.0.1", None):
+            route.continue_()
+        else:
+            result.strangers.append(request.url)
+            route.abort()
+
+    def console(message):
+        if message.type == "error" and not any(text in message.text for text in HARMLESS):
+            result.errors.append(message.text)
+
+    page.route("**/*", route)
+    page.on("console", console)
+    page.on("pageerror", lambda error: result.errors.append(str(error)))
+    page.add_init_script(NOTE_INPUTS)
+    try:
+        yield result
+    finally:
+        context.close()
+
+
+def open_notebook(visitor: Visit, server: str, name: str) -> None:
+    """Open a notebook in JupyterLab, without its side bar, its kernel ready."""
+    page = visitor.page
+    page.goto(f"{server}/lab/tree/{name}?token={TOKEN}&reset")
+    page.wait_for_selector(".jp-Notebook", timeout=60_000)
+    page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
+    ready = "() => { const w = window.jupyterapp.shell.currentWidget; return w?.sessionContext?.session?.kernel?.status === 'idle'; }"
+    visitor.waits(ready, seconds=60)
+
+
+def run_cells(visitor: Visit, seconds: float = 120.0) -> None:
+    """Run all cells, and wait for the last."""
+    visitor.page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells').then(() => { window.ran = true; })")
+    visitor.waits("() => window.ran === true", seconds=seconds)
+
+
+def kernel_is_alive(visitor: Visit, seconds: float = 30.0) -> bool:
+    """Whether the kernel of the open notebook still answers."""
+    script = """async () => {
+        const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+        const reply = await kernel.requestExecute({ code: '1 + 1' }).done;
+        return reply.content.status === 'ok';
+    }"""
+    return visitor.page.evaluate(script)

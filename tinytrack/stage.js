@@ -1,0 +1,191 @@
+// The front end of stage.Stage: shows one picture, and says where a person points, clicks, draws or types. What the picture
+// shows is made in Python; only what must follow the hand at once is drawn here: the brush, its fresh stroke, the crosshair.
+
+const STEP = 1, LEAP = 10; // arrow keys, in pixels of the frame; with Shift
+const KEYS = new Set(["z", "Z", ",", ".", "[", "]", "x", "Delete", "Backspace"]); // passed on to Python
+
+function render({ model, el }) {
+  const box = document.createElement("div");
+  const canvas = document.createElement("canvas"); // the picture
+  const glass = document.createElement("canvas"); // what is drawn over it while the hand moves
+  box.className = "tinytrack-stage";
+  box.append(canvas, glass);
+  el.append(box);
+  box.setAttribute("data-lm-suppress-shortcuts", "true"); // or JupyterLab would take "x" for "cut this cell"
+
+  let cursor = null; // [x, y] of the crosshair that arrow keys move; (0, 0) is the centre of the top left pixel
+  let over = null; // [x, y] under the mouse
+  let stroke = null; // points of the stroke being drawn
+  let ghost = null; // the finished one, until the picture that has it in is there
+  let down = false; // a button is pressed, without brush
+  let pen = false; // the brush is down by keyboard
+  let waiting = false, next = null; // one hover or drag at a time is on its way; the newest of the others waits
+  let shown = 0, painting = null; // pictures decode out of order
+
+  const size = () => model.get("size");
+  const scale = () => glass.width / size()[0];
+
+  function tell(message) {
+    if (message.phase === "hover" || message.phase === "drag") {
+      if (waiting) { next = message; return; }
+      waiting = true;
+    } else next = null; // an old position must not arrive after a click
+    model.send(message);
+  }
+  function answered(message) {
+    if (!message || message.done === undefined) return;
+    if (message.done === "stroke") Promise.resolve(painting).then(() => { ghost = null; draw(); });
+    if (message.done !== "hover" && message.done !== "drag") return;
+    waiting = false;
+    if (next) { const message = next; next = null; tell(message); }
+  }
+
+  async function paint() {
+    const data = model.get("data"), turn = ++shown;
+    if (!data || !data.byteLength) return;
+    const bitmap = await createImageBitmap(new Blob([data]));
+    if (turn !== shown) return; // a newer one has come meanwhile
+    canvas.width = bitmap.width;
+    canvas.height = bitmap.height;
+    canvas.getContext("2d").drawImage(bitmap, 0, 0);
+    box.dataset.painted = Number(box.dataset.painted || 0) + 1;
+    box.dataset.paintedAt = performance.now();
+    fit();
+    draw();
+  }
+
+  function fit() {
+    box.style.width = `${model.get("width")}px`;
+    const rect = canvas.getBoundingClientRect(), ratio = window.devicePixelRatio || 1;
+    const w = Math.max(1, Math.round(rect.width * ratio)), h = Math.max(1, Math.round(rect.height * ratio));
+    if (glass.width !== w || glass.height !== h) { glass.width = w; glass.height = h; draw(); }
+  }
+
+  function place(event) {
+    const rect = canvas.getBoundingClientRect(), [w, h] = size();
+    const x = ((event.clientX - rect.left) / rect.width) * w - 0.5, y = ((event.clientY - rect.top) / rect.height) * h - 0.5;
+    return [Math.min(Math.max(x, -0.5), w - 0.5), Math.min(Math.max(y, -0.5), h - 0.5)];
+  }
+
+  function draw() {
+    const g = glass.getContext("2d"), s = scale(), brush = model.get("brush");
+    const at = ([x, y]) => [(x + 0.5) * s, (y + 0.5) * s];
+    g.clearRect(0, 0, glass.width, glass.height);
+    for (const line of [ghost, stroke]) {
+      if (!line) continue;
+      g.strokeStyle = g.fillStyle = model.get("ink");
+      g.globalAlpha = 0.6;
+      g.lineWidth = 2 * brush * s;
+      g.lineCap = g.lineJoin = "round";
+      g.beginPath();
+      line.forEach((p, i) => (i ? g.lineTo(...at(p)) : g.moveTo(...at(p))));
+      if (line.length === 1) g.lineTo(...at(line[0]));
+      g.stroke();
+      g.globalAlpha = 1;
+    }
+    const focus = document.activeElement === box ? cursor : null;
+    const ring = brush > 0 ? focus || over : null;
+    const lines = (color, width) => {
+      g.strokeStyle = color;
+      g.lineWidth = width * (window.devicePixelRatio || 1);
+      g.beginPath();
+      if (ring) { const [x, y] = at(ring); g.moveTo(x + brush * s, y); g.arc(x, y, brush * s, 0, 7); }
+      if (focus) {
+        const [x, y] = at(focus), arm = 9 * (window.devicePixelRatio || 1);
+        g.moveTo(x - arm, y); g.lineTo(x + arm, y); g.moveTo(x, y - arm); g.lineTo(x, y + arm);
+      }
+      g.stroke();
+    };
+    lines("black", 3);
+    lines("white", 1.2);
+  }
+
+  function begin(p) { stroke = [p]; draw(); }
+  function extend(p) { stroke.push(p); draw(); }
+  function end() {
+    tell({ kind: "stroke", points: stroke });
+    ghost = stroke;
+    stroke = null;
+    draw();
+  }
+
+  const listeners = {
+    pointerdown(event) {
+      if (!model.get("active") || event.button) return;
+      box.focus({ preventScroll: true });
+      cursor = null;
+      box.setPointerCapture(event.pointerId);
+      event.preventDefault();
+      if (model.get("brush") > 0) return begin(place(event));
+      down = true;
+      tell({ kind: "point", phase: "down", place: place(event) });
+    },
+    pointermove(event) {
+      if (!model.get("active")) return;
+      over = place(event);
+      if (stroke && !pen) for (const e of event.getCoalescedEvents?.() || [event]) extend(place(e));
+      else if (down) tell({ kind: "point", phase: "drag", place: over });
+      else if (model.get("hover")) tell({ kind: "point", phase: "hover", place: over });
+      if (!stroke) draw();
+    },
+    pointerup(event) {
+      if (stroke && !pen) end();
+      if (down) { down = false; tell({ kind: "point", phase: "up", place: place(event) }); }
+    },
+    pointercancel() { if (stroke && !pen) end(); down = false; },
+    pointerleave() { over = null; draw(); },
+    focus() { draw(); },
+    blur() { if (pen) { pen = false; end(); } draw(); },
+    keydown(event) {
+      if (!model.get("active") || event.ctrlKey || event.metaKey || event.altKey) return;
+      const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+      const [w, h] = size(), brush = model.get("brush");
+      if (moves[event.key]) {
+        const far = event.shiftKey ? LEAP : STEP, [dx, dy] = moves[event.key];
+        const [x, y] = cursor || over || [Math.floor(w / 2), Math.floor(h / 2)];
+        cursor = [Math.min(Math.max(Math.round(x) + far * dx, 0), w - 1), Math.min(Math.max(Math.round(y) + far * dy, 0), h - 1)];
+        if (pen) extend(cursor);
+        else if (model.get("hover")) tell({ kind: "point", phase: "hover", place: cursor });
+      } else if (event.key === "Enter" && !pen) {
+        cursor = cursor || over || [Math.floor(w / 2), Math.floor(h / 2)];
+        if (brush > 0) { begin(cursor); end(); }
+        else { tell({ kind: "point", phase: "down", place: cursor }); tell({ kind: "point", phase: "up", place: cursor }); }
+      } else if (event.key === " " && brush > 0) {
+        cursor = cursor || over || [Math.floor(w / 2), Math.floor(h / 2)];
+        pen = !pen;
+        pen ? begin(cursor) : end();
+      } else if (KEYS.has(event.key)) tell({ kind: "key", key: event.key });
+      else return;
+      event.preventDefault();
+      event.stopPropagation();
+      if (!stroke || pen) draw();
+    },
+  };
+  for (const [name, listener] of Object.entries(listeners)) box.addEventListener(name, listener);
+
+  function look() {
+    const active = model.get("active");
+    box.setAttribute("aria-label", model.get("label"));
+    box.setAttribute("role", active ? "application" : "img");
+    active ? box.setAttribute("tabindex", "0") : box.removeAttribute("tabindex");
+    box.style.cursor = !active ? "default" : model.get("brush") > 0 ? "none" : "crosshair";
+    box.style.touchAction = active ? "none" : "auto";
+    fit();
+    draw();
+  }
+
+  const watched = { data: () => { painting = paint(); }, size: look, width: look, label: look, active: look, brush: look, ink: draw };
+  for (const [name, handler] of Object.entries(watched)) model.on(`change:${name}`, handler);
+  model.on("msg:custom", answered);
+  const observer = new ResizeObserver(fit);
+  observer.observe(box);
+  look();
+  painting = paint();
+  return () => {
+    observer.disconnect();
+    for (const [name, handler] of Object.entries(watched)) model.off(`change:${name}`, handler);
+    model.off("msg:custom", answered);
+  };
+}
+
+export default { render };

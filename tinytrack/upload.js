@@ -1,0 +1,33 @@
+// The front end of upload.Upload: a file goes to Python in pieces, each asked for, so that no message is larger than a server takes.
+
+function render({ model, el }) {
+  const label = document.createElement("label"), input = document.createElement("input"), said = document.createElement("span");
+  label.className = "tinytrack-upload";
+  label.textContent = "upload a file ";
+  input.type = "file";
+  input.accept = model.get("accept");
+  label.append(input);
+  el.append(label, said);
+  let file = null;
+
+  input.addEventListener("change", () => {
+    file = input.files[0];
+    if (!file) return;
+    said.textContent = "";
+    model.send({ kind: "begin", name: file.name, size: file.size });
+  });
+  async function asked(message) {
+    if (message.kind === "more" && file) {
+      const piece = await file.slice(message.start, message.stop).arrayBuffer().catch(() => null);
+      if (piece === null) model.send({ kind: "failed" }); // it changed or went away
+      else model.send({ kind: "piece", start: message.start }, undefined, [piece]);
+    } else if (message.kind === "end") {
+      file = null;
+      input.value = ""; // so that the same file can be chosen again
+    }
+  }
+  model.on("msg:custom", asked);
+  return () => model.off("msg:custom", asked);
+}
+
+export default { render };
