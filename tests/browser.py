@@ -135,7 +135,9 @@ class Visit:
 
     def pixels(self, n: int = 0) -> list[int]:
         """The n-th picture as it stands: its RGBA values in a row."""
-        script = "(e) => { const c = e.querySelector('canvas'); return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]; }"
+        script = (
+            "(e) => { const c = e.querySelector('canvas'); return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]; }"
+        )
         return self.stage(n).evaluate(script)
 
     def pixel(self, x: float, y: float, n: int = 0) -> tuple[int, int, int]:

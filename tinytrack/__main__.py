@@ -103,7 +103,12 @@ def build_parser() -> argparse.ArgumentParser:
     tracking(sub, "tinytrack-out")
 
     sub = command("pose", "track named joints given in the first frame")
-    sub.add_argument("--joints", required=True, metavar="JOINTS.json", help='{"joints": {"name": [x, y], ...}, "edges": [["a", "b"], ...]}')
+    sub.add_argument(
+        "--joints",
+        required=True,
+        metavar="JOINTS",
+        help='{"joints": {"name": [x, y], ...}, "edges": [["a", "b"], ...]}, or a joints.csv: its frame 0',
+    )
     tracking(sub, "tinytrack-out")
 
     sub = command("train", "train a network on unlabelled video", video=False)
@@ -151,6 +156,11 @@ def build_parser() -> argparse.ArgumentParser:
             "--out", metavar="DIR", help="folder for predictions and scores (default: tinytrack-results/DATASET-METHOD-PROTOCOL)"
         )
         device(one)
+
+    sub = command("studio", "mark, track, correct and export your own video in the browser", video=False)
+    sub.add_argument("video", nargs="?", metavar="VIDEO", help="opened at once: a video file, a folder of frames or a clip's name")
+    sub.add_argument("--port", type=_whole(1, 65535), metavar="N", help="of the page, on this machine only (default: a free one)")
+    sub.add_argument("--no-browser", action="store_true", help="only say where the page is")
 
     sub = command("data", "list, fetch or verify the named clips, the data set DAVIS and the shipped files", video=False)
     sub.add_argument("action", choices=("list", "fetch", "verify"))
@@ -298,6 +308,12 @@ def _evaluate(args) -> None:
     print(f"predictions, results.json and this table: {out}")
 
 
+def _studio(args) -> None:
+    from .page import open_page
+
+    open_page(args.video, args.port, not args.no_browser)
+
+
 def _data(args) -> None:
     from .clips import CLIPS, ClipError, fetch_clip, verify_clip
     from .fetch import davis_command
@@ -346,7 +362,16 @@ def _import_torch() -> None:
     signal.signal(signal.SIGINT, _interrupt)
 
 
-COMMANDS = {"demo": _demo, "colorize": _colorize, "track": _track, "pose": _pose, "train": _train, "evaluate": _evaluate, "data": _data}
+COMMANDS = {
+    "demo": _demo,
+    "colorize": _colorize,
+    "track": _track,
+    "pose": _pose,
+    "train": _train,
+    "evaluate": _evaluate,
+    "studio": _studio,
+    "data": _data,
+}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -245,7 +245,7 @@ class Session:
             return None
         index, before = self._past.pop()
         if before is None:
-            del self.keys[index]
+            self.keys.pop(index, None)
         else:
             self.keys[index] = before
         return index

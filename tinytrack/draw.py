@@ -233,7 +233,7 @@ def carried_picture(
         width: of the picture, about, in pixels.
     """
     if carried.ab is not None:
-        frame = to_gray(frame) if strength == 0 else paint(to_gray(frame), carried.ab * strength / max(strength, 0.5))
+        frame = paint(frame, carried.ab) if strength > 0 else to_gray(frame)
     large, k = magnified(frame, width)
     if carried.ids is not None and strength > 0:
         large = overlay(large, carried.ids.repeat(k, axis=0).repeat(k, axis=1), strength)
@@ -265,7 +265,8 @@ def score_picture(
     for name, scores in curves.items():
         hue = color(name) if name in STYLES else next(spare)
         few = len(scores) <= 40
-        axis.plot(list(scores), [100 * s for s in scores.values()], color=hue, linewidth=1.8, marker="o" * few, markersize=3.5, label=label(name))
+        look = {"color": hue, "linewidth": 1.8, "marker": "o" * few, "markersize": 3.5, "label": label(name)}
+        axis.plot(list(scores), [100 * s for s in scores.values()], **look)
     axis.set_xlim(0, max(1, frames - 1))
     axis.set_ylim(0, 103)
     axis.set_ylabel(f"{metric} (%)", fontsize=9)
@@ -312,11 +313,13 @@ def emergence_picture(
         axis.plot(steps, means, color="#D55E00", linewidth=2)
     if level is not None:
         axis.axhline(level, linestyle="--", linewidth=1.2, color="#0072B2")
-        axis.text(0.99, level, "pointing evenly", ha="right", va="bottom", fontsize=8, color="#0072B2", transform=axis.get_yaxis_transform())
+        axis.text(
+            0.99, level, "pointing evenly", ha="right", va="bottom", fontsize=8, color="#0072B2", transform=axis.get_yaxis_transform()
+        )
     for step in marks:
         axis.axvline(step, ymax=0.05, color="#555555", linewidth=1)
     axis.set_xlim(0, max(10, len(values)))
-    axis.set_ylim(0, None)
+    axis.set_ylim(0, None if len(values) else 3)
     axis.set_xlabel("training step", fontsize=9)
     axis.set_ylabel("colour loss (nats a pixel)", fontsize=9)
     axis.tick_params(labelsize=8)

@@ -13,6 +13,8 @@ from .errors import JointsError, MaskError
 from .files import user_path
 
 MAX_OBJECTS = 64
+COLUMNS = ["frame", "joint", "x", "y", "confidence"]
+"""Of a table of tracked joints."""
 
 
 def davis_palette(n: int = 256) -> np.ndarray:
@@ -104,10 +106,10 @@ class Joints:
 
 
 def read_joints(path: str | os.PathLike, size: tuple[int, int] | None = None) -> Joints:
-    """Read ``{"joints": {"name": [x, y], ...}, "edges": [["a", "b"], ...]}``.
+    """Read ``{"joints": {"name": [x, y], ...}, "edges": [["a", "b"], ...]}``, or frame 0 of a table by :func:`write_joints_csv`.
 
     Args:
-        path: the JSON file.
+        path: the JSON file, or the table if its name ends in ``.csv``; joints that are lost in frame 0 of a table are left out.
         size: (height, width) of the frame in which every joint must lie.
 
     Raises:
@@ -116,6 +118,15 @@ def read_joints(path: str | os.PathLike, size: tuple[int, int] | None = None) ->
     path = user_path(path)
     if not os.path.isfile(path):
         raise JointsError(f"no such joints file: '{path}'")
+    if path.suffix.lower() == ".csv":
+        names, xy, _ = read_joints_csv(path)
+        there = np.isfinite(xy[0]).all(axis=1)
+        if not there.any():
+            raise JointsError(f"'{path}' has no joint in frame 0: expected at least one")
+        names, xy = tuple(np.array(names)[there].tolist()), xy[0][there]
+        for name, (x, y) in zip(names, xy, strict=True):
+            _check_inside(name, x, y, path, size)
+        return Joints(names, xy)
     form = 'expected {"joints": {"name": [x, y], ...}, "edges": [["a", "b"], ...]}'
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
@@ -139,8 +150,7 @@ def read_joints(path: str | os.PathLike, size: tuple[int, int] | None = None) ->
             x = y = math.inf
         if not (math.isfinite(x) and math.isfinite(y)):
             raise JointsError(f"joint '{name}' in '{path}' is ({x}, {y}): expected finite pixel coordinates")
-        if size is not None and not (-0.5 <= x <= size[1] - 0.5 and -0.5 <= y <= size[0] - 0.5):
-            raise JointsError(f"joint '{name}' in '{path}' is at ({x:g}, {y:g}), outside the {size[1]}x{size[0]} video")
+        _check_inside(name, x, y, path, size)
         points.append((x, y))
     edges = content.get("edges", [])
     ok = isinstance(edges, list) and all(isinstance(e, list) and len(e) == 2 and all(isinstance(n, str) for n in e) for e in edges)
@@ -152,6 +162,38 @@ def read_joints(path: str | os.PathLike, size: tuple[int, int] | None = None) ->
                 raise JointsError(f"an edge in '{path}' names '{name}', which is not a joint there")
     index = {name: i for i, name in enumerate(names)}
     return Joints(names, np.array(points), tuple((index[a], index[b]) for a, b in edges))
+
+
+def _check_inside(name: str, x: float, y: float, path: Path, size: tuple[int, int] | None) -> None:
+    if size is not None and not (-0.5 <= x <= size[1] - 0.5 and -0.5 <= y <= size[0] - 0.5):
+        raise JointsError(f"joint '{name}' in '{path}' is at ({x:g}, {y:g}), outside the {size[1]}x{size[0]} video")
+
+
+def read_joints_csv(path: str | os.PathLike) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+    """Read a table that :func:`write_joints_csv` wrote: names of J joints, xy (T, J, 2) in pixels with NaN where lost, confidence (T, J).
+
+    Raises:
+        JointsError: if it is missing or no such table.
+    """
+    path = user_path(path)
+    if not os.path.isfile(path):
+        raise JointsError(f"no such joints file: '{path}'")
+    wrong = JointsError(f"'{path}' is not a table of joints: expected the columns {', '.join(COLUMNS)}, and the same joints in every frame")
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            head, *rows = csv.reader(file)
+        frames = [int(row[0]) for row in rows]
+        names = tuple(row[1] for row, frame in zip(rows, frames, strict=True) if frame == 0)
+        numbers = np.array([[float(cell) if cell else np.nan for cell in row[2:5]] for row in rows])
+        table = numbers.reshape(-1, len(names), 3)
+    except (ValueError, IndexError, ZeroDivisionError, csv.Error) as error:
+        raise wrong from error
+    regular = [row[1] for row in rows] == list(names) * len(table) and frames == [t for t in range(len(table)) for _ in names]
+    if head != COLUMNS or not names or not regular or np.isinf(table).any():
+        raise wrong
+    if len(names) > MAX_OBJECTS or len(set(names)) < len(names):
+        raise JointsError(f"'{path}' has {len(names)} joints: expected at most {MAX_OBJECTS}, each with a name of its own")
+    return names, table[..., :2], table[..., 2]
 
 
 def read_joint_truth(path: str | os.PathLike, names: tuple[str, ...]) -> dict[int, np.ndarray]:
@@ -175,7 +217,7 @@ def write_joints_csv(path: str | os.PathLike, names: tuple[str, ...], rows) -> i
     count = 0
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["frame", "joint", "x", "y", "confidence"])
+        writer.writerow(COLUMNS)
         for count, (xy, confidence) in enumerate(rows, start=1):
             for name, (x, y), sure in zip(names, xy, confidence, strict=True):
                 place = [f"{x:.2f}", f"{y:.2f}"] if np.isfinite(x) else ["", ""]

@@ -10,7 +10,7 @@ from pathlib import Path
 import ipywidgets
 
 from . import draw
-from .annotate import SKELETONS, Session
+from .annotate import SHOWN_HEIGHT, SKELETONS, Session
 from .background import Cancelled, Work, start
 from .clips import CLIPS, open_clip
 from .errors import TinytrackError, describe_os_error
@@ -34,7 +34,9 @@ def _button(text: str, icon: str, tip: str, **options) -> ipywidgets.Button:
 
 
 def _row(*children) -> ipywidgets.Box:
-    return ipywidgets.Box(children, layout=ipywidgets.Layout(display="flex", flex_flow="row wrap", align_items="center", grid_gap="2px 6px"))
+    return ipywidgets.Box(
+        children, layout=ipywidgets.Layout(display="flex", flex_flow="row wrap", align_items="center", grid_gap="2px 6px")
+    )
 
 
 def _head(text: str) -> ipywidgets.HTML:
@@ -54,8 +56,12 @@ class Studio(Demo):
         # 1. a video
         names = [name for name, clip in CLIPS.items() if clip.file.is_file()]
         shots = [f"bikes-{n}" for n in range(1, 7)] if "bikes" in names else []
-        self.clip = ipywidgets.Dropdown(options=[*(n for n in names if n != "bikes"), *shots], description="sample", layout={"flex": "1 1 160px"})
-        self.path = ipywidgets.Text(placeholder="path of a video or of a folder of frames", description="or path", layout={"flex": "1 1 160px"})
+        self.clip = ipywidgets.Dropdown(
+            options=[*(n for n in names if n != "bikes"), *shots], description="sample", layout={"flex": "1 1 160px"}
+        )
+        self.path = ipywidgets.Text(
+            placeholder="path of a video or of a folder of frames", description="or path", layout={"flex": "1 1 160px"}
+        )
         self.open_clip = _button("Open sample", "folder-open", "Open the sample clip", button_style="primary")
         self.open_path = _button("Open path", "folder-open", "Open the video at this path on the machine where the kernel runs")
         self.upload = Upload(self.uploaded, self.complain, lambda share: self.say(f"uploading: {100 * share:.0f} %"))
@@ -221,8 +227,6 @@ class Studio(Demo):
                 return session
 
             session = await work.run(read, lambda done, total: self.say(f"reading {name}: {done} frames"))
-            if self.session is not None:
-                session.objects = ["object 1"]
             session.choose(SKELETONS[self.skeleton.value])
             session.colors = self.colors.value
             self.session = session
@@ -372,14 +376,16 @@ class Studio(Demo):
             self.say(f"wrote {', '.join(names)} into {folder}")
 
 
-def studio(device: str | None = None, clip: str | None = None) -> Demo:
+def studio(clip: str | None = None, device: str | None = None) -> Demo:
     """Notebook 09: open a clip, a path or an upload; brush masks of several objects or place joints; track, correct, export.
 
     Args:
-        device: default: a GPU where there is one.
         clip: a clip's name or a path to open at once.
+        device: default: a GPU where there is one.
     """
     demo = Studio(device or best_device())
     if clip is not None:
+        first = next(open_clip(clip).frames(SHOWN_HEIGHT))
+        demo.still = draw.filmstrip([[first]], [""], heading=f"The studio opens {clip} at frame 0", width=4)
         demo.load(clip)
     return demo

@@ -51,7 +51,9 @@ class Upload(anywidget.AnyWidget):
             if message["kind"] == "begin":
                 self._begin(message["name"], int(message["size"]))
             elif message["kind"] == "failed":
-                raise VideoError(f"'{self._path.name if self._path else 'the file'}' could not be read by the browser: it changed or went away")
+                raise VideoError(
+                    f"'{self._path.name if self._path else 'the file'}' could not be read by the browser: it changed or went away"
+                )
             elif self._path is None or message["start"] != self._have:
                 return  # a piece of an upload that was given up
             else:
@@ -77,7 +79,7 @@ class Upload(anywidget.AnyWidget):
         name = "video" if name in ("", ".", "..") else name
         if size > LIMIT:
             raise VideoError(
-                f"'{name}' has {size / 1e6:.0f} MB: uploads take at most {LIMIT / 1e6:.0f} MB; type the file's path instead, which takes any size"
+                f"'{name}' has {size / 1e6:.0f} MB: uploads take at most {LIMIT / 1e6:.0f} MB; type its path instead, which takes any size"
             )
         if size == 0:
             raise VideoError(f"'{name}' is empty: expected a video")

@@ -21,7 +21,7 @@ from .model import Model, best_device, load_model, random_model
 from .pointer import attention
 from .stage import Demo, Stage
 from .studio import studio
-from .track import MODERN, PAPER, Carried, Protocol, embed_video, track_masks, working_size
+from .track import MODERN, PAPER, Carried, Protocol, embed_video, track_masks
 from .train import TINY, TrainConfig, Trainer, checkpoint_steps
 
 __all__ = ["emergence", "palette_explorer", "player", "pointer_explorer", "studio"]
@@ -40,8 +40,8 @@ def _slider(kind, text: str, width: str = "330px", **options):
 
 def _patch(rgb: Sequence[int]) -> str:
     """A square of one colour, in HTML."""
-    color = f"rgb({','.join(str(int(v)) for v in rgb)})"
-    return f'<span style="display:inline-block;width:1.6em;height:1.1em;vertical-align:-0.2em;border:1px solid #888;background:{color}"></span>'
+    style = "display:inline-block;width:1.6em;height:1.1em;vertical-align:-0.2em;border:1px solid #888"
+    return f'<span style="{style};background:rgb({",".join(str(int(v)) for v in rgb)})"></span>'
 
 
 # ---- 01
@@ -73,8 +73,9 @@ class PaletteExplorer(Demo):
         frame, palette = self.frames[self.frame.value], self.palette(self.k.value)
         ab = frames_to_lab(frame)[1:]
         error = float(chroma(palette.decode(palette.hard(ab)) - ab).mean())
-        self.text.value = f"{len(palette)} colours: a pixel of frame {self.frame.value} is off by <b>{error:.2f}</b> Lab units on average"
-        self.stage.show(draw.palette_picture(frame, palette), f"Frame {self.frame.value} in {len(palette)} colours, {error:.2f} Lab units off")
+        t, k = self.frame.value, len(palette)
+        self.text.value = f"{k} colours: a pixel of frame {t} is off by <b>{error:.2f}</b> Lab units on average"
+        self.stage.show(draw.palette_picture(frame, palette), f"Frame {t} in {k} colours, {error:.2f} Lab units off")
 
 
 def palette_explorer(frames: np.ndarray, k: int = 16) -> Demo:
@@ -160,9 +161,8 @@ class PointerExplorer(Demo):
     def update(self) -> None:
         references, heat, cell = self.answer()
         at, (high, wide) = self.at.value, self.frames.shape[1:3]
-        self.stage.show(
-            draw.aim(self.frames[at], self.point), f"Target frame {at}, asked at x {self.point[0]:.0f}, y {self.point[1]:.0f}: click another pixel"
-        )
+        x, y = self.point
+        self.stage.show(draw.aim(self.frames[at], (x, y)), f"Target frame {at}, asked at x {x:.0f}, y {y:.0f}: click another pixel")
         if len(self.slots) != len(references):
             self.slots = [(Stage(width=240 if len(references) < 5 else 170), ipywidgets.HTML()) for _ in references]
             self.panels.children = [ipywidgets.VBox(slot) for slot in self.slots]

@@ -1,0 +1,124 @@
+"""``python -m tinytrack studio``: the demos as a page of their own, served by voila on this machine only, behind a token."""
+
+import contextlib
+import importlib.util
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from .errors import TinytrackError
+
+PATIENCE = 60.0
+"""Seconds that the server may take to start."""
+
+CELL = """\
+import os
+os.chdir({folder!r})  # where the command was typed: paths and exports are relative to it
+from tinytrack.gallery import gallery
+gallery({clip!r})"""
+
+# Voila's own page asks another machine for icons that it has anyway; here no page leaves this machine.
+TEMPLATE = """\
+{%- extends 'voila/templates/lab/index.html.j2' -%}
+{%- block notebook_css -%}
+{{ super() | replace('<link rel="stylesheet" href="https://', '<meta name="not-loaded" content="') }}
+{%- endblock -%}
+"""
+
+
+def write_page(folder: Path, clip: str | None, token: str) -> Path:
+    """The notebook that voila shows, its template, and its settings (the token is in none of its arguments, which others could see)."""
+    cell = {"cell_type": "code", "id": "page", "metadata": {}, "execution_count": None, "outputs": []}
+    cell["source"] = CELL.format(folder=os.getcwd(), clip=clip)
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    notebook = folder / "tinytrack.ipynb"
+    notebook.write_text(json.dumps({"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}))
+    template = folder / "jupyter" / "voila" / "templates" / "tinytrack"
+    template.mkdir(parents=True)
+    (template / "conf.json").write_text(json.dumps({"base_template": "lab"}))
+    (template / "index.html.j2").write_text(TEMPLATE)
+    (folder / "config").mkdir()
+    (folder / "config" / "voila.json").write_text(json.dumps({"Voila": {"token": token}}))
+    return notebook
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@contextlib.contextmanager
+def serving(clip: str | None = None, port: int | None = None) -> Iterator[tuple[str, subprocess.Popen]]:
+    """The page while the block lasts; yields its address, token included, and the server.
+
+    Args:
+        clip: a clip's name or a path, which the studio opens at once.
+        port: default: a free one.
+
+    Raises:
+        TinytrackError: if voila is not installed or does not start.
+    """
+    if importlib.util.find_spec("voila") is None:
+        raise TinytrackError("the studio's page needs voila: expected it to be installed, 'pip install voila' (notebook 09 works without)")
+    port, token = port or _free_port(), secrets.token_urlsafe(24)
+    with tempfile.TemporaryDirectory(prefix="tinytrack-page-") as scratch:
+        folder = Path(scratch)
+        notebook = write_page(folder, clip, token)
+        paths = [str(folder / "jupyter"), *filter(None, [os.environ.get("JUPYTER_PATH")])]
+        env = {
+            **os.environ,
+            "JUPYTER_PATH": os.pathsep.join(paths),
+            "JUPYTER_CONFIG_DIR": str(folder / "config"),
+            "OMP_WAIT_POLICY": "PASSIVE",
+        }
+        command = [sys.executable, "-m", "voila", "--no-browser", "--Voila.ip=127.0.0.1", f"--port={port}", "--Voila.port_retries=0"]
+        command += ["--template=tinytrack", "--show_tracebacks=False", str(notebook)]
+        with open(folder / "voila.log", "w+") as log:
+            server = subprocess.Popen(command, env=env, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
+            try:
+                _wait(f"http://127.0.0.1:{port}/login", server, folder / "voila.log")
+                yield f"http://127.0.0.1:{port}/?token={token}", server
+            finally:
+                server.terminate()
+                try:
+                    server.wait(10)
+                except subprocess.TimeoutExpired:
+                    server.kill()
+                    server.wait()
+
+
+def _wait(url: str, server: subprocess.Popen, log: Path) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline and server.poll() is None:
+        with contextlib.suppress(urllib.error.URLError, OSError):
+            urllib.request.urlopen(url, timeout=2).close()
+            return
+        time.sleep(0.1)
+    last = ([line for line in log.read_text(errors="replace").splitlines() if line.strip()] or ["it said nothing"])[-1]
+    raise TinytrackError(f"the studio's page did not start: {last.strip()}")
+
+
+def open_page(clip: str | None = None, port: int | None = None, browser: bool = True) -> None:
+    """Serve the page, show it in a browser, until Ctrl-C."""
+    import webbrowser
+
+    if clip is not None:
+        from .clips import open_clip
+
+        open_clip(clip)  # what is wrong with it is said here, and not on the page
+    with serving(clip, port) as (url, server):
+        print(f"the studio is at {url}\nonly this machine can reach it; Ctrl-C ends it", flush=True)
+        if browser:
+            webbrowser.open(url)
+        server.wait()
+    raise TinytrackError("the studio's page ended by itself: start it again")
