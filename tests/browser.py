@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -133,12 +134,19 @@ class Visit:
         """How often the n-th picture was painted."""
         return int(self.stage(n).get_attribute("data-painted") or 0)
 
-    def pixels(self, n: int = 0) -> list[int]:
-        """The n-th picture as it stands: its RGBA values in a row."""
-        script = (
-            "(e) => { const c = e.querySelector('canvas'); return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]; }"
-        )
+    def pixels(self, n: int = 0) -> str:
+        """A checksum of the n-th picture as it stands."""
+        script = """async e => { const c = e.querySelector('canvas');
+            const data = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+            return [...new Uint8Array(await crypto.subtle.digest('SHA-256', data))].join(); }"""
         return self.stage(n).evaluate(script)
+
+    def found(self, pattern: str) -> str:
+        """What the first group of a regular expression finds in the text of the page."""
+        text = self.page.evaluate("document.body.innerText")
+        match = re.search(pattern, text)
+        assert match, f"'{pattern}' is not in the page: {text[-1500:]}"
+        return match[1]
 
     def pixel(self, x: float, y: float, n: int = 0) -> tuple[int, int, int]:
         """The colour at a place given as shares of width and height."""
@@ -178,7 +186,13 @@ class Visit:
 
     def reads(self, text: str, seconds: float = 30.0) -> None:
         """Until this text stands on the page."""
-        self.waits("text => document.body.innerText.includes(text)", text, seconds)
+        from playwright.sync_api import TimeoutError as Late
+
+        try:
+            self.waits("text => document.body.innerText.includes(text)", text, seconds)
+        except Late:
+            now = self.page.evaluate("document.body.innerText")
+            raise AssertionError(f"'{text}' was never read; after {seconds:g} s the page ends: {now[-1500:]}") from None
 
     def repainted(self, before: int, n: int = 0, seconds: float = 30.0) -> None:
         """Until the n-th picture has been painted once more than ``before``."""
@@ -190,8 +204,8 @@ class Visit:
         return self.page.evaluate("n => Number(document.querySelectorAll('.tinytrack-stage')[n].dataset.paintedAt) - window.lastInput", n)
 
     def shows_no_error(self) -> None:
-        assert self.errors == []
-        assert self.strangers == []
+        assert not self.errors, self.errors
+        assert not self.strangers, self.strangers
 
 
 @contextlib.contextmanager

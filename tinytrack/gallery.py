@@ -29,24 +29,24 @@ class Gallery(Demo):
         self.clip, self.device = clip, device
         self.demos: dict[int, Demo] = {}
         self.loads: dict[str, tuple[Callable, Callable]] = {
-            "your video": (lambda: None, lambda _: studio(clip, device)),
             "palette": (self.frames, palette_explorer),
             "pointer": (self.truth, lambda parts: pointer_explorer(parts[0], 20, (0, 10), *parts[1:], device=device)),
             "training": (self.shots, lambda parts: emergence(*parts, config=replace(TINY, steps=STEPS), device=device)),
             "player": (self.tracks, lambda parts: player(*parts)),
         }
-        self.boxes = [ipywidgets.VBox([ipywidgets.HTML("preparing ...")]) for _ in self.loads]
-        self.tabs = ipywidgets.Tab(self.boxes, titles=tuple(self.loads))
+        # The studio is there from the start: what changes while a page is being built does not reach it.
+        self.demos[0] = studio(clip, device)
+        self.boxes = [self.demos[0], *(ipywidgets.VBox([ipywidgets.HTML("preparing ...")]) for _ in self.loads)]
+        self.tabs = ipywidgets.Tab(self.boxes, titles=("your video", *self.loads))
         super().__init__([ipywidgets.HTML("<b>tinytrack</b>: tracking emerges by colorizing videos"), self.tabs])
         self.tabs.observe(lambda change: self.open_tab(change["new"]), "selected_index")
-        self.open_tab(0)
 
     def open_tab(self, n: int | None) -> None:
         if n is not None and n not in self.demos:
             start(self.fill(n))
 
     async def fill(self, n: int) -> None:
-        load, make = list(self.loads.values())[n]
+        load, make = list(self.loads.values())[n - 1]
         try:
             parts = await aside(load)
             if n not in self.demos:

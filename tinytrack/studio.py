@@ -10,7 +10,7 @@ from pathlib import Path
 import ipywidgets
 
 from . import draw
-from .annotate import SHOWN_HEIGHT, SKELETONS, Session
+from .annotate import SKELETONS, Session
 from .background import Cancelled, Work, start
 from .clips import CLIPS, open_clip
 from .errors import TinytrackError, describe_os_error
@@ -189,6 +189,7 @@ class Studio(Demo):
         self.which.value = chosen if chosen and chosen <= len(objects) else 1
         joints = SKELETONS[self.skeleton.value].names
         self.joint.options = [(name.replace("_", " "), n) for n, name in enumerate(joints)]
+        self.joint.value = 0
 
     def settle(self) -> None:
         """What can be used now."""
@@ -226,20 +227,25 @@ class Studio(Demo):
                     tell(count)
                 return session
 
-            session = await work.run(read, lambda done, total: self.say(f"reading {name}: {done} frames"))
-            session.choose(SKELETONS[self.skeleton.value])
-            session.colors = self.colors.value
-            self.session = session
-            height, width = session.size
-            self.stage.size = (width, height)
-            self.stage.width = round(min(640, 520 * width / height))
-            self.radius.max = max(20.0, round(min(height, width) / 4))
-            self.radius.value = max(2.0, round(min(height, width) / 18))
-            self.play.max = self.frame.max = len(session) - 1
-            self.play.interval = round(1000 / min(max(session.video.fps, 1), 30))
-            self.frame.value = 0
-            self.names()
-            self.say(f"{session.video.title}: {len(session)} frames of {width}x{height}. Mark something on the frame from which to start.")
+            self.take(await work.run(read, lambda done, total: self.say(f"reading {name}: {done} frames")))
+
+    def take(self, session: Session) -> None:
+        """Work on a video that has been read."""
+        session.choose(SKELETONS[self.skeleton.value])
+        session.colors = self.colors.value
+        self.session = session
+        height, width = session.size
+        self.stage.size = (width, height)
+        self.stage.width = round(min(640, 520 * width / height))
+        self.radius.max = max(20.0, round(min(height, width) / 4))
+        self.radius.value = max(2.0, round(min(height, width) / 18))
+        self.play.max = self.frame.max = len(session) - 1
+        self.play.interval = round(1000 / min(max(session.video.fps, 1), 30))
+        self.frame.value = 0
+        self.names()
+        self.say(f"{session.video.title}: {len(session)} frames of {width}x{height}. Mark something on the frame from which to start.")
+        self.settle()
+        self.look()
 
     # ---- marking
 
@@ -380,12 +386,18 @@ def studio(clip: str | None = None, device: str | None = None) -> Demo:
     """Notebook 09: open a clip, a path or an upload; brush masks of several objects or place joints; track, correct, export.
 
     Args:
-        clip: a clip's name or a path to open at once.
+        clip: a clip's name or a path, which is read at once.
         device: default: a GPU where there is one.
+
+    Raises:
+        TinytrackError: if the clip cannot be read. (What is opened later by hand and cannot be read is said in the widget.)
     """
     demo = Studio(device or best_device())
     if clip is not None:
-        first = next(open_clip(clip).frames(SHOWN_HEIGHT))
-        demo.still = draw.filmstrip([[first]], [""], heading=f"The studio opens {clip} at frame 0", width=4)
-        demo.load(clip)
+        session = Session(open_clip(clip))
+        for _ in session.read():
+            pass
+        demo.take(session)
+        heading = f"The studio with {session.video.title}, frame 0"
+        demo.still = draw.filmstrip([[session.frame(0)]], [""], heading=heading, width=4)
     return demo
