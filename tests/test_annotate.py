@@ -12,6 +12,7 @@ import torch
 from conftest import assert_one_sentence, index_frames, indices_of
 from PIL import Image
 
+from tinytrack import annotate
 from tinytrack import track as tracking
 from tinytrack.annotate import SHOWN_HEIGHT, SKELETONS, UNDO, Session, brush
 from tinytrack.background import Cancelled, Work
@@ -201,6 +202,16 @@ def test_large_frames_are_shown_small_and_marked_at_their_own_size(make_video):
     np.testing.assert_allclose(disc.mean(0), [225, 180], atol=0.6)  # three quarters of 300.5 and 240.5, less a half
     np.testing.assert_allclose(np.ptp(disc, axis=0), [60, 60], atol=1.5)
     np.testing.assert_allclose(changed[changed[:, 0] > 300].mean(0), [450, 345], atol=0.6)
+
+
+def test_joints_are_shown_where_they_are_however_small_the_copies(make_video, monkeypatch):
+    monkeypatch.setattr(annotate, "SHOWN_HEIGHT", 60)
+    session = opened(make_video("large.mp4", np.full((2, 480, 640, 3), 90, np.uint8)))
+    session.place(0, 0, (600.0, 440.0))
+    picture = session.picture(0, width=640)  # an eighth, enlarged by eight
+    changed = np.argwhere((picture != session.picture(0, strength=0, width=640)).any(-1))[:, ::-1]
+    assert picture.shape == (480, 640, 3)
+    np.testing.assert_allclose(changed.mean(0), [600, 440], atol=1)
 
 
 def test_a_single_picture_is_no_video(make_video):

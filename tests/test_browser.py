@@ -133,10 +133,10 @@ def test_player_plays_scrubs_hides_compares_and_jumps(show):
     tinted, plain = v.pixel(*head, n=0), v.pixel(*head, n=1)
     assert tinted[0] - tinted[1] > plain[0] - plain[1] + 20  # red is on the left only
     before = v.painted()
-    v.page.locator(".widget-play button").first.click()
+    v.page.get_by_title("Play or pause").click()
     v.repainted(before + 5)
-    v.page.locator(".widget-play button").nth(1).click()
-    v.reads("frame 0")
+    v.page.get_by_title("Play or pause").click()
+    v.waits("() => !document.querySelector('[title=\"Play or pause\"]').classList.contains('mod-active')")
 
     before = v.painted()
     v.page.get_by_text("overlay", exact=True).click()

@@ -14,27 +14,36 @@ from tinytrack.color import Palette, frames_to_lab
 from tinytrack.draw import (
     COLORS,
     OTHERS,
+    aim,
     attention_maps,
+    attention_picture,
+    carried_picture,
     color,
     embedding_pca,
+    emergence_picture,
     enlarge,
     filmstrip,
     j_against_frame,
     label,
     line_chart,
     loss_curve,
+    magnified,
     number_grid,
     object_color,
     overlay,
+    palette_picture,
     palette_swatches,
     pointer_picture,
     principal_colors,
     score_bars,
+    score_picture,
     side_by_side,
     skeleton,
     soft_picture,
     to_gray,
+    with_cursor,
 )
+from tinytrack.track import Carried, paint
 
 GRAY = np.full((40, 60, 3), 100, np.uint8)
 IDS = np.zeros((40, 60), np.uint8)
@@ -310,3 +319,240 @@ def test_embeddings_stand_below_the_frames_that_made_them():
     np.testing.assert_array_equal(shown[1], to_gray(frames[3]))
     np.testing.assert_array_equal(shown[2], principal_colors(f, [0, 3])[0])
     assert figure.axes[2].get_ylabel() == "random network" and figure.axes[1].get_title() == "frame 3"
+
+
+# ---- the pictures of the widgets
+
+
+def colored(height=12, width=16):
+    """Noise in colours."""
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def hue_of(picture, code):
+    """Where a picture has about this colour, #rrggbb: bool (H, W)."""
+    rgb = [int(code[n : n + 2], 16) for n in (1, 3, 5)]
+    return (np.abs(picture.astype(int) - rgb) < 24).all(-1)
+
+
+@pytest.mark.parametrize("width, factor", [(16, 1), (48, 3), (55, 3), (57, 4), (1, 1), (7, 1)])
+def test_magnified_enlarges_by_a_whole_factor_to_about_the_width(width, factor):
+    frame = colored()
+    large, k = magnified(frame, width)
+    assert k == factor
+    np.testing.assert_array_equal(large, enlarge(frame, factor))
+
+
+def test_what_is_wider_than_asked_for_is_not_made_smaller():
+    frame = colored(20, 500)
+    large, k = magnified(frame, 100)
+    assert k == 1 and np.array_equal(large, frame)
+
+
+def two_colours():
+    """A frame of which a quarter is red, and a palette of its two colours and one that it does not have."""
+    frame = np.full((8, 16, 3), (110, 105, 140), np.uint8)
+    frame[:, :4] = (150, 110, 105)
+    ab = [frames_to_lab(frame)[1:, 0, x] for x in (0, 15)]
+    return frame, Palette(torch.stack([ab[0], torch.tensor([-60.0, 60.0]), ab[1]]))
+
+
+def test_a_palette_picture_shows_the_frame_its_copy_and_the_colours_alone():
+    frame, palette = two_colours()
+    picture = palette_picture(frame, palette, 48)
+    wide = 3 * 48 + 2 * 6
+    assert picture.shape == (22 + 24 + 6 + 28, wide, 3) and picture.dtype == np.uint8
+    panels = [picture[22:46, left : left + 48] for left in (0, 54, 108)]
+    np.testing.assert_array_equal(panels[0], enlarge(frame, 3))
+    assert np.abs(panels[1].astype(int) - enlarge(frame, 3)).max() <= 2  # its colours are the frame's own
+    alone = frames_to_lab(panels[2])
+    assert (alone[0] - 65).abs().max() < 2 and np.array_equal(panels[2][:, 0], panels[2][:, 11]), "one lightness everywhere"
+    assert (panels[2][0, 0] != panels[2][0, 47]).any()
+    assert all((picture[:22, left : left + 48] < 128).any() for left in (0, 54, 108)), "a title each"
+
+
+def test_a_palette_picture_has_a_swatch_a_colour_as_wide_as_its_share():
+    frame, palette = two_colours()
+    picture = palette_picture(frame, palette, 48)
+    strip, wide = picture[-28:], picture.shape[1]
+    assert (picture[-34:-28] == 255).all() and (strip == strip[:1]).all()
+    red, _, blue = palette.swatches(65.0, 1)[0]
+    np.testing.assert_array_equal(strip[0, : wide // 4], np.tile(red, (wide // 4, 1)))
+    np.testing.assert_array_equal(strip[0, wide // 4 :], np.tile(blue, (wide - wide // 4, 1)))
+
+
+def test_colours_that_a_palette_lacks_become_its_nearest():
+    frame, palette = two_colours()
+    picture = palette_picture(frame, Palette(palette.centers[2:]), 16)
+    lab = frames_to_lab(picture[22:30, 22:38])
+    np.testing.assert_allclose(lab[0], frames_to_lab(frame)[0], atol=2)  # its own L
+    np.testing.assert_array_equal(picture[-1], np.tile(picture[-1, 0], (picture.shape[1], 1)))
+
+
+@pytest.mark.parametrize("xy", [(5, 3), (11.4, 7.8), (0, 0)])
+def test_a_ring_is_drawn_around_the_pixel_that_is_aimed_at(xy):
+    frame = np.full((12, 16, 3), 90, np.uint8)
+    before = frame.copy()
+    picture = aim(frame, xy, 160)
+    np.testing.assert_array_equal(frame, before)
+    assert picture.shape == (120, 160, 3)
+    x, y = 10 * (np.array(xy) + 0.5) - 0.5
+    rows, columns = np.mgrid[:120, :160]
+    distance = np.hypot(columns - x, rows - y)
+    changed = (picture != 90).any(-1)
+    assert not changed[(distance > 10) | (distance < 2)].any()
+    assert hue_of(picture, "#D55E00")[(distance > 5) & (distance < 7)].mean() > 0.7
+    assert changed[(distance > 4) & (distance < 7)].all()
+
+
+def test_attention_is_bright_where_it_is_and_dim_elsewhere():
+    frame = colored()
+    heat = np.zeros((3, 4))  # cells of 4 x 4 pixels
+    heat[0, 0], heat[1, 2] = 0.8, 0.2
+    before = heat.copy()
+    picture = attention_picture(frame, heat, 0.8, width=32)
+    gray = enlarge(to_gray(frame), 2).astype(float)
+    dim = 0.75 * gray + 0.25 * np.array([24, 28, 60])
+    full = 0.05 * gray + 0.95 * np.array([255, 205, 50])
+    half = 0.4 * gray + 0.6 * (np.array([24, 28, 60]) + np.array([255, 205, 50])) / 2  # a root: a quarter is half as bright
+    expected = dim.copy()
+    expected[:8, :8], expected[8:16, 16:24] = full[:8, :8], half[8:16, 16:24]
+    assert picture.shape == (24, 32, 3) and np.abs(picture - expected).max() <= 0.51
+    np.testing.assert_array_equal(heat, before)
+    np.testing.assert_array_equal(attention_picture(frame, torch.tensor(heat), 0.8, width=32), picture)
+
+
+def test_attention_of_several_references_has_one_scale():
+    frame, heat = colored(), np.zeros((3, 4))
+    heat[1, 1] = 0.2
+    alone, beside = attention_picture(frame, heat, 0.2, width=16), attention_picture(frame, heat, 0.8, width=16)
+    assert np.abs(alone[4:8, 4:8].astype(int) - beside[4:8, 4:8]).mean() > 20
+    assert np.array_equal(np.delete(alone, range(4, 8), axis=0), np.delete(beside, range(4, 8), axis=0))
+    nothing = attention_picture(frame, np.zeros((3, 4)), 0.0, width=16)
+    assert np.array_equal(nothing, attention_picture(frame, np.zeros((3, 4)), 1.0, width=16)), "no attention at all does no harm"
+
+
+def test_the_grid_of_attention_may_not_divide_the_frame():
+    heat = np.zeros((3, 4))
+    heat[2, 3] = 1
+    picture = attention_picture(np.full((13, 18, 3), 90, np.uint8), heat, 1.0, width=18)
+    bright = picture[..., 0] > 200
+    assert picture.shape == (13, 18, 3) and bright[-1, -1]
+    assert (np.argwhere(bright).min(0) >= (13 * 2 // 3, 18 * 3 // 4)).all() and bright.sum() >= 16
+
+
+def test_the_window_is_drawn_dashed_around_what_it_holds():
+    frame, heat = np.full((40, 60, 3), 90, np.uint8), np.zeros((10, 15))
+    plain, boxed = attention_picture(frame, heat, 1.0, width=120), attention_picture(frame, heat, 1.0, (10, 5, 40, 30), width=120)
+    changed = (plain != boxed).any(-1)
+    assert (boxed[changed] == 255).all()
+    sides = {"top": changed[9:12, 18:84], "bottom": changed[59:62, 18:84], "left": changed[8:64, 19:22], "right": changed[8:64, 79:82]}
+    for name, side in sides.items():
+        along = side.any(0 if name in ("top", "bottom") else 1)
+        assert 0.3 < along.mean() < 0.9, f"{name}: {along.mean()}"
+    inner = np.ones_like(changed)
+    inner[8:64, 18:84] = False
+    inner[13:58, 23:78] = True
+    assert not changed[inner].any()
+
+
+def test_a_window_that_reaches_beyond_the_frame_does_no_harm():
+    frame, heat = np.full((12, 16, 3), 90, np.uint8), np.zeros((3, 4))
+    assert attention_picture(frame, heat, 1.0, (-20.5, -3, 8, 50), width=32).shape == (24, 32, 3)
+
+
+IDS_SMALL = np.zeros((12, 16), np.uint8)
+IDS_SMALL[2:8, 3:9] = 1
+IDS_SMALL[6:11, 10:15] = 2
+XY_SMALL = np.array([[4.0, 3.0], [12.0, 8.5], [np.nan, np.nan]])
+
+
+def test_of_what_is_carried_masks_tint_and_joints_mark_the_enlarged_frame():
+    frame = colored()
+    masks = carried_picture(frame, Carried(ids=IDS_SMALL), strength=0.3, width=80)
+    np.testing.assert_array_equal(masks, overlay(enlarge(frame, 5), IDS_SMALL.repeat(5, 0).repeat(5, 1), 0.3))
+    plain = np.full((12, 16, 3), 90, np.uint8)
+    joints = carried_picture(plain, Carried(xy=XY_SMALL), [(0, 1), (1, 2)], width=320)
+    for n, (x, y) in enumerate(XY_SMALL[:2], start=1):
+        np.testing.assert_array_equal(joints[round(20 * (y + 0.5) - 0.5), round(20 * (x + 0.5) - 0.5)], object_color(n))
+    middle = (20 * (XY_SMALL[:2].mean(0) + 0.5) - 0.5).round().astype(int)
+    assert (joints[middle[1] - 2 : middle[1] + 3, middle[0]] == 255).any(), "the line between them"
+    both = carried_picture(plain, Carried(ids=IDS_SMALL, xy=XY_SMALL), width=320)
+    tinted, marked = carried_picture(plain, Carried(ids=IDS_SMALL), width=320), carried_picture(plain, Carried(xy=XY_SMALL), width=320)
+    dots = (marked != 90).any(-1)
+    np.testing.assert_array_equal(both, np.where(dots[..., None], marked, tinted))
+
+
+def test_of_what_is_carried_colours_paint_the_frame_and_gray_is_left_at_nought():
+    frame, ab = colored(), torch.tensor([30.0, -40.0])[:, None, None].expand(2, 3, 4)
+    np.testing.assert_array_equal(carried_picture(frame, Carried(ab=ab), width=48), enlarge(paint(frame, ab), 3))
+    np.testing.assert_array_equal(carried_picture(frame, Carried(ab=ab), strength=0, width=48), enlarge(to_gray(frame), 3))
+    all_of_it = Carried(IDS_SMALL, XY_SMALL, np.ones(3), ab)
+    np.testing.assert_array_equal(carried_picture(frame, all_of_it, strength=0, width=48), enlarge(to_gray(frame), 3))
+
+
+def test_at_nought_and_of_nothing_the_frame_itself_is_shown():
+    frame = colored()
+    before = frame.copy()
+    for carried, strength in ((Carried(), 0.5), (Carried(IDS_SMALL, XY_SMALL), 0.0), (Carried(np.zeros_like(IDS_SMALL)), 0.5)):
+        np.testing.assert_array_equal(carried_picture(frame, carried, [(0, 1)], strength, 48), enlarge(frame, 3))
+    carried_picture(frame, Carried(IDS_SMALL, XY_SMALL), width=16)
+    np.testing.assert_array_equal(frame, before)
+
+
+@pytest.mark.parametrize("size", [(820, 150), (500, 200)])
+def test_scores_stand_over_their_frames(size):
+    """The ends of the axis are given back: there, with a cursor, is frame t."""
+    frames, t = 41, 36
+    picture, (left, right) = score_picture({"flow": {t: 0.5}}, frames, size=size)
+    assert picture.shape == (size[1], size[0], 3) and picture.dtype == np.uint8 and (picture[0] == 255).all()
+    assert 0 < left < 0.2 * size[0] and 0.9 * size[0] < right <= size[0]
+    dots = np.argwhere(hue_of(picture, color("flow")))
+    dots = dots[dots[:, 1] > size[0] / 2]  # the legend is at the left
+    assert len(dots) and abs(dots[:, 1].mean() - (left + (right - left) * t / (frames - 1))) < 1.5
+    high, _ = score_picture({"flow": {t: 0.9}}, frames, size=size)
+    higher = np.argwhere(hue_of(high, color("flow")))
+    assert higher[higher[:, 1] > size[0] / 2][:, 0].mean() < dots[:, 0].mean() - 0.2 * size[1], "more is higher"
+
+
+def test_scores_of_several_methods_have_colours_of_their_own():
+    curves = {"flow": {1: 0.2, 9: 0.3}, "mine": {1: 0.8, 9: 0.9}, "yours": dict.fromkeys(range(1, 10), 0.5)}
+    picture, _ = score_picture(curves, 10)
+    for name in (color("flow"), *OTHERS[:2]):
+        assert hue_of(picture, name).sum() > 50
+    assert score_picture({"flow": {0: 1.0}}, 1)[0].shape == (150, 820, 3), "a video of one frame"
+
+
+@pytest.mark.parametrize("x, left", [(20, 19), (20.4, 19), (0, 0), (-50, 0), (59, 58), (1e4, 58)])
+def test_a_cursor_is_an_upright_line_and_stays_within(x, left):
+    picture = GRAY.copy()
+    result = with_cursor(picture, x)
+    changed = (result != GRAY).any(-1)
+    assert changed.all(0).nonzero()[0].tolist() == [left, left + 1] and changed.sum() == 2 * 40
+    np.testing.assert_array_equal(result[0, left], (213, 94, 0))
+    np.testing.assert_array_equal(picture, GRAY)
+
+
+def test_the_loss_of_a_running_training_grows_to_the_right():
+    size = (300, 200)
+    losses = np.linspace(2.5, 1.5, 200)
+    reach = []
+    for count in (0, 1, 50, 200):
+        picture = emergence_picture(losses[:count], size=size)
+        assert picture.shape == (200, 300, 3) and picture.dtype == np.uint8 and (picture[0] == 255).all()
+        reach.append(hue_of(picture, "#D55E00").sum())
+    assert reach[0] == 0 and reach[2] > 100 and reach[3] > 100
+    rows, columns = np.nonzero(hue_of(picture, "#D55E00"))
+    assert rows[columns > 250].mean() > rows[columns < 100].mean() + 10, "a loss that falls"
+
+
+def test_a_training_shows_checkpoints_and_the_loss_of_an_even_guess():
+    losses = [2.0] * 30
+    plain = emergence_picture(losses, size=(300, 200))
+    marked = emergence_picture(losses, marks=[1, 3, 10], size=(300, 200))
+    changed = np.argwhere((plain != marked).any(-1))
+    assert 3 <= len(np.unique(changed[:, 1])) <= 12 and np.ptp(changed[:, 0]) < 15, "three ticks at the foot"
+    level, empty = (emergence_picture(values, size=(300, 200), level=2.77) for values in (losses, []))
+    blue = [p[..., 2].astype(int) - p[..., 0] > 60 for p in (plain, level, empty)]  # thin lines are pale
+    assert not blue[0].any() and blue[1].any(0).sum() > 150 and blue[2].any(0).sum() > 150
+    assert np.nonzero(blue[1])[0].max() < np.nonzero(hue_of(level, "#D55E00"))[0].min(), "above the losses, which are less"

@@ -9,7 +9,17 @@ from conftest import assert_one_sentence
 from PIL import Image
 
 from tinytrack.errors import JointsError, MaskError
-from tinytrack.labels import davis_palette, read_joint_truth, read_joints, read_mask, write_joints_csv, write_mask
+from tinytrack.labels import (
+    COLUMNS,
+    MAX_OBJECTS,
+    davis_palette,
+    read_joint_truth,
+    read_joints,
+    read_joints_csv,
+    read_mask,
+    write_joints_csv,
+    write_mask,
+)
 
 IDS = np.array([[0, 1, 3], [7, 255, 0]])
 
@@ -261,3 +271,114 @@ def test_no_tracked_frames_leave_the_heading_only(tmp_path):
 def test_a_row_with_a_joint_too_few_is_refused(tmp_path):
     with pytest.raises(ValueError):
         write_joints_csv(tmp_path / "joints.csv", ("a", "b"), [(np.zeros((1, 2)), np.zeros(1))])
+
+
+# ---- tables of joints are read back
+
+HEAD = ",".join(COLUMNS)
+TWO = f"{HEAD}\n0,nose,3.00,4.50,1.000\n0,toe,,,0.000\n1,nose,3.25,4.00,0.750\n1,toe,9.50,7.50,0.100\n"
+
+
+def test_a_table_that_was_written_is_read_back(tmp_path):
+    rng = np.random.default_rng(0)
+    names = ("nose, left", 'the "toe"', "größe", "two\nlines", " spaces ", "")
+    xy, confidence = rng.uniform(-0.5, 2000, (5, 6, 2)), rng.uniform(0, 1, (5, 6))
+    xy[1, 2], xy[4] = np.nan, np.nan
+    write_joints_csv(tmp_path / "joints.csv", names, zip(xy, confidence, strict=True))
+    known, places, sure = read_joints_csv(tmp_path / "joints.csv")
+    assert known == names and places.dtype == sure.dtype == np.float64
+    np.testing.assert_allclose(places, xy, atol=0.005001)
+    np.testing.assert_allclose(sure, confidence, atol=0.0005001)
+
+
+def test_a_table_by_hand(tmp_path):
+    names, xy, confidence = read_joints_csv(write(tmp_path / "j.csv", TWO))
+    assert names == ("nose", "toe")
+    np.testing.assert_array_equal(xy, [[[3, 4.5], [np.nan, np.nan]], [[3.25, 4], [9.5, 7.5]]])
+    np.testing.assert_array_equal(confidence, [[1, 0], [0.75, 0.1]])
+
+
+def test_a_table_that_a_spreadsheet_has_saved_is_read_too(tmp_path):
+    (tmp_path / "j.csv").write_bytes(b"\xef\xbb\xbf" + TWO.replace("\n", "\r\n").encode())
+    assert read_joints_csv(tmp_path / "j.csv")[0] == ("nose", "toe")
+
+
+BAD_TABLES = {
+    "nothing": "",
+    "no rows": HEAD + "\n",
+    "JSON": '{"joints": {"nose": [1, 2]}}',
+    "no heading": TWO.split("\n", 1)[1],
+    "another heading": TWO.replace("confidence", "certainty"),
+    "columns in another order": TWO.replace("x,y", "y,x"),
+    "a row too short": f"{HEAD}\n0,nose,1,2\n",
+    "rows too short": f"{HEAD}\n0,nose,1,2\n1,nose,1,2\n2,nose,1,2\n",
+    "a joint missing in frame 1": TWO.rsplit("1,toe", 1)[0],
+    "a joint too many in frame 1": TWO + "1,ear,1.00,1.00,1.000\n",
+    "joints in another order": f"{HEAD}\n0,a,1,1,1\n0,b,1,1,1\n1,b,1,1,1\n1,a,1,1,1\n",
+    "another joint": TWO.replace("1,toe", "1,ear"),
+    "a frame left out": TWO.replace("\n1,", "\n2,"),
+    "frames in another order": f"{HEAD}\n1,a,1,1,1\n0,a,1,1,1\n",
+    "frames from 1": f"{HEAD}\n1,a,1,1,1\n2,a,1,1,1\n",
+    "frames by name": TWO.replace("\n0,", "\nfirst,"),
+    "frames in halves": TWO.replace("\n1,", "\n0.5,"),
+    "words for numbers": TWO.replace("3.25", "left"),
+    "infinite": TWO.replace("3.25", "inf"),
+    "1e999": TWO.replace("3.25", "1e999"),
+    "5000 digits": TWO.replace("\n1,", f"\n{DIGITS},"),
+    "semicolons": TWO.replace(",", ";"),
+}
+
+
+@pytest.mark.parametrize("content", BAD_TABLES.values(), ids=BAD_TABLES)
+def test_what_is_no_table_of_joints_is_refused_in_one_sentence(tmp_path, content):
+    path = write(tmp_path / "j.csv", content)
+    for read in (read_joints_csv, read_joints):
+        with pytest.raises(JointsError) as error:
+            read(path)
+        assert_one_sentence(error, path, "columns frame, joint, x, y, confidence")
+
+
+@pytest.mark.parametrize("names", [[f"joint {n}" for n in range(MAX_OBJECTS + 1)], ["nose", "nose"]], ids=["too many", "twice"])
+def test_a_table_has_so_many_joints_each_with_a_name_of_its_own(tmp_path, names):
+    write_joints_csv(tmp_path / "j.csv", names, [(np.ones((len(names), 2)), np.ones(len(names)))] * 2)
+    with pytest.raises(JointsError) as error:
+        read_joints_csv(tmp_path / "j.csv")
+    assert_one_sentence(error, tmp_path / "j.csv", f"{len(names)} joints", MAX_OBJECTS)
+
+
+def test_a_table_that_is_no_text_or_not_there_is_refused(tmp_path):
+    (tmp_path / "j.csv").write_bytes(b"\xff\xfe\x00binary")
+    (tmp_path / "folder.csv").mkdir()
+    for path in (tmp_path / "j.csv", tmp_path / "missing.csv", tmp_path / "folder.csv", tmp_path / ("x" * 300 + ".csv")):
+        for read in (read_joints_csv, read_joints):
+            with pytest.raises(JointsError) as error:
+                read(path)
+            assert_one_sentence(error, path)
+
+
+@pytest.mark.parametrize("name", ["j.csv", "J.CSV"])
+def test_joints_of_a_table_are_those_of_frame_0(tmp_path, name):
+    joints = read_joints(write(tmp_path / name, TWO), (8, 10))
+    assert joints.names == ("nose",) and joints.xy.tolist() == [[3, 4.5]] and joints.edges == (), "toe is lost in frame 0"
+
+
+def test_joints_of_a_table_keep_their_order_and_lie_inside(tmp_path):
+    path = tmp_path / "j.csv"
+    place = np.array([[9.5, 7.5], [np.nan, np.nan], [-0.5, -0.5], [4, 4]])
+    later = np.where([[False], [False], [True], [False]], np.nan, place + 100)  # lost or outside later, which does not matter
+    write_joints_csv(path, ("d", "lost", "a", "c"), [(place, np.ones(4)), (later, np.ones(4))])
+    joints = read_joints(path, (8, 10))
+    assert joints.names == ("d", "a", "c") and joints.xy.tolist() == [[9.5, 7.5], [-0.5, -0.5], [4, 4]]
+    assert read_joints(path).names == joints.names
+    with pytest.raises(JointsError) as error:
+        read_joints(path, (7, 10))
+    assert_one_sentence(error, path, "'d'", "(9.5, 7.5)", "outside the 10x7")
+
+
+def test_a_table_without_a_joint_in_frame_0_gives_none(tmp_path):
+    path = tmp_path / "j.csv"
+    lost = np.full((2, 2), np.nan)
+    write_joints_csv(path, ("a", "b"), [(lost, np.zeros(2)), (np.ones((2, 2)), np.ones(2))])
+    with pytest.raises(JointsError) as error:
+        read_joints(path)
+    assert_one_sentence(error, path, "no joint in frame 0")

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from tinytrack.pointer import affinity, copy, keep_top_k, pixels, similarity, window
+from tinytrack.pointer import affinity, attention, copy, keep_top_k, pixels, similarity, window
 from tinytrack.tiles import AXES, BLOCK, TILE, _best, _judge, point_and_copy
 
 
@@ -366,3 +366,53 @@ def test_threads_change_nothing_and_are_given_back(top_k):
     finally:
         torch.set_num_threads(before)
     assert all(torch.allclose(y, found[0], atol=1e-6) for y in found)
+
+
+# ---- a few rows, to look at
+
+CELLS = [(0, 0), (6, 4), (3, 2), (6, 0), (0, 4), (3, 2)]  # columns and rows: corners, one inside, and that again
+
+
+def frames_of(t=5, d=8, h=5, w=7, device="cpu"):
+    return torch.nn.functional.normalize(torch.randn(t, d, h, w, generator=torch.Generator().manual_seed(0)), dim=1).to(device)
+
+
+@pytest.mark.parametrize("top_k", [None, 1, 4, 9, 500])
+@pytest.mark.parametrize("radius", [None, 0, 1, 3, 40])
+def test_attention_is_some_rows_of_the_whole_affinity(radius, top_k, device):
+    f = frames_of(device=device)
+    references = [0, 2, 3]
+    allowed = None if radius is None else window(5, 7, radius, len(references), device)
+    whole = affinity(pixels(f[-1:]), pixels(f[references][None]), 0.3, allowed=allowed, top_k=top_k)[0]
+    A = attention(f, references, CELLS, 0.3, radius, top_k)
+    assert A.shape == (len(CELLS), 3, 5, 7) and A.device == f.device
+    for (column, row), found in zip(CELLS, A, strict=True):
+        assert torch.allclose(found.flatten(), whole[row * 7 + column], atol=1e-6)
+    assert torch.allclose(A.sum((1, 2, 3)), torch.ones(len(CELLS), device=device), atol=1e-5)
+
+
+def test_attention_keeps_within_its_window_in_every_reference():
+    A = attention(frames_of(), [0, 1], [(1, 3)], 0.3, radius=2)[0]
+    inside = torch.zeros(5, 7, dtype=torch.bool)
+    inside[1:, :4] = True  # rows 1 to 5 and columns -1 to 3, as far as they are there
+    assert ((A > 0) == inside).all()
+
+
+@pytest.mark.parametrize("radius", [None, 1])
+def test_attention_keeps_the_best_of_all_references_together(radius):
+    f = frames_of()
+    f[1] = f[-1]  # where all the best are
+    A = attention(f, [0, 1], [(3, 2)], 0.01, radius, top_k=3)[0]
+    assert (A > 0).sum() == 3 and A[1].max() == A.max() and A[1, 2, 3] == A.max()
+    free = attention(f, [0, 1], [(3, 2)], 0.01, radius)[0]
+    kept = free.flatten().topk(3).values
+    assert torch.allclose(A[A > 0].sort().values, (kept / kept.sum()).sort().values, atol=1e-6)
+
+
+def test_attention_looks_at_the_last_frame_and_takes_cells_in_any_form():
+    f = frames_of()
+    f[2, :, 4, 6] = f[-1, :, 1, 5]
+    forms = ([[5, 1]], torch.tensor([[5, 1]]), torch.tensor([[5, 1]]).numpy())
+    found = [attention(f, (2,), cells, 0.01, radius=3, top_k=5) for cells in forms]
+    assert all(torch.equal(A, found[0]) for A in found)
+    assert divmod(int(found[0][0, 0].argmax()), 7) == (4, 6)

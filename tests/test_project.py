@@ -19,8 +19,8 @@ PACKAGE = ROOT / "tinytrack"
 LAYERS = [
     "errors", "source", "exercise", "files", "ahead", "video", "labels", "color", "example", "pointer", "loss", "tiles", "embed",
     "model", "synth", "clips", "fetch", "datasets", "metrics", "train", "track", "baselines", "evaluate", "analysis", "draw", "check",
-    "plots", "pages", "pictures", "jobs", "demo", "report", "annotate", "background", "stage", "upload", "studio", "widgets", "gallery",
-    "page", "__main__",
+    "plots", "pages", "pictures", "jobs", "demo", "report", "annotate", "background", "stage", "playback", "upload", "studio", "widgets",
+    "gallery", "page", "__main__",
 ]  # fmt: skip
 
 
@@ -45,7 +45,7 @@ def test_every_module_has_its_layer():
 def test_nothing_imports_upwards(name):
     ours, others = imports_of(PACKAGE / f"{name}.py")
     assert ours <= set(LAYERS[: LAYERS.index(name)])
-    if name not in ("draw", "plots", "stage", "upload", "studio", "widgets", "gallery"):
+    if name not in ("draw", "plots", "stage", "playback", "upload", "studio", "widgets", "gallery"):
         assert not others & {"matplotlib", "ipywidgets", "anywidget"}
     if name in ("color", "pointer", "tiles", "loss", "metrics"):
         assert others - sys.stdlib_module_names <= {"torch", "numpy", "sklearn", "scipy"}

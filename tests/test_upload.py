@@ -235,10 +235,3 @@ def test_no_folder_for_uploads_is_said(browser, monkeypatch):
     browser.begin("clip.mp4", 3)
     assert isinstance(browser.error, OutputError)
     assert_one_sentence(browser.error, "the disk is full")
-
-
-def test_copies_go_with_the_widget(browser):
-    browser.send("clip.mp4", b"abc")
-    (path,) = browser.files
-    browser.widget._folder.cleanup()
-    assert not path.exists() and not path.parent.parent.exists()

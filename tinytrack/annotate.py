@@ -150,6 +150,8 @@ class Session:
         self.colors = False
         self._shown: list[bytes] = []
         self._tracked: dict[int, _Stored] = {}
+        self._blank = self._empty()
+        self._source: int | None = None  # the first key frame when it was last tracked
         self._past: list[tuple[int, Marks | None]] = []
 
     def __len__(self) -> int:
@@ -212,9 +214,8 @@ class Session:
         """The labels to start editing from: the frame's own, what was tracked there, or none."""
         if index in self.keys:
             return self.keys[index]
-        carried = self.carried(index)
-        empty = np.zeros(self.size, np.uint8), np.full((len(self.joints.names), 2), np.nan)
-        return Marks(*(e if v is None or v.shape != e.shape else v for v, e in zip((carried.ids, carried.xy), empty, strict=True)))
+        carried, empty = self.carried(index), self._empty()
+        return Marks(empty.ids if carried.ids is None else carried.ids, empty.xy if carried.xy is None else carried.xy)
 
     def _mark(self, index: int, marks: Marks) -> None:
         if not 0 <= index < len(self):
@@ -252,8 +253,10 @@ class Session:
 
     def clear(self, index: int) -> None:
         """Take all marks off a frame."""
-        empty = Marks(np.zeros(self.size, np.uint8), np.full((len(self.joints.names), 2), np.nan))
-        self._mark(index, empty)
+        self._mark(index, self._empty())
+
+    def _empty(self) -> Marks:
+        return Marks(np.zeros(self.size, np.uint8), np.full((len(self.joints.names), 2), np.nan))
 
     def _name(self, name: str) -> str:
         name = name.strip()
@@ -263,7 +266,8 @@ class Session:
 
     def rename_object(self, number: int, name: str) -> None:
         """Another name for object ``number``, from 1."""
-        self.objects[number - 1] = self._name(name)
+        if name.strip() != self.objects[number - 1]:
+            self.objects[number - 1] = self._name(name)
 
     def add_object(self, name: str) -> int:
         """Another object; returns its number."""
@@ -279,30 +283,30 @@ class Session:
         absent = np.full((len(joints.names), 2), np.nan)
         self.keys = {k: replace(m, xy=absent) for k, m in self.keys.items()}
         self.keys = {k: m for k, m in self.keys.items() if not m.empty}
-        self._tracked, self._past = {}, []
+        self._tracked, self._past, self._blank = {}, [], self._empty()
 
     # ---- tracking
 
-    def plan(self, setting: tuple = ()) -> list[tuple[int, list[int]]]:
+    def _starts(self, reference: int) -> dict[int, Marks]:
+        """The key frames in order, without empty ones before the first mark. Colours alone need no mark: then it is the reference."""
+        keys = dict(itertools.dropwhile(lambda item: item[1].empty, sorted(self.keys.items())))
+        return keys or ({reference: self._blank} if self.colors else {})
+
+    def plan(self, setting: tuple = (), reference: int = 0) -> list[tuple[int, list[int]]]:
         """What is to be tracked: (key frame, the frames from there on in their order), forwards or backwards.
 
         A part is left out if all its frames were tracked from these very marks with this setting. Each part ends *on* the next key
         frame, whose marks are given, but whose colours are not.
         """
-        keys = sorted(self.keys)
+        keys = self._starts(reference)
         parts = [(key, list(range(key + 1, min(after + 1, len(self))))) for key, after in itertools.pairwise([*keys, len(self)])]
-        parts += [(key, list(range(key - 1, -1, -1))) for key in keys[:1]]
-        stale, upstream = [], False
-        for key, frames in parts:
-            origin = self._origin(key, setting)
-            # Colours, unlike marks, pass through key frames: what follows changed colours changes too.
-            if upstream or any(t not in self._tracked or self._tracked[t].origin != origin for t in frames):
-                upstream = self.colors and frames[:1] == [key + 1]
-                stale += [(key, frames)] if frames else []
-        return stale
+        parts += [(key, list(range(key - 1, -1, -1))) for key in list(keys)[:1]]
+        fresh = [all(t in self._tracked and self._tracked[t].origin == self._origin(keys, key, setting) for t in ts) for key, ts in parts]
+        return [part for part, done in zip(parts, fresh, strict=True) if not done]
 
-    def _origin(self, key: int, setting: tuple) -> tuple:
-        return (self.keys[key], *setting, self.colors)
+    def _origin(self, keys: dict[int, Marks], key: int, setting: tuple) -> tuple:
+        """What a track from ``key`` is a function of. Colours, unlike marks, pass through key frames."""
+        return (*setting, self.colors, *(marks for k, marks in keys.items() if k == key or (self.colors and k < key)))
 
     def track(self, model: Model, protocol: Protocol = MODERN, reference: int = 0) -> Iterator[tuple[int, int]]:
         """Track from every key frame that has changed; yields (frames done, frames to do). Stop whenever you like: what is done stays.
@@ -315,31 +319,35 @@ class Session:
             MaskError: if nothing is marked and no colours are asked for.
             VideoError, ModelError: see :func:`tinytrack.track.carry`.
         """
-        self.keys = {k: m for k, m in self.keys.items() if not m.empty or k != min(self.keys)} if not self.colors else self.keys
-        if self.colors and not self.keys:
-            self.keys[reference] = self.marks(reference)
-        if not self.keys or (not self.colors and all(m.empty for m in self.keys.values())):
+        keys = self._starts(reference)
+        if not keys:
             raise MaskError("nothing is marked: brush an object or place a joint on a frame, or ask for colours")
+        self._source = min(keys)
+        self._tracked.pop(self._source, None)  # it was tracked from another, but now it is what all comes from
         setting = (model.fingerprint(), protocol)
-        parts = self.plan(setting)
+        parts = self.plan(setting, reference)
         done, total = 0, sum(len(frames) for _, frames in parts)
         for key, frames in parts:
-            origin = self._origin(key, setting)
-            for index, carried in zip(frames, self._carry(key, frames, model, protocol), strict=True):
+            origin = self._origin(keys, key, setting)
+            tracked = self._carry(key, keys[key], frames, model, protocol)
+            for index in frames:
+                carried = next(tracked, None)
+                if carried is None:
+                    raise VideoError(f"'{self.video.title}' has changed: it ends before frame {index}, expected {len(self)} frames")
                 self._tracked[index] = _packed(carried, origin)
                 done += 1
                 yield done, total
 
-    def _carry(self, key: int, frames: list[int], model: Model, protocol: Protocol) -> Iterator[Carried]:
+    def _carry(self, key: int, marks: Marks, frames: list[int], model: Model, protocol: Protocol) -> Iterator[Carried]:
         """The labels of ``frames``, which lead away from the key frame one by one."""
-        marks, start = self.keys[key], self._full(key)
+        start = self._full(key)
         if frames[0] > key:
             rest = self.video.part(key + 1, key + 1 + len(frames)).frames()
         else:
             rest = self.video.frames_before(key)
         colors = None
         if self.colors:
-            known = self._tracked[key].ab if key != min(self.keys) and key in self._tracked else None
+            known = self._tracked[key].ab if key in self._tracked else None
             colors = start if known is None else paint(start, torch.tensor(known.astype(np.float32)))
         mask = marks.ids if marks.ids.any() else None
         xy = marks.xy if np.isfinite(marks.xy).any() else None
@@ -379,8 +387,8 @@ class Session:
             MaskError: if a frame has neither marks nor a track.
             VideoError, OutputError: nothing is written then.
         """
-        missing = [t for t in range(len(self)) if t not in self.keys and t not in self._tracked]
-        if missing or not self.keys:
+        missing = [t for t in range(len(self)) if t not in self.keys and t not in self._tracked and t != self._source]
+        if missing or self._source is None:
             first = f", the first is frame {missing[0]}" if missing else ""
             raise MaskError(f"{len(missing)} of {len(self)} frames are not tracked yet{first}: expected a tracked video to export")
         masks = any(m.ids.any() for m in self.keys.values())
@@ -391,7 +399,7 @@ class Session:
         rows: list[tuple[np.ndarray, np.ndarray]] = []
 
         def pictures(kind: str, scratch: Path) -> Iterator[np.ndarray]:
-            frames = enumerate(itertools.islice(self.video.frames(), len(self)))
+            index, frames = -1, enumerate(itertools.islice(self.video.frames(), len(self)))
             for index, frame in read_ahead((index, frame) for index, frame in frames):
                 carried = self.carried(index)
                 if kind == "overlay":
@@ -399,6 +407,8 @@ class Session:
                 else:
                     yield frame if carried.ab is None else paint(frame, carried.ab)  # the frame that gave the colours has its own
                 tell(next(ticks), len(kinds) * len(self))
+            if index + 1 < len(self):
+                raise VideoError(f"'{self.video.title}' has changed: it ends before frame {index + 1}, expected {len(self)} frames")
 
         with staged_folder(out) as scratch:
             for kind in kinds:

@@ -319,7 +319,8 @@ def emergence_picture(
     for step in marks:
         axis.axvline(step, ymax=0.05, color="#555555", linewidth=1)
     axis.set_xlim(0, max(10, len(values)))
-    axis.set_ylim(0, None if len(values) else 3)
+    top = max([*values[-200:], level or 0.0, 0.1]) if len(values) else max(3.0, level or 0.0)
+    axis.set_ylim(0, 1.15 * top)
     axis.set_xlabel("training step", fontsize=9)
     axis.set_ylabel("colour loss (nats a pixel)", fontsize=9)
     axis.tick_params(labelsize=8)

@@ -40,6 +40,7 @@ def describe_os_error(error: OSError) -> str:
         errno.EROFS: "the file system is read-only",
         errno.EACCES: "permission is denied",
         errno.EPERM: "permission is denied",
+        errno.EADDRINUSE: "another program has it",
         errno.EEXIST: "a part of the path is a file, not a folder",
         errno.ENOTDIR: "a part of the path is a file, not a folder",
         errno.EISDIR: "it is a folder, not a file",

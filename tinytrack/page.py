@@ -15,7 +15,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from .errors import TinytrackError
+from .errors import TinytrackError, describe_os_error
 
 PATIENCE = 60.0
 """Seconds that the server may take to start."""
@@ -51,9 +51,14 @@ def write_page(folder: Path, clip: str | None, token: str) -> Path:
     return notebook
 
 
-def _free_port() -> int:
+def _port(wanted: int | None) -> int:
+    """The wanted port if nobody has it, or a free one."""
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does: a page that ended a moment ago is no hindrance
+        try:
+            listener.bind(("127.0.0.1", wanted or 0))
+        except OSError as error:
+            raise TinytrackError(f"the port {wanted} cannot be had: {describe_os_error(error)}; name another with --port") from error
         return listener.getsockname()[1]
 
 
@@ -66,11 +71,11 @@ def serving(clip: str | None = None, port: int | None = None) -> Iterator[tuple[
         port: default: a free one.
 
     Raises:
-        TinytrackError: if voila is not installed or does not start.
+        TinytrackError: if voila is not installed or does not start, or the port is taken.
     """
     if importlib.util.find_spec("voila") is None:
         raise TinytrackError("the studio's page needs voila: expected it to be installed, 'pip install voila' (notebook 09 works without)")
-    port, token = port or _free_port(), secrets.token_urlsafe(24)
+    port, token = _port(port), secrets.token_urlsafe(24)
     with tempfile.TemporaryDirectory(prefix="tinytrack-page-") as scratch:
         folder = Path(scratch)
         notebook = write_page(folder, clip, token)
@@ -99,10 +104,12 @@ def serving(clip: str | None = None, port: int | None = None) -> Iterator[tuple[
 
 def _wait(url: str, server: subprocess.Popen, log: Path) -> None:
     deadline = time.monotonic() + PATIENCE
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy does not know this machine's own pages
     while time.monotonic() < deadline and server.poll() is None:
         with contextlib.suppress(urllib.error.URLError, OSError):
-            urllib.request.urlopen(url, timeout=2).close()
-            return
+            direct.open(url, timeout=2).close()
+            if server.poll() is None:
+                return
         time.sleep(0.1)
     last = ([line for line in log.read_text(errors="replace").splitlines() if line.strip()] or ["it said nothing"])[-1]
     raise TinytrackError(f"the studio's page did not start: {last.strip()}")

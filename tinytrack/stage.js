@@ -33,7 +33,8 @@ function render({ model, el }) {
     model.send(message);
   }
   function answered(message) {
-    if (!message || message.done === undefined) return;
+    if (message?.mark) Promise.resolve(painting).then(() => model.send({ kind: "painted", mark: message.mark }));
+    if (message?.done === undefined) return;
     if (message.done === "stroke") Promise.resolve(painting).then(() => { ghost = null; draw(); });
     if (message.done !== "hover" && message.done !== "drag") return;
     waiting = false;

@@ -64,14 +64,16 @@ class Stage(anywidget.AnyWidget):
 
     def __init__(self, **traits):
         super().__init__(**traits)
-        self._handlers: dict[str, Callable] = {}
+        self._handlers: dict[str, Callable] = {"painted": self._answer}
+        self._marks = self._painted = 0
         self.on_msg(lambda _, message, buffers: self.hear(message))
 
     def show(self, picture: np.ndarray, label: str = "") -> None:
         """Replace the picture: uint8 RGB (H, W, 3), of any size with the frame's shape."""
-        self.data = picture_bytes(picture)
-        if label:
-            self.label = label
+        with self.hold_sync():  # one message, not two
+            self.data = picture_bytes(picture)
+            if label:
+                self.label = label
 
     def on_point(self, handler: Callable[[str, float, float], None]) -> None:
         """``handler(phase, x, y)``: phase is "down", "drag", "up" or "hover"."""
@@ -85,12 +87,27 @@ class Stage(anywidget.AnyWidget):
         """``handler(key)``: one of the keys z , . [ ] x Delete Backspace, as the browser names them."""
         self._handlers["key"] = lambda message: handler(message["key"])
 
+    def mark(self) -> None:
+        """Ask the browser to say when it has painted what it was sent so far."""
+        self._marks += 1
+        self.send({"mark": self._marks})
+
+    @property
+    def behind(self) -> int:
+        """Marks that the browser has not answered yet."""
+        return self._marks - self._painted
+
+    def _answer(self, message: dict) -> None:
+        self._painted = max(self._painted, int(message["mark"]))  # two views of one stage both answer
+
     def hear(self, message: dict) -> None:
         """A message of the browser. It is told when its question is answered: of hovering, one question is asked at a time."""
+        kind = message.get("kind")
         try:
-            self._handlers.get(message.get("kind"), lambda _: None)(message)
+            self._handlers.get(kind, lambda _: None)(message)
         finally:
-            self.send({"done": message.get("phase", message.get("kind"))})
+            if kind != "painted":
+                self.send({"done": message.get("phase", kind)})
 
 
 class Demo(ipywidgets.VBox):

@@ -15,6 +15,7 @@ from .background import Cancelled, Work, start
 from .clips import CLIPS, open_clip
 from .errors import TinytrackError, describe_os_error
 from .model import best_device, load_model
+from .playback import Playback
 from .stage import Demo, Stage
 from .track import MODERN, Protocol
 from .upload import LIMIT, Upload
@@ -103,14 +104,14 @@ class Studio(Demo):
 
         # the picture
         self.stage = Stage(width=640, label="No video yet")
-        self.play = ipywidgets.Play(interval=40, max=1)
-        self.frame = ipywidgets.IntSlider(description="frame", max=1, layout={"width": "360px"})
-        ipywidgets.jslink((self.play, "value"), (self.frame, "value"))
+        self.playback = Playback(self.stage, width="400px")
+        self.frame = self.playback.frame
         self.strength = ipywidgets.FloatSlider(description="overlay", min=0, max=1, step=0.05, value=0.5, layout={"width": "240px"})
         self.shown = ipywidgets.HTML()
 
         left = ipywidgets.VBox(
-            [self.stage, _row(self.play, self.frame), _row(self.strength), self.shown], layout={"flex": "1 1 480px", "min_width": "320px"}
+            [self.stage, _row(self.playback.button, self.frame), _row(self.strength), self.shown],
+            layout={"flex": "1 1 480px", "min_width": "320px"},
         )
         right = ipywidgets.VBox(
             [
@@ -239,9 +240,7 @@ class Studio(Demo):
         self.stage.width = round(min(640, 520 * width / height))
         self.radius.max = max(20.0, round(min(height, width) / 4))
         self.radius.value = max(2.0, round(min(height, width) / 18))
-        self.play.max = self.frame.max = len(session) - 1
-        self.play.interval = round(1000 / min(max(session.video.fps, 1), 30))
-        self.frame.value = 0
+        self.playback.reset(len(session) - 1, min(max(session.video.fps, 1), 30))
         self.names()
         self.say(f"{session.video.title}: {len(session)} frames of {width}x{height}. Mark something on the frame from which to start.")
         self.settle()

@@ -18,9 +18,10 @@ function render({ model, el }) {
   });
   async function asked(message) {
     if (message.kind === "more" && file) {
-      const piece = await file.slice(message.start, message.stop).arrayBuffer().catch(() => null);
-      if (piece === null) model.send({ kind: "failed" }); // it changed or went away
-      else model.send({ kind: "piece", start: message.start }, undefined, [piece]);
+      const { number, start, stop } = message;
+      const piece = await file.slice(start, stop).arrayBuffer().catch(() => null);
+      if (piece === null) model.send({ kind: "failed", number }); // it changed or went away
+      else model.send({ kind: "piece", number, start }, undefined, [piece]);
     } else if (message.kind === "end") {
       file = null;
       input.value = ""; // so that the same file can be chosen again

@@ -42,6 +42,7 @@ class Upload(anywidget.AnyWidget):
         self._told = on_file, on_error, on_progress
         self._folder = None
         self._path, self._size, self._have = None, 0, 0
+        self._number = 0  # of the upload that is going on: pieces of one that was given up may still come
         self.on_msg(lambda _, message, buffers: self.hear(message, buffers))
 
     def hear(self, message: dict, buffers: list) -> None:
@@ -50,19 +51,21 @@ class Upload(anywidget.AnyWidget):
         try:
             if message["kind"] == "begin":
                 self._begin(message["name"], int(message["size"]))
+            elif message["number"] != self._number:
+                return
             elif message["kind"] == "failed":
                 raise VideoError(
                     f"'{self._path.name if self._path else 'the file'}' could not be read by the browser: it changed or went away"
                 )
             elif self._path is None or message["start"] != self._have:
-                return  # a piece of an upload that was given up
+                return  # a piece that nobody asked for
             else:
                 with open(self._path, "ab") as file:
                     file.write(buffers[0])
                 self._have += len(buffers[0])
                 on_progress(self._have / self._size)
             if self._have < self._size:
-                self.send({"kind": "more", "start": self._have, "stop": min(self._have + PIECE, self._size)})
+                self.send({"kind": "more", "number": self._number, "start": self._have, "stop": min(self._have + PIECE, self._size)})
                 return
             path, self._path = self._path, None
             self.send({"kind": "end"})
@@ -75,11 +78,13 @@ class Upload(anywidget.AnyWidget):
             on_error(error)
 
     def _begin(self, name: str, size: int) -> None:
+        self._drop()
+        self._number += 1
         name = Path(name.replace("\\", "/")).name
         name = "video" if name in ("", ".", "..") else name
         if size > LIMIT:
             raise VideoError(
-                f"'{name}' has {size / 1e6:.0f} MB: uploads take at most {LIMIT / 1e6:.0f} MB; type its path instead, which takes any size"
+                f"'{name}' has {size / 1e6:.1f} MB: uploads take at most {LIMIT / 1e6:.0f} MB; type its path instead, which takes any size"
             )
         if size == 0:
             raise VideoError(f"'{name}' is empty: expected a video")
@@ -89,9 +94,13 @@ class Upload(anywidget.AnyWidget):
         self._path, self._size, self._have = folder / name, size, 0
         self._path.write_bytes(b"")
 
-    def _give_up(self) -> None:
+    def _drop(self) -> None:
+        """Remove what has come of an unfinished file."""
         if self._path is not None:
             with contextlib.suppress(OSError):
                 self._path.unlink()
         self._path, self._size, self._have = None, 0, 0
+
+    def _give_up(self) -> None:
+        self._drop()
         self.send({"kind": "end"})

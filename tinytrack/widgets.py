@@ -18,6 +18,7 @@ from .baselines import baseline_model
 from .color import Palette, chroma, frames_to_lab, lab_to_frames
 from .metrics import region_j
 from .model import Model, best_device, load_model, random_model
+from .playback import Playback
 from .pointer import attention
 from .stage import Demo, Stage
 from .studio import studio
@@ -253,9 +254,9 @@ class Emergence(Demo):
         model: as trained so far.
     """
 
-    def __init__(self, shots, frames, mask, truth, config, at, device):
+    def __init__(self, shots, frames, mask, truth, config, at, level, device):
         self.shots, self.frames, self.mask, self.truth, self.config = shots, frames, mask, dict(truth or {}), config
-        self.shown, self.device = list(at), device
+        self.shown, self.level, self.device = list(at), level, device
         self.trainer: Trainer | None = None
         self.models: dict[int, Model] = {}
         self.looks: dict[int, tuple[np.ndarray, str]] = {}
@@ -278,7 +279,7 @@ class Emergence(Demo):
                 self.note,
             ]
         )
-        self.curve.show(draw.emergence_picture([]), "The loss so far: no step yet")
+        self.curve.show(draw.emergence_picture([], level=level), "The loss so far: no step yet")
         self.go.on_click(lambda _: start(self.train()))
         self.stop.on_click(lambda _: setattr(self, "running", False))
         self.scrubber.observe(lambda _: self.scrub(), "value")
@@ -338,13 +339,13 @@ class Emergence(Demo):
                 await aside(trainer.step)
                 if time.monotonic() - drawn > 1 or trainer.done:
                     drawn = time.monotonic()
-                    picture = await aside(lambda: draw.emergence_picture(trainer.losses, list(self.looks)))
+                    picture = await aside(lambda: draw.emergence_picture(trainer.losses, list(self.looks), level=self.level))
                     self.report(picture)
             if trainer.count not in self.looks:
                 self.text.value = "tracking with what was learned ..."
                 await aside(lambda: self.keep(trainer.count, trainer.model()))
                 self.offer()
-            self.report(await aside(lambda: draw.emergence_picture(trainer.losses, list(self.looks))))
+            self.report(await aside(lambda: draw.emergence_picture(trainer.losses, list(self.looks), level=self.level)))
             verb = "done" if trainer.done else "stopped, and kept: Train goes on from here"
             self.text.value += f" &mdash; {verb}"
         finally:
@@ -366,6 +367,7 @@ def emergence(
     config: TrainConfig = TINY,
     models: Mapping[int, Model] | None = None,
     at: Sequence[int] = (5, 20, 40, 60),
+    level: float | None = None,
     device: str | None = None,
 ) -> Demo:
     """Notebook 04: train, and watch tracking emerge: loss, clips a second, and the masks that each checkpoint carries.
@@ -380,9 +382,10 @@ def emergence(
         config: the recipe; its steps can be changed.
         models: checkpoints that are there already, step -> model: the scrubber starts with them.
         at: frames to show.
+        level: the loss of a pointer that spreads evenly, drawn across the curve.
         device: default: a GPU where there is one.
     """
-    demo = Emergence(shots, frames, mask, truth, config, [t for t in at if t < len(frames)], device or best_device())
+    demo = Emergence(shots, frames, mask, truth, config, [t for t in at if t < len(frames)], level, device or best_device())
     for step, model in (models or {}).items():
         demo.keep(step, model)
     if demo.looks:
@@ -405,9 +408,6 @@ class Player(Demo):
     def __init__(self, frames, tracks, scores, metric, edges, fps):
         self.frames, self.tracks, self.scores, self.edges = frames, tracks, dict(scores or {}), edges
         names, last = list(tracks), len(frames) - 1
-        self.play = ipywidgets.Play(min=0, max=last, interval=round(1000 / fps), show_repeat=True)
-        self.frame = _slider(ipywidgets.IntSlider, "frame", min=0, max=last)
-        ipywidgets.jslink((self.play, "value"), (self.frame, "value"))
         self.overlay = ipywidgets.Checkbox(value=True, description="overlay", indent=False, layout={"width": "90px"})
         self.opacity = _slider(ipywidgets.FloatSlider, "opacity", "220px", min=0.05, max=1, step=0.05, value=0.5)
         width = 430
@@ -418,8 +418,10 @@ class Player(Demo):
         ]
         self.stages = [Stage(width=width, size=size) for _ in self.which]
         self.said = [ipywidgets.HTML() for _ in self.which]
+        self.playback = Playback(self.stages[0], last, fps)
+        self.frame = self.playback.frame
         panels = [ipywidgets.VBox(parts) for parts in zip(self.which, self.stages, self.said, strict=True)]
-        children = [_row(self.play, self.frame, self.overlay, self.opacity), ipywidgets.Box(panels, layout=_FLEX)]
+        children = [_row(self.playback.button, self.frame, self.overlay, self.opacity), ipywidgets.Box(panels, layout=_FLEX)]
         self.curve = None
         if self.scores:
             self.chart, self.reach = draw.score_picture(self.scores, len(frames), metric)

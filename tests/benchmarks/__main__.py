@@ -1,10 +1,10 @@
-"""python -m tests.benchmarks [--only propagate,video,training,start] [--rounds N] [--json FILE]: everything measured, in one table."""
+"""python -m tests.benchmarks [--only A,B] [--rounds N] [--json FILE]: everything measured, in one table."""
 
 import argparse
 import importlib
 import os
 
-MODULES = ("propagate", "video", "training", "start")
+MODULES = ("propagate", "video", "training", "start", "widgets")
 
 
 def measure_all(modules: list[str], rounds: int | None = None) -> tuple[dict, dict]:
