@@ -238,7 +238,7 @@ def visit(browser, width: int = 1600, height: int = 1000) -> Iterator[Visit]:
 
     def console(message):
         if message.type == "error" and not any(text in message.text for text in HARMLESS):
-            result.errors.append(message.text)
+            result.errors.append(f"{message.text} {message.location.get('url', '')}")
 
     page.route("**/*", route)
     page.on("console", console)

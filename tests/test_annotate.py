@@ -244,6 +244,54 @@ def test_a_video_that_is_gone_is_named(path, tmp_path):
     assert session.tracked == set()
 
 
+@pytest.fixture
+def shrinking(make_folder):
+    """A session of 8 frames and ``shrink(n)``, after which the video has only n."""
+    folder = make_folder("shrinking", SCENE)
+
+    def shrink(count):
+        for t in range(count, FRAMES):
+            (folder / f"{t:05d}.png").unlink()
+
+    return opened(folder), shrink
+
+
+@pytest.mark.parametrize("keys, first, done", [([0], 5, {1, 2, 3, 4}), ([3], 5, {4}), ([4], 5, set()), ([0, 2], 3, {1, 2})])
+@pytest.mark.parametrize("colors", [False, True], ids=["marks", "colours too"])
+def test_a_video_that_gets_shorter_before_it_is_tracked_is_named_with_its_end(shrinking, keys, first, done, colors):
+    session, shrink = shrinking
+    session.colors = colors
+    for key in keys:
+        dot(session, key)
+    shrink(first)
+    with pytest.raises(VideoError) as error:
+        run(session)
+    assert_one_sentence(error, "'shrinking'", f"before frame {first},", f"expected {FRAMES} frames")
+    assert session.tracked == done, "what there was is tracked"
+
+
+def test_a_key_frame_that_there_is_not_any_more_is_named(shrinking):
+    session, shrink = shrinking
+    dot(session, 6)
+    shrink(5)
+    with pytest.raises(VideoError) as error:
+        run(session)
+    assert_one_sentence(error, "'shrinking'", "frame 6")
+    assert session.tracked == set()
+
+
+@pytest.mark.parametrize("mark", [lambda s: dot(s, 0), lambda s: setattr(s, "colors", True)], ids=["masks", "colours"])
+def test_a_video_that_gets_shorter_before_it_is_exported_is_named_with_its_end(shrinking, tmp_path, mark):
+    session, shrink = shrinking
+    mark(session)
+    run(session)
+    shrink(5)
+    with pytest.raises(VideoError) as error:
+        session.export(tmp_path / "out")
+    assert_one_sentence(error, "'shrinking'", "before frame 5,", f"expected {FRAMES} frames")
+    assert not (tmp_path / "out").exists()
+
+
 # ---- marks
 
 
@@ -389,6 +437,8 @@ def test_objects_have_names_of_their_own(session):
                 act(name)
             assert_one_sentence(error, "name", f"'{name.strip()}'")
     assert session.objects == ["cat", "dog", "größe"]
+    session.rename_object(2, " dog ")
+    assert session.objects == ["cat", "dog", "größe"], "its own name is nobody else's"
 
 
 def test_there_are_no_more_objects_than_a_mask_can_hold(session):
@@ -529,6 +579,65 @@ def test_colours_pass_through_key_frames_so_what_follows_is_stale(session):
     assert session.plan(SETTING) == [(3, [4, 5])], "without colours each key frame begins anew"
 
 
+def test_colours_that_came_through_an_undone_key_frame_are_tracked_again(session):
+    session.colors = True
+    dot(session, 0), dot(session, 5)
+    run(session)
+    before = {t: session.carried(t) for t in range(FRAMES)}
+    dot(session, 2, x=45)
+    run(session)
+    session.undo()
+    assert session.plan(SETTING) == [(0, [1, 2, 3, 4, 5]), (5, [6, 7])]
+    work = session.track(MODEL, SMALL)
+    [next(work) for _ in range(5)]
+    work.close()
+    assert session.plan(SETTING) == [(5, [6, 7])]
+    run(session)
+    assert all(same(before[t], session.carried(t)) for t in range(FRAMES))
+
+
+@pytest.mark.parametrize("done, parts", [(2, [(0, [1, 2, 3, 4, 5]), (5, [6, 7])]), (5, [(5, [6, 7])]), (6, [(5, [6, 7])])])
+def test_colours_beyond_the_next_key_frame_are_tracked_again_after_a_stop(path, session, done, parts):
+    for s in (session, whole := opened(path)):
+        s.colors = True
+        dot(s, 0), dot(s, 5)
+    run(session)
+    for s in (session, whole):
+        dot(s, 0, x=45)
+    work = session.track(MODEL, SMALL)
+    [next(work) for _ in range(done)]
+    work.close()
+    assert session.plan(SETTING) == parts
+    run(session), run(whole)
+    assert all(same(session.carried(t), whole.carried(t)) for t in range(FRAMES))
+
+
+def test_colours_do_not_lead_back_again_from_a_first_key_frame_that_stays(session):
+    session.colors = True
+    dot(session, 3), dot(session, 5)
+    run(session)
+    before = {t: session.carried(t) for t in range(FRAMES)}
+    dot(session, 5, x=45)
+    assert session.plan(SETTING) == [(5, [6, 7])]
+    assert run(session) == [(1, 2), (2, 2)]
+    assert [t for t in range(FRAMES) if not same(before[t], session.carried(t))] == [5, 6, 7]
+
+
+def test_a_new_first_key_frame_forgets_what_was_tracked_there(session, tmp_path):
+    session.colors = True
+    dot(session, 4)
+    run(session)
+    dot(session, 1)
+    assert session.carried(1).ab is not None
+    run(session)
+    assert session.carried(1).ab is None and 1 not in session.tracked, "it is where all colours come from"
+    assert "colorized.mp4" in session.export(tmp_path / "out")
+    session.colors = False
+    run(session)
+    assert all(session.carried(t).ab is None for t in range(FRAMES))
+    assert session.export(tmp_path / "plain") == ["masks", "objects.json", "overlay.mp4"]
+
+
 @pytest.mark.parametrize("done", [1, 3, 5])
 def test_what_is_done_stays_when_tracking_stops_and_it_goes_on_right(path, session, done):
     for s in (session, whole := opened(path)):
@@ -657,9 +766,24 @@ def test_from_a_later_key_frame_on_its_labels_count_and_colours_go_on(path, sess
 def test_colours_alone_come_from_the_frame_that_was_asked_for(session):
     session.colors = True
     assert run(session, reference=5) == [(n, 7) for n in range(1, 8)]
-    assert sorted(session.keys) == [5] and session.tracked == set(range(FRAMES)) - {5}
+    assert session.keys == {} and session.tracked == set(range(FRAMES)) - {5}, "to give colours is not to be marked"
     assert all(session.carried(t).ab is not None and session.carried(t).ids is None for t in session.tracked)
-    assert run(session, reference=2) == [], "it is the key frame from now on"
+    assert session.carried(5).ab is None
+    assert run(session, reference=5) == []
+
+
+def test_marks_after_colours_alone_do_not_end_where_the_colours_came_from(path, session, tmp_path):
+    session.colors = True
+    run(session, reference=5)
+    dot(session, 2)
+    assert session.plan(SETTING, 5) == [(2, [3, 4, 5, 6, 7]), (2, [1, 0])]
+    run(session, reference=5)
+    frames = open_video(path).read()
+    forth = list(carry(frames[2:], session.keys[2].ids, colors=frames[2], model=MODEL, protocol=SMALL))
+    assert sorted(session.keys) == [2] and session.tracked == set(range(FRAMES)) - {2}
+    assert all(close(session.carried(t), forth[t - 2]) for t in range(3, FRAMES))
+    session.export(tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "objects.json").read_text())["marked_frames"] == [2]
 
 
 def test_nothing_marked_is_nothing_to_track(session):
@@ -678,11 +802,26 @@ def test_a_first_key_frame_that_was_cleared_is_none_any_more(session):
     dot(session, 1), dot(session, 5)
     run(session)
     session.clear(1)
+    assert session.plan(SETTING) == [(5, [4, 3, 2, 1, 0])]
     run(session)
-    assert sorted(session.keys) == [5] and session.plan(SETTING) == []
+    assert session.plan(SETTING) == [] and session.tracked == set(range(FRAMES)) - {5}
     session.undo()
     assert sorted(session.keys) == [1, 5] and session.keys[1].ids.any()
     assert session.plan(SETTING) == [(1, [2, 3, 4, 5]), (1, [0])]
+
+
+@pytest.mark.parametrize("colors", [False, True], ids=["marks", "colours too"])
+def test_several_first_key_frames_that_were_cleared_are_none_any_more(path, session, colors):
+    session.colors = colors
+    dot(session, 1), dot(session, 2), dot(session, 5), dot(session, 6)
+    for frame in (1, 2, 6):
+        session.clear(frame)
+    assert session.plan(SETTING) == [(5, [6]), (6, [7]), (5, [4, 3, 2, 1, 0])], "a later one that was cleared says that nothing is there"
+    run(session)
+    assert session.plan(SETTING) == [] and session.tracked == set(range(FRAMES)) - {5}
+    frames = open_video(path).read()
+    back = list(carry(frames[5::-1], session.keys[5].ids, colors=frames[5] if colors else None, model=MODEL, protocol=SMALL))
+    assert all(close(session.carried(t), back[5 - t]) for t in (0, 3, 4))
 
 
 def test_what_sees_colour_cannot_colour_and_a_gray_video_gives_none(session, make_video):

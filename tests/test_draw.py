@@ -556,3 +556,24 @@ def test_a_training_shows_checkpoints_and_the_loss_of_an_even_guess():
     blue = [p[..., 2].astype(int) - p[..., 0] > 60 for p in (plain, level, empty)]  # thin lines are pale
     assert not blue[0].any() and blue[1].any(0).sum() > 150 and blue[2].any(0).sum() > 150
     assert np.nonzero(blue[1])[0].max() < np.nonzero(hue_of(level, "#D55E00"))[0].min(), "above the losses, which are less"
+
+
+def blue_rows(picture):
+    """Rows of the dashed line of the even guess."""
+    return np.nonzero((picture[..., 2].astype(int) - picture[..., 0] > 60).sum(1) > 60)[0]
+
+
+@pytest.mark.parametrize("level", [0.5, 2.77, 6.0])
+@pytest.mark.parametrize("losses", [[], [2.0], [0.01] * 30, [2.0] * 30], ids=["no step", "one step", "small losses", "losses"])
+def test_the_loss_of_an_even_guess_is_in_sight_wherever_the_losses_are(losses, level):
+    rows = blue_rows(emergence_picture(losses, size=(300, 200), level=level))
+    assert len(rows) and np.ptp(rows) < 4
+    dots = np.nonzero(hue_of(emergence_picture(losses, size=(300, 200), level=level), "#D55E00"))[0]
+    if len(losses) > 1:
+        assert (dots.mean() > rows.mean()) == (losses[-1] < level), "what is less is below it"
+
+
+def test_a_loss_that_was_huge_at_first_does_not_flatten_the_curve():
+    calm, wild = ([first] * 5 + [2.0] * 250 for first in (2.0, 500.0))
+    where = [np.nonzero(hue_of(emergence_picture(losses, size=(300, 200)), "#D55E00")[:, 150:])[0].mean() for losses in (calm, wild)]
+    assert where[0] == pytest.approx(where[1], abs=1)

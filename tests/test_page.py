@@ -1,10 +1,14 @@
 """The studio's page: the notebook that is served, where the token stands, and what is said when it does not start."""
 
 import contextlib
+import errno
 import importlib.util
 import json
 import os
+import socket
 import sys
+import urllib.parse
+import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -140,14 +144,102 @@ def test_what_the_server_is_started_with(server, tmp_path, monkeypatch):
         'd="$(dirname "$0")"; echo "$@" > "$d/args"; echo "$JUPYTER_PATH" > "$d/jupyter"; echo "$JUPYTER_CONFIG_DIR" > "$d/config";'
         ' cat "$JUPYTER_CONFIG_DIR/voila.json" > "$d/settings"; exit 1'
     )
+    port = page._port(None)
     with pytest.raises(TinytrackError):
-        started("carphone", 54321)
+        started("carphone", port)
     args = (tmp_path / "args").read_text()
     token = json.loads((tmp_path / "settings").read_text())["Voila"]["token"]
     assert len(token) >= 24 and token not in args
-    assert args.startswith("-m voila ") and "--Voila.ip=127.0.0.1" in args and "--port=54321" in args
+    assert args.startswith("-m voila ") and "--Voila.ip=127.0.0.1" in args and f"--port={port}" in args
     jupyter, config = (Path((tmp_path / name).read_text().strip()) for name in ("jupyter", "config"))
     assert str(jupyter).endswith(f"{os.pathsep}elsewhere") and not config.exists() and not config.parent.exists()
+
+
+@pytest.fixture
+def taken():
+    """A port of this machine at which another program listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def test_a_port_that_another_program_has_is_said_before_anything_is_started(server, taken, monkeypatch):
+    monkeypatch.setattr(page.subprocess, "Popen", lambda *args, **kwargs: pytest.fail("it was started"))
+    with pytest.raises(TinytrackError) as error:
+        started(port=taken)
+    assert_one_sentence(error, f"the port {taken}", "another program has it", "--port")
+
+
+@pytest.mark.parametrize("code, words", [(errno.EACCES, "permission is denied"), (errno.EADDRNOTAVAIL, "assign")])
+def test_a_port_that_cannot_be_had_is_said_with_its_reason(server, monkeypatch, code, words):
+    class Forbidden(socket.socket):
+        def bind(self, address):
+            raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(page, "socket", SimpleNamespace(**{**vars(socket), "socket": Forbidden}))
+    with pytest.raises(TinytrackError) as error:
+        started(port=80)
+    assert_one_sentence(error, "the port 80", words, "--port")
+
+
+def test_the_port_of_a_page_that_ended_a_moment_ago_can_be_had_again():
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as web servers do
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as visitor:
+            listener.accept()[0].close()  # the server hangs up first, and its end of the line waits for a while
+            assert visitor.recv(1) == b""
+    assert page._port(port) == port
+
+
+# A page that is there at once: what is asked for goes into the file `asked`, in place of voila.
+PAGE = """import http.server, pathlib, sys
+class Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        pathlib.Path(sys.argv[1], "asked").write_text(self.path)
+        self.send_response(200)
+        self.end_headers()
+    def log_message(self, *args):
+        pass
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[2])), Page).serve_forever()
+"""
+
+
+@pytest.fixture
+def page_server(server, tmp_path):
+    """A server that answers, in place of voila."""
+    (tmp_path / "page.py").write_text(PAGE)
+    script = 'for a in "$@"; do case "$a" in --port=*) p="${a#--port=}";; esac; done'
+    server(f'{script}; exec "{sys.executable}" "$(dirname "$0")/page.py" "$(dirname "$0")" "$p"')
+
+
+@pytest.mark.parametrize("proxy", [None, "http://127.0.0.1:1"], ids=["no proxy", "a proxy"])
+def test_a_proxy_in_the_environment_does_not_matter(page_server, tmp_path, monkeypatch, proxy):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    if proxy:
+        monkeypatch.setenv("http_proxy", proxy)
+    urllib.request.install_opener(None)  # the one of an earlier test knows the environment of then
+    with serving() as (url, process):
+        assert (tmp_path / "asked").read_text() == "/login" and process.poll() is None
+        address = urllib.parse.urlsplit(url)
+        assert address.scheme == "http" and address.hostname == "127.0.0.1" and len(address.query) > len("token=") + 24
+    assert process.poll() is not None, "it ends with the block"
+
+
+def test_the_answer_of_another_server_is_not_taken_for_ours(taken, tmp_path, monkeypatch):
+    """Someone took the port between the look and the start: whoever answers there is not the page."""
+    log = tmp_path / "voila.log"
+    log.write_text("the port is in use\n")
+    polls = iter([None, 1, 1, 1])  # it lives when it is asked for, and is dead when an answer comes
+    monkeypatch.setattr(page, "PATIENCE", 5.0)
+    monkeypatch.setattr(page.urllib.request.OpenerDirector, "open", lambda *args, **kwargs: SimpleNamespace(close=lambda: None))
+    with pytest.raises(TinytrackError) as error:
+        page._wait(f"http://127.0.0.1:{taken}/login", SimpleNamespace(poll=lambda: next(polls)), log)
+    assert_one_sentence(error, "did not start: the port is in use")
 
 
 # ---- the command

@@ -30,11 +30,11 @@ class Browser:
     def begin(self, name, size):
         self.tell("begin", name=name, size=size)
 
-    def answer(self, content):
-        """Send what the last message asks for."""
-        request = self.asked[-1]
+    def answer(self, content, request=None):
+        """Send what the last message, or an earlier one, asks for."""
+        request = request or self.asked[-1]
         assert request["kind"] == "more"
-        self.tell("piece", content[request["start"] : request["stop"]], start=request["start"])
+        self.tell("piece", content[request["start"] : request["stop"]], number=request["number"], start=request["start"])
 
     def send(self, name, content):
         """A whole file."""
@@ -72,7 +72,7 @@ def test_a_file_comes_piece_by_piece_in_order(browser, size):
     (path,) = browser.files
     assert path.name == "clip.mp4" and path.read_bytes() == content
     starts = list(range(0, size, PIECE))
-    asked = [{"kind": "more", "start": start, "stop": min(start + PIECE, size)} for start in starts]
+    asked = [{"kind": "more", "number": 1, "start": start, "stop": min(start + PIECE, size)} for start in starts]
     assert browser.asked == [*asked, {"kind": "end"}] and browser.errors == []
     assert browser.shares == pytest.approx([min(start + PIECE, size) / size for start in starts])
 
@@ -89,51 +89,104 @@ def test_no_file_is_told_of_before_it_is_whole(browser):
 def test_messages_of_the_page_arrive(browser):
     """The way that they come from a real page, through the widget's own dispatch."""
     browser.widget._handle_custom_msg({"kind": "begin", "name": "clip.mp4", "size": 3}, [])
-    browser.widget._handle_custom_msg({"kind": "piece", "start": 0}, [memoryview(b"abc")])
+    browser.widget._handle_custom_msg({"kind": "piece", "number": 1, "start": 0}, [memoryview(b"abc")])
     assert browser.files[0].read_bytes() == b"abc"
 
 
-def test_a_late_piece_of_an_upload_that_was_given_up_is_ignored(browser):
-    first, second = content_of(3 * PIECE, 1), content_of(2 * PIECE, 2)
+def test_each_upload_has_its_number(browser):
+    browser.send("one.mp4", b"one")
+    browser.send("two.mp4", b"two")
+    browser.begin("none.mp4", 0)
+    browser.send("three.mp4", b"three")
+    assert [message["number"] for message in browser.asked if message["kind"] == "more"] == [1, 2, 4]
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["the very piece that is asked for now", "a later piece"])
+def test_a_late_piece_of_an_upload_that_was_given_up_is_ignored(browser, same):
+    first, second = content_of(3 * PIECE, 1), content_of(3 * PIECE, 2)
     browser.begin("first.mp4", len(first))
-    browser.answer(first)
-    asked = browser.asked[-1]
+    if not same:
+        browser.answer(first)
+    late = browser.asked[-1]
     browser.begin("second.mp4", len(second))
     count = len(browser.asked)
-    browser.tell("piece", first[asked["start"] : asked["stop"]], start=asked["start"])
-    assert len(browser.asked) == count, "no answer to it"
+    browser.answer(first, late)
+    assert len(browser.asked) == count and browser.kept[0].read_bytes() == b"", "it is neither kept nor answered"
+    browser.answer(second)
+    browser.answer(first, late)
     while browser.asked[-1]["kind"] == "more":
         browser.answer(second)
-    browser.tell("piece", first[2 * PIECE :], start=2 * PIECE)
     (path,) = browser.files
     assert path.name == "second.mp4" and path.read_bytes() == second and browser.errors == []
+
+
+def test_a_late_piece_of_an_upload_that_was_refused_is_ignored(browser):
+    content = content_of(2 * PIECE)
+    browser.begin("clip.mp4", len(content))
+    late = browser.asked[-1]
+    browser.begin("nothing.mp4", 0)
+    browser.answer(content, late)
+    browser.tell("failed", number=late["number"])
+    assert_one_sentence(browser.error, "'nothing.mp4'")
+    assert browser.kept == []
+
+
+def test_what_came_of_a_file_that_was_given_up_is_removed(browser):
+    content = content_of(3 * PIECE)
+    browser.begin("first.mp4", len(content))
+    browser.answer(content)
+    assert [p.name for p in browser.kept] == ["first.mp4"]
+    browser.begin("second.mp4", len(content))
+    assert [p.name for p in browser.kept] == ["second.mp4"]
+    browser.begin("nothing.mp4", 0)
+    assert browser.kept == []
+    browser.send("third.mp4", content)
+    browser.begin("fourth.mp4", len(content))
+    assert browser.files[0].read_bytes() == content, "a file that is whole stays"
+
+
+def test_a_failure_of_an_upload_that_was_given_up_is_ignored(browser):
+    browser.begin("first.mp4", PIECE)
+    browser.begin("second.mp4", 3)
+    browser.tell("failed", number=1)
+    assert browser.errors == []
+    browser.answer(b"abc")
+    assert browser.files[0].read_bytes() == b"abc"
 
 
 def test_a_piece_that_comes_twice_counts_once(browser):
     content = content_of(3 * PIECE)
     browser.begin("clip.mp4", len(content))
+    asked = browser.asked[-1]
     browser.answer(content)
-    browser.tell("piece", content[:PIECE], start=0)
+    browser.answer(content, asked)
     while browser.asked[-1]["kind"] == "more":
         browser.answer(content)
+    browser.answer(content, asked)
     assert browser.files[0].read_bytes() == content and len(browser.files) == 1
 
 
-def test_a_piece_of_nothing_is_ignored(browser):
-    browser.tell("piece", b"abc", start=0)
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_piece_of_nothing_is_ignored(browser, number):
+    browser.tell("piece", b"abc", number=number, start=0)
     assert browser.asked == browser.files == browser.errors == browser.kept == []
 
 
 def test_too_large_a_file_is_refused_before_any_of_it_comes(browser):
     browser.begin("long.mp4", LIMIT + 50_000_000)
     assert isinstance(browser.error, VideoError)
-    assert_one_sentence(browser.error, "'long.mp4'", "250 MB", "200 MB", "path")
+    assert_one_sentence(browser.error, "'long.mp4'", "250.0 MB", "200 MB", "path")
     assert browser.kept == []
+
+
+def test_a_file_a_little_too_large_is_seen_to_be_larger(browser):
+    browser.begin("long.mp4", LIMIT + 60_000)
+    assert_one_sentence(browser.error, "200.1 MB", "at most 200 MB")
 
 
 def test_the_largest_file_is_asked_for(browser):
     browser.begin("long.mp4", LIMIT)
-    assert browser.errors == [] and browser.asked == [{"kind": "more", "start": 0, "stop": PIECE}]
+    assert browser.errors == [] and browser.asked == [{"kind": "more", "number": 1, "start": 0, "stop": PIECE}]
 
 
 def test_an_empty_file_is_refused(browser):
@@ -146,14 +199,13 @@ def test_a_file_that_the_browser_cannot_read_any_more_is_named_and_forgotten(bro
     content = content_of(2 * PIECE)
     browser.begin("clip.mp4", len(content))
     browser.answer(content)
-    browser.tell("failed")
+    asked = browser.asked[-1]
+    browser.tell("failed", number=asked["number"])
     assert isinstance(browser.error, VideoError)
     assert_one_sentence(browser.error, "'clip.mp4'", "browser")
     assert browser.kept == []
-    browser.tell("piece", content[PIECE:], start=PIECE)
-    assert browser.files == []
-    browser.tell("failed")
-    assert_one_sentence(browser.errors[-1], "browser")
+    browser.answer(content, asked)
+    assert browser.files == [] and browser.kept == []
 
 
 def test_after_a_refusal_the_next_file_comes(browser):
@@ -216,12 +268,13 @@ def test_a_disk_that_takes_no_more_is_said_and_what_came_is_removed(browser, mon
         raise OSError(code, "no room")
 
     monkeypatch.setattr(upload, "open", full, raising=False)
+    asked = browser.asked[-1]
     browser.answer(content)
     assert isinstance(browser.error, OutputError)
     assert_one_sentence(browser.error, "cannot keep the uploaded file", words)
     assert browser.kept == []
     monkeypatch.setattr(upload, "open", builtins.open, raising=False)
-    browser.tell("piece", content[PIECE : 2 * PIECE], start=PIECE)
+    browser.answer(content, asked)
     assert browser.kept == [] and len(browser.errors) == 1
     browser.send("clip.mp4", content)
     assert browser.files[0].read_bytes() == content

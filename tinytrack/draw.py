@@ -192,6 +192,8 @@ def attention_picture(
 ) -> np.ndarray:
     """Where a pixel points in one reference frame, for ``widgets.pointer_explorer``: gray, the attended cells from blue to yellow.
 
+    A ring goes around the strongest cell, unless it has less than a quarter of the peak.
+
     Args:
         frame: uint8 RGB (H, W, 3).
         heat: (h, w) attention.
@@ -208,9 +210,16 @@ def attention_picture(
     alpha = np.where(bright > 0.02, 0.25 + 0.7 * bright, 0.25)  # everything is dimmed a little, so that faint cells are seen
     shades = np.array([24, 28, 60]) + bright * (np.array([255, 205, 50]) - np.array([24, 28, 60]))
     picture = Image.fromarray((large * (1 - alpha) + shades * alpha).round().astype(np.uint8))
+    draw = ImageDraw.Draw(picture)
+    values = _numbers(heat)
+    if values.max() >= peak / 4:
+        row, column = np.unravel_index(values.argmax(), values.shape)
+        cell = np.array([large.shape[1] / values.shape[1], large.shape[0] / values.shape[0]])
+        x, y = (np.array([column, row]) + 0.5) * cell - 0.5
+        r = cell.max() + 4
+        draw.ellipse([x - r, y - r, x + r, y + r], outline=(255, 255, 255))
     if box is not None:
         left, top, right, bottom = (k * (v + 0.5) - 0.5 for v in box)
-        draw = ImageDraw.Draw(picture)
         for start in np.arange(left, right, 8):
             for y in (top, bottom):
                 draw.line([start, y, min(start + 4, right), y], fill=(255, 255, 255))

@@ -58,10 +58,10 @@ class Studio(Demo):
         names = [name for name, clip in CLIPS.items() if clip.file.is_file()]
         shots = [f"bikes-{n}" for n in range(1, 7)] if "bikes" in names else []
         self.clip = ipywidgets.Dropdown(
-            options=[*(n for n in names if n != "bikes"), *shots], description="sample", layout={"flex": "1 1 160px"}
+            options=[*(n for n in names if n != "bikes"), *shots], description="sample", layout={"flex": "1 1 120px", "width": "auto"}
         )
         self.path = ipywidgets.Text(
-            placeholder="path of a video or of a folder of frames", description="or path", layout={"flex": "1 1 160px"}
+            placeholder="path of a video or of a folder of frames", description="or path", layout={"flex": "1 1 120px", "width": "auto"}
         )
         self.open_clip = _button("Open sample", "folder-open", "Open the sample clip", button_style="primary")
         self.open_path = _button("Open path", "folder-open", "Open the video at this path on the machine where the kernel runs")
@@ -91,7 +91,7 @@ class Studio(Demo):
 
         # 3. track, 4. export
         self.model = ipywidgets.Dropdown(
-            options=[("tiny-gray (sees gray, can colour)", "tiny-gray"), ("tiny-lab (sees colour)", "tiny-lab")],
+            options=[("tiny-gray (gray; can colour)", "tiny-gray"), ("tiny-lab (sees colour)", "tiny-lab")],
             description="network", layout={"width": "300px"},
         )  # fmt: skip
         self.detail = ipywidgets.Dropdown(options=list(DETAIL), value="half (160 rows)", description="detail", layout={"width": "240px"})

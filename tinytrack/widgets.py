@@ -121,7 +121,7 @@ class PointerExplorer(Demo):
             [
                 _row(self.which, self.at, self.temperature),
                 _row(self.top_k, self.radius, self.follow),
-                ipywidgets.Box([ipywidgets.VBox([self.stage, self.text]), self.panels], layout={**_FLEX, "align_items": "flex-start"}),
+                ipywidgets.Box([ipywidgets.VBox([self.stage, self.text], layout={"width": "360px"}), self.panels], layout={**_FLEX, "align_items": "flex-start"}),
             ]
         )
         self.stage.on_point(self.ask)
@@ -165,7 +165,7 @@ class PointerExplorer(Demo):
         x, y = self.point
         self.stage.show(draw.aim(self.frames[at], (x, y)), f"Target frame {at}, asked at x {x:.0f}, y {y:.0f}: click another pixel")
         if len(self.slots) != len(references):
-            self.slots = [(Stage(width=240 if len(references) < 5 else 170), ipywidgets.HTML()) for _ in references]
+            self.slots = [(Stage(width=260 if len(references) < 4 else 170), ipywidgets.HTML()) for _ in references]
             self.panels.children = [ipywidgets.VBox(slot) for slot in self.slots]
         box, r = None, self.radius.value
         if r:
