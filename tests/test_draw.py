@@ -405,6 +405,13 @@ def test_a_ring_is_drawn_around_the_pixel_that_is_aimed_at(xy):
     assert changed[(distance > 4) & (distance < 7)].all()
 
 
+def off_ring(shape, cell, size):
+    """Which pixels of a picture are off the ring around a cell (row, column) of ``size`` (rows, columns) pixels."""
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    y, x = (np.array(cell) + 0.5) * size - 0.5
+    return np.abs(np.hypot(rows - y, columns - x) - max(size) - 4) > 1.5
+
+
 def test_attention_is_bright_where_it_is_and_dim_elsewhere():
     frame = colored()
     heat = np.zeros((3, 4))  # cells of 4 x 4 pixels
@@ -417,7 +424,8 @@ def test_attention_is_bright_where_it_is_and_dim_elsewhere():
     half = 0.4 * gray + 0.6 * (np.array([24, 28, 60]) + np.array([255, 205, 50])) / 2  # a root: a quarter is half as bright
     expected = dim.copy()
     expected[:8, :8], expected[8:16, 16:24] = full[:8, :8], half[8:16, 16:24]
-    assert picture.shape == (24, 32, 3) and np.abs(picture - expected).max() <= 0.51
+    seen = off_ring(picture.shape, (0, 0), (8, 8))
+    assert picture.shape == (24, 32, 3) and np.abs(picture - expected)[seen].max() <= 0.51
     np.testing.assert_array_equal(heat, before)
     np.testing.assert_array_equal(attention_picture(frame, torch.tensor(heat), 0.8, width=32), picture)
 
@@ -428,15 +436,24 @@ def test_attention_of_several_references_has_one_scale():
     alone, beside = attention_picture(frame, heat, 0.2, width=16), attention_picture(frame, heat, 0.8, width=16)
     assert np.abs(alone[4:8, 4:8].astype(int) - beside[4:8, 4:8]).mean() > 20
     assert np.array_equal(np.delete(alone, range(4, 8), axis=0), np.delete(beside, range(4, 8), axis=0))
-    nothing = attention_picture(frame, np.zeros((3, 4)), 0.0, width=16)
-    assert np.array_equal(nothing, attention_picture(frame, np.zeros((3, 4)), 1.0, width=16)), "no attention at all does no harm"
+
+
+@pytest.mark.parametrize("share, ringed", [(1.0, True), (0.26, True), (0.24, False), (0.0, False)])
+def test_a_ring_goes_around_the_strongest_cell_if_it_is_strong(share, ringed):
+    frame, heat = np.full((40, 60, 3), 90, np.uint8), np.zeros((4, 6))
+    heat[1, 2], heat[3, 5] = 0.5 * share, 0.1 * share
+    picture = attention_picture(frame, heat, 0.5, width=120)
+    white = (picture == 255).all(-1)
+    assert not white[off_ring(picture.shape, (1, 2), (20, 20))].any()
+    assert white.sum() > 2 * np.pi * 20 if ringed else not white.any()
 
 
 def test_the_grid_of_attention_may_not_divide_the_frame():
     heat = np.zeros((3, 4))
     heat[2, 3] = 1
     picture = attention_picture(np.full((13, 18, 3), 90, np.uint8), heat, 1.0, width=18)
-    bright = picture[..., 0] > 200
+    seen = off_ring(picture.shape, (2, 3), (13 / 3, 18 / 4))
+    bright = (picture[..., 0] > 200) & seen
     assert picture.shape == (13, 18, 3) and bright[-1, -1]
     assert (np.argwhere(bright).min(0) >= (13 * 2 // 3, 18 * 3 // 4)).all() and bright.sum() >= 16
 

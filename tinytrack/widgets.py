@@ -121,7 +121,10 @@ class PointerExplorer(Demo):
             [
                 _row(self.which, self.at, self.temperature),
                 _row(self.top_k, self.radius, self.follow),
-                ipywidgets.Box([ipywidgets.VBox([self.stage, self.text], layout={"width": "360px"}), self.panels], layout={**_FLEX, "align_items": "flex-start"}),
+                ipywidgets.Box(
+                    [ipywidgets.VBox([self.stage, self.text], layout={"width": "360px"}), self.panels],
+                    layout={**_FLEX, "align_items": "flex-start"},
+                ),
             ]
         )
         self.stage.on_point(self.ask)
@@ -234,7 +237,7 @@ def pointer_explorer(
     if point is not None:
         demo.ask("down", *point)
     refs, heat, _ = demo.answer()
-    shown = list(range(len(refs)))[:: max(1, len(refs) // 3)][:3]
+    shown = sorted(np.argsort(-heat.sum((1, 2)), kind="stable")[:3])  # the three with most attention
     row = [draw.aim(frames[at], demo.point), *(draw.attention_picture(frames[refs[i]], heat[i], heat.max(), width=360) for i in shown)]
     notes = [["", *(f"{100 * heat[i].sum():.0f} % of the attention" for i in shown)]]
     columns = [f"target: frame {at}", *(f"reference: frame {refs[i]}" for i in shown)]
@@ -486,7 +489,7 @@ def player(
     names = list(tracks)[:2]
     rows = [[draw.carried_picture(frames[t], tracks[name][t], edges) for t in stills] for name in names]
     notes = [[f"{metric} {100 * s[t]:.0f} %" if t in (s := demo.scores.get(name, {})) else "" for t in stills] for name in names]
-    titles = [draw.label(name).replace(" (", "\n(") for name in names]
+    titles = [draw.label(name).replace(" (", "\n(").replace(": ", ":\n") for name in names]
     demo.still = draw.filmstrip(rows, titles, [f"frame {t}" for t in stills], notes, width=8)
     return demo
 
