@@ -404,6 +404,8 @@ print("commands:", *COMMANDS)
         ("train clip.mp4 --seed 4294967296", "4294967295"),
         ("train clip.mp4 --threads 0", "'0'"),
         ("train clip.mp4 --threads 999999999999", "1024"),
+        ("studio clip.mp4 --port 0", "65535"),
+        ("studio clip.mp4 --mask mask.png", "--mask"),
         ("data", "action"),
         ("data steal", "'steal'"),
     ],
@@ -411,6 +413,11 @@ print("commands:", *COMMANDS)
 )
 def test_a_mistyped_line_is_explained(cli, here, line, part):
     assert_refused(cli(*line.split()), part, "--help")
+    assert snapshot(here) == {}
+
+
+def test_the_studio_refuses_a_video_that_is_not_there_before_it_starts_anything(cli, here):
+    assert_refused(cli("studio", "no/such.mp4", "--no-browser"), "no/such.mp4", "expected a file")
     assert snapshot(here) == {}
 
 

@@ -575,7 +575,7 @@ BAD = {
     "no such name": (changed("import check", "import show", "import show, tell"), "tinytrack.source has no tell"),
     "shows what is not there": (changed("show(", "pointer.affinity", "pointer.afinity"), "there is no pointer.afinity to show"),
     "few cells": (cut("some words", 3), "cells, 25 to 48"),
-    "many cells": (appended(*[markdown("More.")] * 20), "cells, 25 to 48"),
+    "many cells": (appended(*[markdown("More.")] * 24), "cells, 25 to 48"),
     "few words": (cut("some words", 6), "words, 850 to 2050"),
     "many words": (changed("some words", "some words", "some more words than anybody wants to read " * 2), "words, 850 to 2050"),
     "long cell": (appended(code("x = 1\n" * 26)), "26 lines of code"),

@@ -35,7 +35,11 @@ class Gallery(Demo):
             "player": (self.tracks, lambda parts: player(*parts)),
         }
         # The studio is there from the start: what changes while a page is being built does not reach it.
-        self.demos[0] = studio(clip, device)
+        try:
+            self.demos[0] = studio(clip, device)
+        except TinytrackError as error:
+            self.demos[0] = studio(device=device)
+            self.demos[0].complain(error)
         self.boxes = [self.demos[0], *(ipywidgets.VBox([ipywidgets.HTML("preparing ...")]) for _ in self.loads)]
         self.tabs = ipywidgets.Tab(self.boxes, titles=("your video", *self.loads))
         super().__init__([ipywidgets.HTML("<b>tinytrack</b>: tracking emerges by colorizing videos"), self.tabs])
@@ -85,7 +89,7 @@ def gallery(clip: str | None = None, device: str | None = None) -> Demo:
     """The studio and the demos of the notebooks, a tab each.
 
     Args:
-        clip: a clip's name or a path, which the studio opens at once.
+        clip: a clip's name or a path, which the studio opens at once; what is wrong with it is said there.
         device: default: a GPU where there is one.
     """
     return Gallery(clip, device or best_device())
