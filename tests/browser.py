@@ -73,27 +73,28 @@ def write_notebook(path: Path, *cells: str) -> Path:
 
 @contextlib.contextmanager
 def jupyterlab(folder: Path, theme: str = "JupyterLab Light") -> Iterator[str]:
-    """A JupyterLab with settings of its own that serves ``folder``/notebooks; yields its address."""
-    settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
+    """A JupyterLab with settings of its own that serves ``folder``, with notebooks/ in it as here; yields its address."""
+    own = folder / ".server"  # what a server keeps for itself
+    settings = own / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True, exist_ok=True)
     (settings / "themes.jupyterlab-settings").write_text(json.dumps({"theme": theme}))
     (settings / "notification.jupyterlab-settings").write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
     (folder / "notebooks").mkdir(exist_ok=True)
     port = free_port()
     env = os.environ | {
-        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
-        "JUPYTER_CONFIG_DIR": str(folder / "config"),
-        "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
-        "JUPYTER_DATA_DIR": str(folder / "data"),
+        "JUPYTERLAB_SETTINGS_DIR": str(own / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(own / "workspaces"),
+        "JUPYTER_CONFIG_DIR": str(own / "config"),
+        "JUPYTER_RUNTIME_DIR": str(own / "runtime"),
+        "JUPYTER_DATA_DIR": str(own / "data"),
     }
     command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"]
-    command += ["--allow-root", f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder / 'notebooks'}"]
+    command += ["--allow-root", f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder}"]
     command += ["--expose-app-in-browser", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
-    with open(folder / "jupyter.log", "w") as log:
+    with open(own / "jupyter.log", "w") as log:
         process = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
     try:
-        wait_for(f"http://127.0.0.1:{port}/api", process, folder / "jupyter.log")
+        wait_for(f"http://127.0.0.1:{port}/api", process, own / "jupyter.log")
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
@@ -251,9 +252,9 @@ def visit(browser, width: int = 1600, height: int = 1000) -> Iterator[Visit]:
 
 
 def open_notebook(visitor: Visit, server: str, name: str) -> None:
-    """Open a notebook in JupyterLab, without its side bar, its kernel ready."""
+    """Open notebooks/NAME in JupyterLab, without its side bar, its kernel ready."""
     page = visitor.page
-    page.goto(f"{server}/lab/tree/{name}?token={TOKEN}&reset")
+    page.goto(f"{server}/lab/tree/notebooks/{name}?token={TOKEN}&reset")
     page.wait_for_selector(".jp-Notebook", timeout=60_000)
     page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
     ready = "() => { const w = window.jupyterapp.shell.currentWidget; return w?.sessionContext?.session?.kernel?.status === 'idle'; }"

@@ -261,6 +261,7 @@ def test_the_story_of_notebook_09_in_the_browser(lab, tmp_path):
     """Open 09, load carphone, brush the head, track, correct one frame, track on, export; the command line reads the export."""
     browser, server, folder = lab
     shutil.copy(NOTEBOOK_09, folder / "story.ipynb")
+    shutil.copytree(NOTEBOOK_09.parent.parent / "data", folder.parent / "data", ignore=shutil.ignore_patterns("*.pt", "report"))
     cells = nbformat.read(NOTEBOOK_09, as_version=4).cells
     code = [n for n, cell in enumerate(cells) if cell.cell_type == "code"]
     studio = next(n for n in code if "widgets.studio(" in cells[n].source)

@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import index_frames
+from conftest import assert_one_sentence, index_frames
 
 from tinytrack import draw, widgets
 from tinytrack.baselines import baseline_model
 from tinytrack.color import chroma, frames_to_lab
+from tinytrack.errors import ModelError
 from tinytrack.metrics import region_j
 from tinytrack.model import load_model, random_model
 from tinytrack.stage import picture_bytes
@@ -341,6 +342,12 @@ CONFIG = replace(TINY, height=H, crop=32, batch=2, jitter=2, steps=4)
 SHORT = FRAMES[:4]
 
 
+@pytest.fixture(autouse=True)
+def coarse(monkeypatch):
+    """The paper's protocol, coarser: most of the time goes into tracking with each checkpoint."""
+    monkeypatch.setattr(widgets, "PAPER", replace(PAPER, size=(64, 64), grid=(16, 16)))
+
+
 def training(config=CONFIG, truth=None, device="cpu", **options):
     return emergence([FRAMES], SHORT, SCENE.masks[0], truth, config, at=(1, 3, 40), device=str(device), **options)
 
@@ -359,8 +366,9 @@ def stop_at(monkeypatch, demo, count, also=lambda: None):
     monkeypatch.setattr(Trainer, "step", patched)
 
 
-def controls(demo):
-    return demo.go.disabled, demo.stop.disabled, demo.steps.disabled
+def usable(demo):
+    """What can be pressed or changed."""
+    return {name for name in ("go", "stop", "again", "steps") if not getattr(demo, name).disabled}
 
 
 def options_of(demo):
@@ -369,14 +377,15 @@ def options_of(demo):
 
 def test_before_training_nothing_is_there():
     demo = training()
-    assert controls(demo) == (False, True, False) and demo.scrubber.disabled and options_of(demo) == [("none yet", -1)]
+    assert usable(demo) == {"go", "steps"} and demo.scrubber.disabled and options_of(demo) == [("none yet", -1)]
     assert demo.model is None and demo.models == {} and demo.still is None and demo.picture.data == b""
     assert plain(demo.text) == "random weights: press Train" and demo.curve.label == "The loss so far: no step yet"
     assert demo.steps.value == 4 and shows(demo.curve, draw.emergence_picture([]))
 
 
-def test_training_to_the_end_keeps_a_model_at_each_checkpoint(device):
-    demo = training(truth={1: SCENE.masks[1], 3: SCENE.masks[3], 9: SCENE.masks[9]}, device=device)
+def test_training_to_the_end_keeps_a_model_at_each_checkpoint(monkeypatch, device):
+    monkeypatch.undo()  # the paper's protocol as it is
+    demo = training(truth={t: SCENE.masks[t] for t in (0, 1, 3, 9)}, device=device)
     curve = demo.curve.data
     demo.go.click()
     assert demo.trainer.done and len(demo.trainer.losses) == 4
@@ -384,7 +393,7 @@ def test_training_to_the_end_keeps_a_model_at_each_checkpoint(device):
     loss = np.mean(demo.trainer.losses)
     assert re.fullmatch(rf"step 4 of 4: loss {loss:.2f}, [\d.]+ clips/s — done", plain(demo.text))
     assert demo.curve.label == f"Loss after 4 steps: {loss:.2f} nats" and demo.curve.data != curve
-    assert (demo.bar.value, demo.bar.max) == (4, 4) and controls(demo) == (False, True, False) and not demo.scrubber.disabled
+    assert (demo.bar.value, demo.bar.max) == (4, 4) and usable(demo) == {"go", "steps"} and not demo.scrubber.disabled
     assert demo.models[4].fingerprint() == demo.model.fingerprint()
     assert len({model.fingerprint() for model in demo.models.values()}) == 4
 
@@ -418,13 +427,13 @@ def test_stop_keeps_what_was_learned_and_train_goes_on(monkeypatch):
     demo, whole = training(), training()
     during = []
     with monkeypatch.context() as patch:
-        stop_at(patch, demo, 2, lambda: during.append(controls(demo)))
+        stop_at(patch, demo, 2, lambda: during.append(usable(demo)))
         demo.go.click()
-    assert during == [(True, False, True)]
+    assert during == [{"stop"}]
     assert demo.trainer.count == 2 and list(demo.models) == [0, 1, 2] and demo.scrubber.value == 2
     assert demo.models[2].fingerprint() == demo.model.fingerprint()
     assert plain(demo.text).startswith("step 2 of 4: loss ") and plain(demo.text).endswith("— stopped, and kept: Train goes on from here")
-    assert controls(demo) == (False, True, False) and demo.bar.value == 2
+    assert usable(demo) == {"go", "again"} and demo.bar.value == 2, "the length of a run that has begun stays"
 
     trainer, losses = demo.trainer, list(demo.trainer.losses)
     demo.go.click()
@@ -444,6 +453,51 @@ def test_who_looks_at_an_old_checkpoint_goes_on_looking_at_it(monkeypatch):
     picture = demo.picture.data
     demo.go.click()
     assert demo.scrubber.value == 1 and demo.picture.data == picture and options_of(demo)[-1] == ("step 4", 4)
+
+
+def test_a_run_that_was_stopped_can_be_forgotten(monkeypatch):
+    demo = training()
+    with monkeypatch.context() as patch:
+        stop_at(patch, demo, 2)
+        demo.go.click()
+    trainer, first = demo.trainer, demo.models[1].fingerprint()
+    demo.again.click()
+    assert demo.trainer is None and demo.model is None and usable(demo) == {"go", "steps"}
+    assert plain(demo.text) == "random weights: press Train"
+    demo.steps.value = 1
+    demo.go.click()
+    assert demo.trainer is not trainer and demo.trainer.config.steps == 1 and list(demo.models) == [0, 1]
+    assert options_of(demo) == [("step 0", 0), ("step 1", 1)] and first != demo.models[0].fingerprint()
+
+
+def test_masks_are_tracked_anew_now_and_then_between_checkpoints(monkeypatch):
+    monkeypatch.setattr(widgets, "REFRESH", 0.0)
+    demo = training(replace(CONFIG, steps=3))
+    demo.go.click()
+    assert list(demo.models) == [0, 1, 2, 3], "2 is no checkpoint"
+    assert list(demo.looks) == [n for _, n in options_of(demo)] == [0, 1, 2, 3]
+
+
+def test_training_that_cannot_begin_says_why():
+    demo = emergence([FRAMES[:, :20]], SHORT, SCENE.masks[0], config=CONFIG, device="cpu")
+    demo.go.click()
+    assert_one_sentence(plain(demo.text), "at least 32 pixels")
+    assert usable(demo) == {"go", "steps"} and demo.model is None and not demo.running
+
+
+def test_training_that_diverges_says_so_and_keeps_what_there_was(monkeypatch):
+    step = Trainer.step
+
+    def diverge(trainer):
+        if trainer.count == 2:
+            raise ModelError("training diverged at step 2: the loss is <nan>")
+        return step(trainer)
+
+    monkeypatch.setattr(Trainer, "step", diverge)
+    demo = training()
+    demo.go.click()
+    assert plain(demo.text) == "training diverged at step 2: the loss is <nan>" and "<nan>" not in demo.text.value
+    assert list(demo.models) == [0, 1] and usable(demo) == {"go", "again"} and demo.trainer.count == 2
 
 
 def test_train_after_the_end_begins_anew(monkeypatch):
@@ -563,8 +617,10 @@ def test_a_click_on_the_curve_jumps_to_its_frame_where_the_cursor_is():
     assert demo.curve.active and demo.curve.size == (chart.shape[1], chart.shape[0])
     for t in (3, 11, 0, 7):
         x = left + (right - left) * t / 11
-        demo.curve.hear({"kind": "point", "phase": "down", "place": [x - 0.5, 70]})
-        assert demo.frame.value == t and shows(demo.curve, draw.with_cursor(chart, x))
+        for beside in (-0.49, 0, 0.49):  # of a frame
+            demo.curve.hear({"kind": "point", "phase": "down", "place": [x + beside * (right - left) / 11 - 0.5, 70]})
+            assert demo.frame.value == t
+        assert shows(demo.curve, draw.with_cursor(chart, x))
         assert demo.curve.label == f"J against frame number, cursor at frame {t}: click to jump"
         assert shows(demo.stages[0], drawn("flow", t))
 

@@ -7,6 +7,7 @@ turn them too. Where no kernel runs, its ``still`` stands in its place.
 import html
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import ipywidgets
 import numpy as np
@@ -16,6 +17,7 @@ from . import draw
 from .background import aside, start
 from .baselines import baseline_model
 from .color import Palette, chroma, frames_to_lab, lab_to_frames
+from .errors import TinytrackError
 from .metrics import region_j
 from .model import Model, best_device, load_model, random_model
 from .playback import Playback
@@ -247,6 +249,9 @@ def pointer_explorer(
 
 # ---- 04
 
+REFRESH = 15.0
+"""Seconds after which masks are tracked anew, if no checkpoint is due before."""
+
 
 class Emergence(Demo):
     """See :func:`emergence`.
@@ -266,6 +271,7 @@ class Emergence(Demo):
         self.running = False
         self.go = ipywidgets.Button(description="Train", icon="play", button_style="primary")
         self.stop = ipywidgets.Button(description="Stop", icon="stop", disabled=True)
+        self.again = ipywidgets.Button(description="Start over", icon="refresh", disabled=True)
         self.steps = _slider(ipywidgets.BoundedIntText, "steps", "150px", min=1, max=100_000, value=config.steps)
         self.bar = ipywidgets.IntProgress(layout={"width": "180px"})
         self.text = ipywidgets.HTML("random weights: press Train")
@@ -275,7 +281,7 @@ class Emergence(Demo):
         self.note = ipywidgets.HTML()
         super().__init__(
             [
-                _row(self.go, self.stop, self.steps, self.bar, self.text),
+                _row(self.go, self.stop, self.again, self.steps, self.bar, self.text),
                 self.curve,
                 self.scrubber,
                 self.picture,
@@ -285,6 +291,7 @@ class Emergence(Demo):
         self.curve.show(draw.emergence_picture([], level=level), "The loss so far: no step yet")
         self.go.on_click(lambda _: start(self.train()))
         self.stop.on_click(lambda _: setattr(self, "running", False))
+        self.again.on_click(lambda _: self.start_over())
         self.scrubber.observe(lambda _: self.scrub(), "value")
 
     @property
@@ -305,12 +312,12 @@ class Emergence(Demo):
         self.models[step] = model
         self.looks[step] = (draw.side_by_side(panels, [f"frame {t}" for t in self.shown]), said)
 
-    def offer(self, newest: bool = True) -> None:
+    def offer(self) -> None:
         """Put the checkpoints on the scrubber; the newest is shown unless someone looks at an older one."""
         steps = sorted(self.looks)
         was, last = self.scrubber.value, self.scrubber.options[-1][1]
         self.scrubber.options = [(f"step {n}", n) for n in steps]
-        self.scrubber.value = steps[-1] if was == last and newest else max((n for n in steps if n <= was), default=steps[-1])
+        self.scrubber.value = steps[-1] if was == last else max((n for n in steps if n <= was), default=steps[-1])
         self.scrubber.disabled = False
         self.scrub()
 
@@ -324,19 +331,21 @@ class Emergence(Demo):
         """Train on a thread of its own, so that the kernel answers meanwhile; ends at the last step or when Stop is pressed."""
         if self.running:
             return
-        self.running, self.go.disabled, self.stop.disabled, self.steps.disabled = True, True, False, True
+        self.running = True
+        self.settle()
         try:
             if self.trainer is None or self.trainer.done:
                 self.text.value, self.models, self.looks = "preparing ...", {}, {}
-                config = TrainConfig(**{**self.config.__dict__, "steps": self.steps.value})
+                config = replace(self.config, steps=self.steps.value)
                 self.trainer = await aside(lambda: Trainer(self.shots, config, device=self.device))
             trainer, marks = self.trainer, checkpoint_steps(self.trainer.config.steps)
-            self.bar.max, drawn = trainer.config.steps, 0.0
+            self.bar.max, drawn, looked = trainer.config.steps, 0.0, time.monotonic()
             while True:
-                if trainer.count in marks and trainer.count not in self.looks:
+                if (trainer.count in marks or time.monotonic() - looked > REFRESH) and trainer.count not in self.looks:
                     self.text.value = f"step {trainer.count}: tracking with it ..."
                     await aside(lambda: self.keep(trainer.count, trainer.model()))
                     self.offer()
+                    looked = time.monotonic()
                 if trainer.done or not self.running:
                     break
                 await aside(trainer.step)
@@ -351,13 +360,29 @@ class Emergence(Demo):
             self.report(await aside(lambda: draw.emergence_picture(trainer.losses, list(self.looks), level=self.level)))
             verb = "done" if trainer.done else "stopped, and kept: Train goes on from here"
             self.text.value += f" &mdash; {verb}"
+        except TinytrackError as error:  # frames too small, a loss that is no number
+            self.text.value = html.escape(str(error))
         finally:
-            self.running, self.go.disabled, self.stop.disabled, self.steps.disabled = False, False, True, False
+            self.running = False
+            self.settle()
+
+    def settle(self) -> None:
+        """What can be pressed now."""
+        begun = self.trainer is not None and not self.trainer.done
+        self.go.disabled, self.stop.disabled = self.running, not self.running
+        self.again.disabled = self.running or not begun
+        self.steps.disabled = self.running or begun  # the schedule of a run depends on its length
+
+    def start_over(self) -> None:
+        """Forget the run; the next one begins with random weights again."""
+        self.trainer = None
+        self.text.value = "random weights: press Train"
+        self.settle()
 
     def report(self, picture: np.ndarray) -> None:
         trainer = self.trainer
         self.bar.value = trainer.count
-        loss, rate = np.mean(trainer.losses[-20:]), trainer.count * trainer.config.batch / max(trainer.seconds, 1e-9)
+        loss, rate = np.mean(trainer.losses[-20:] or [np.nan]), trainer.count * trainer.config.batch / max(trainer.seconds, 1e-9)
         self.text.value = f"step {trainer.count} of {trainer.config.steps}: loss <b>{loss:.2f}</b>, {rate:.1f} clips/s"
         self.curve.show(picture, f"Loss after {trainer.count} steps: {loss:.2f} nats")
 
