@@ -938,10 +938,10 @@ def test_an_export_holds_what_was_asked_for(session, tmp_path, mark, names):
 
 
 def test_joints_that_frame_0_does_not_have_are_in_the_table_only(session, tmp_path):
+    dot(session, 0)
     session.place(3, 1, (30, 20))
     run(session)
-    session.clear(0)
-    assert session.export(tmp_path / "out") == ["joints.csv", "overlay.mp4"]
+    assert session.export(tmp_path / "out") == ["joints.csv", "masks", "objects.json", "overlay.mp4"]
     _, xy, confidence = read_joints_csv(tmp_path / "out" / "joints.csv")
     assert np.isnan(xy[0]).all() and (confidence[0] == 0).all() and np.isfinite(xy[3, 1]).all()
 

@@ -26,6 +26,9 @@ from .video import Video, fit_size, write_video
 SHOWN_HEIGHT = 360
 """Rows of the copies of frames that are kept for showing; tracking and export read the video again, at its own size."""
 
+EXPORTS = ("overlay.mp4", "masks", "objects.json", "joints.csv", "joints.json", "colorized.mp4")
+"""What an export may write."""
+
 UNDO = 30
 """Steps back."""
 
@@ -139,6 +142,7 @@ class Session:
         joints: names and lines of the skeleton; its places are in the marks.
         keys: {frame: Marks}, what a person has marked.
         colors: whether the colours of the first key frame are carried too.
+        reference: the frame that gave the colours when nothing was marked on any; else None.
     """
 
     def __init__(self, video: Video):
@@ -151,7 +155,8 @@ class Session:
         self._shown: list[bytes] = []
         self._tracked: dict[int, _Stored] = {}
         self._blank = self._empty()
-        self._source: int | None = None  # the first key frame when it was last tracked
+        self.reference: int | None = None
+        self._aside: dict[tuple[str, ...], dict[int, np.ndarray]] = {}  # joints of other skeletons
         self._past: list[tuple[int, Marks | None]] = []
 
     def __len__(self) -> int:
@@ -198,7 +203,7 @@ class Session:
     def carried(self, index: int) -> Carried:
         """What is known of a frame: the marks of a key frame, else what was tracked, else nothing."""
         tracked = _unpacked(self._tracked[index]) if index in self._tracked else Carried()
-        if index not in self.keys:
+        if index not in self.key_frames:
             return tracked
         marks = self.keys[index]
         return Carried(marks.ids, marks.xy, certain(marks.xy), tracked.ab)
@@ -207,6 +212,11 @@ class Session:
     def tracked(self) -> set[int]:
         """Frames that have been tracked, perhaps from marks that have changed since."""
         return set(self._tracked)
+
+    @property
+    def key_frames(self) -> dict[int, Marks]:
+        """The key frames in order. Those that were cleared, before the first one that holds anything, are none."""
+        return dict(itertools.dropwhile(lambda item: item[1].empty, sorted(self.keys.items())))
 
     # ---- marks
 
@@ -260,8 +270,10 @@ class Session:
 
     def _name(self, name: str) -> str:
         name = name.strip()
-        if not name or name in self.objects:
-            raise MaskError(f"an object needs a name of its own, got '{name}'")
+        if not name:
+            raise MaskError("type a name for the object")
+        if name in self.objects:
+            raise MaskError(f"there is an object '{name}' already: expected another name")
         return name
 
     def rename_object(self, number: int, name: str) -> None:
@@ -278,19 +290,21 @@ class Session:
         return len(self.objects)
 
     def choose(self, joints: Joints) -> None:
-        """Another skeleton; joints that were placed are forgotten."""
+        """Another skeleton. Joints that were placed are put aside until theirs is chosen again; what was tracked of them is forgotten."""
+        placed = {k: m.xy for k, m in self.keys.items() if np.isfinite(m.xy).any()}
+        self._aside[self.joints.names] = placed
         self.joints = joints
-        absent = np.full((len(joints.names), 2), np.nan)
-        self.keys = {k: replace(m, xy=absent) for k, m in self.keys.items()}
-        self.keys = {k: m for k, m in self.keys.items() if not m.empty}
-        self._tracked, self._past, self._blank = {}, [], self._empty()
+        back, empty = self._aside.pop(joints.names, {}), self._empty()
+        masks = {k: m.ids for k, m in self.keys.items() if m.ids.any()}
+        self.keys = {k: Marks(masks.get(k, empty.ids), back.get(k, empty.xy)) for k in sorted(masks.keys() | back.keys())}
+        self._tracked = {t: replace(stored, xy=None, confidence=None) for t, stored in self._tracked.items()}
+        self._past, self._blank = [], self._empty()
 
     # ---- tracking
 
     def _starts(self, reference: int) -> dict[int, Marks]:
-        """The key frames in order, without empty ones before the first mark. Colours alone need no mark: then it is the reference."""
-        keys = dict(itertools.dropwhile(lambda item: item[1].empty, sorted(self.keys.items())))
-        return keys or ({reference: self._blank} if self.colors else {})
+        """The key frames. Colours alone need no mark: then it is the reference."""
+        return self.key_frames or ({reference: self._blank} if self.colors else {})
 
     def plan(self, setting: tuple = (), reference: int = 0) -> list[tuple[int, list[int]]]:
         """What is to be tracked: (key frame, the frames from there on in their order), forwards or backwards.
@@ -306,7 +320,7 @@ class Session:
 
     def _origin(self, keys: dict[int, Marks], key: int, setting: tuple) -> tuple:
         """What a track from ``key`` is a function of. Colours, unlike marks, pass through key frames."""
-        return (*setting, self.colors, *(marks for k, marks in keys.items() if k == key or (self.colors and k < key)))
+        return (*setting, self.colors, *((k, marks) for k, marks in keys.items() if k == key or (self.colors and k < key)))
 
     def track(self, model: Model, protocol: Protocol = MODERN, reference: int = 0) -> Iterator[tuple[int, int]]:
         """Track from every key frame that has changed; yields (frames done, frames to do). Stop whenever you like: what is done stays.
@@ -322,8 +336,9 @@ class Session:
         keys = self._starts(reference)
         if not keys:
             raise MaskError("nothing is marked: brush an object or place a joint on a frame, or ask for colours")
-        self._source = min(keys)
-        self._tracked.pop(self._source, None)  # it was tracked from another, but now it is what all comes from
+        first = min(keys)
+        self.reference = None if first in self.key_frames else first
+        self._tracked.pop(first, None)  # it was tracked from another, but now it is what all comes from
         setting = (model.fingerprint(), protocol)
         parts = self.plan(setting, reference)
         done, total = 0, sum(len(frames) for _, frames in parts)
@@ -333,7 +348,7 @@ class Session:
             for index in frames:
                 carried = next(tracked, None)
                 if carried is None:
-                    raise VideoError(f"'{self.video.title}' has changed: it ends before frame {index}, expected {len(self)} frames")
+                    raise self._shorter(index)
                 self._tracked[index] = _packed(carried, origin)
                 done += 1
                 yield done, total
@@ -362,10 +377,14 @@ class Session:
 
     def _full(self, index: int) -> np.ndarray:
         """A frame at the video's own size, decoded from its start."""
-        frame = next(itertools.islice(self.video.frames(), index, None), None)
-        if frame is None:
-            raise VideoError(f"'{self.video.title}' has no frame {index}")
-        return frame
+        count = 0
+        for count, frame in enumerate(itertools.islice(self.video.frames(), index + 1), start=1):
+            if count > index:
+                return frame
+        raise self._shorter(count)
+
+    def _shorter(self, count: int) -> VideoError:
+        return VideoError(f"'{self.video.title}' has changed: it ends before frame {count}, expected {len(self)} frames")
 
     # ---- export
 
@@ -387,14 +406,16 @@ class Session:
             MaskError: if a frame has neither marks nor a track.
             VideoError, OutputError: nothing is written then.
         """
-        missing = [t for t in range(len(self)) if t not in self.keys and t not in self._tracked and t != self._source]
-        if missing or self._source is None:
+        missing = [t for t in range(len(self)) if t not in self.key_frames and t not in self._tracked and t != self.reference]
+        if missing:
             first = f", the first is frame {missing[0]}" if missing else ""
             raise MaskError(f"{len(missing)} of {len(self)} frames are not tracked yet{first}: expected a tracked video to export")
-        masks = any(m.ids.any() for m in self.keys.values())
-        pose = any(np.isfinite(m.xy).any() for m in self.keys.values())
+        masks = any(m.ids.any() for m in self.key_frames.values())
+        pose = any(np.isfinite(m.xy).any() for m in self.key_frames.values())
         colors = any(stored.ab is not None for stored in self._tracked.values())
         kinds = ["overlay"] * (masks or pose) + ["colorized"] * colors
+        if not kinds:
+            raise MaskError("nothing is marked any more: expected a tracked video to export")
         ticks = itertools.count(1)
         rows: list[tuple[np.ndarray, np.ndarray]] = []
 
@@ -408,13 +429,16 @@ class Session:
                     yield frame if carried.ab is None else paint(frame, carried.ab)  # the frame that gave the colours has its own
                 tell(next(ticks), len(kinds) * len(self))
             if index + 1 < len(self):
-                raise VideoError(f"'{self.video.title}' has changed: it ends before frame {index + 1}, expected {len(self)} frames")
+                raise self._shorter(index + 1)
 
         with staged_folder(out) as scratch:
             for kind in kinds:
                 write_video(scratch / f"{kind}.mp4", pictures(kind, scratch), self.video.fps)
             if masks:
-                content = {"objects": {str(n): name for n, name in enumerate(self.objects, start=1)}, "marked_frames": sorted(self.keys)}
+                content = {
+                    "objects": {str(n): name for n, name in enumerate(self.objects, start=1)},
+                    "marked_frames": list(self.key_frames),
+                }
                 write_json(scratch / "objects.json", content)
             if pose:
                 write_joints_csv(scratch / "joints.csv", self.joints.names, rows)

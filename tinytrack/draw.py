@@ -212,7 +212,7 @@ def attention_picture(
     picture = Image.fromarray((large * (1 - alpha) + shades * alpha).round().astype(np.uint8))
     draw = ImageDraw.Draw(picture)
     values = _numbers(heat)
-    if values.max() >= peak / 4:
+    if values.max() >= peak / 4 and values.max() > 0:
         row, column = np.unravel_index(values.argmax(), values.shape)
         cell = np.array([large.shape[1] / values.shape[1], large.shape[0] / values.shape[0]])
         x, y = (np.array([column, row]) + 0.5) * cell - 0.5

@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -47,7 +48,9 @@ def write_page(folder: Path, clip: str | None, token: str) -> Path:
     (template / "conf.json").write_text(json.dumps({"base_template": "lab"}))
     (template / "index.html.j2").write_text(TEMPLATE)
     (folder / "config").mkdir()
-    (folder / "config" / "voila.json").write_text(json.dumps({"Voila": {"token": token}}))
+    # A page that is closed or loaded anew leaves its kernel behind: it ends when nobody has been connected for a minute.
+    cull = {"cull_idle_timeout": 60, "cull_interval": 20, "cull_connected": False, "cull_busy": False}
+    (folder / "config" / "voila.json").write_text(json.dumps({"Voila": {"token": token}, "MappingKernelManager": cull}))
     return notebook
 
 
@@ -123,9 +126,14 @@ def open_page(clip: str | None = None, port: int | None = None, browser: bool = 
         from .clips import open_clip
 
         open_clip(clip)  # what is wrong with it is said here, and not on the page
-    with serving(clip, port) as (url, server):
-        print(f"the studio is at {url}\nonly this machine can reach it; Ctrl-C ends it", flush=True)
-        if browser:
-            webbrowser.open(url)
-        server.wait()
+    try:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # or the server and its kernels would outlive this process
+        with serving(clip, port) as (url, server):
+            print(f"the studio is at {url}\nonly this machine can reach it; Ctrl-C ends it", flush=True)
+            if browser:
+                webbrowser.open(url)
+            server.wait()
+    except KeyboardInterrupt:
+        print("the studio is closed; what was exported is kept")
+        return
     raise TinytrackError("the studio's page ended by itself: start it again")

@@ -33,6 +33,7 @@ class Playback:
 
     def __init__(self, stage: Stage, last: int = 0, fps: float = 25.0, width: str = "330px"):
         self.stage, self.fps = stage, fps
+        self._turn = 0  # of the play that is going on: who pauses and plays at once must not have two
         self.button = ipywidgets.ToggleButton(icon="play", tooltip="Play or pause", layout={"width": "48px"})
         self.frame = ipywidgets.IntSlider(description="frame", max=last, layout={"width": width}, style={"description_width": "initial"})
         self.button.observe(lambda change: self._pressed(change["new"]), "value")
@@ -49,17 +50,20 @@ class Playback:
 
     async def run(self) -> None:
         """Play from where it stands, or from the start if that is the end, until the end or a pause."""
+        self._turn += 1
+        turn = self._turn
         if self.frame.value >= self.frame.max:
             self.frame.value = 0
         due = time.monotonic()
-        while self.button.value and self.frame.value < self.frame.max:
+        while self.button.value and turn == self._turn and self.frame.value < self.frame.max:
             self.frame.value += 1
             self.stage.mark()
             if not await self._followed():
                 break
             due = max(due + 1 / self.fps, time.monotonic() - 0.2)  # what was lost in waiting is not caught up in a rush
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-        self.button.value = False
+        if turn == self._turn:
+            self.button.value = False
 
     async def _followed(self) -> bool:
         """Wait until no more than a few frames are on their way; False if the browser says nothing at all."""

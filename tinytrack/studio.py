@@ -2,32 +2,37 @@
 
 import contextlib
 import html
-import os
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
 
 import ipywidgets
+import numpy as np
+import torch
 
 from . import draw
-from .annotate import SKELETONS, Session
+from .annotate import EXPORTS, SKELETONS, Session
 from .background import Cancelled, Work, start
 from .clips import CLIPS, open_clip
 from .errors import TinytrackError, describe_os_error
+from .files import user_path
 from .model import best_device, load_model
 from .playback import Playback
 from .stage import Demo, Stage
 from .track import MODERN, Protocol
 from .upload import LIMIT, Upload
 
-DETAIL = {"quick (112 rows)": 112, "half (160 rows)": 160, "full (240 rows)": 240}
+DETAIL = {"quick (112 rows)": 112, "half (160 rows)": 160, "full (240 rows, as the command line)": 240}
 """Height at which the network sees frames: what it costs in J&F stands in data/README.md, "What pays"."""
 
 KEYS = (
     "Keys, once the picture is clicked or reached with Tab: arrows move a crosshair (Shift: by ten), Enter marks, Space puts the brush down"
     " and lifts it, Z undoes, X switches the eraser, [ and ] change the brush, comma and full stop step through the frames."
 )
+HOW_JOINTS = "Click where the chosen joint is; the next one of the list is chosen then. Left is the subject's left. Drag a dot to move it."
 WIDE = "100%"
+GRASP = 7
+"""Pixels of the page: a click so near to a dot takes hold of it."""
 
 
 def _button(text: str, icon: str, tip: str, **options) -> ipywidgets.Button:
@@ -51,7 +56,9 @@ class Studio(Demo):
         self.device = device
         self.session: Session | None = None
         self.work: Work | None = None
-        self.joint_down = False
+        self.wrong = False  # whether a complaint stands there
+        self.sure = ""  # the video of which was said that opening it forgets the marks
+        self.held: int | None = None  # the frame on which a joint is being dragged
         self.models: dict = {}
 
         # 1. a video
@@ -87,7 +94,9 @@ class Studio(Demo):
         self.mask_panel = ipywidgets.VBox(
             [_row(self.which, self.name, self.add, self.rename), _row(self.radius, self.eraser)], layout={"width": WIDE}
         )
-        self.joint_panel = ipywidgets.VBox([_row(self.skeleton), _row(self.joint, self.absent)], layout={"width": WIDE})
+        self.joint_panel = ipywidgets.VBox(
+            [_row(self.skeleton), _row(self.joint, self.absent), ipywidgets.HTML(f"<small>{HOW_JOINTS}</small>")], layout={"width": WIDE}
+        )
 
         # 3. track, 4. export
         self.model = ipywidgets.Dropdown(
@@ -136,7 +145,7 @@ class Studio(Demo):
             self.rename: self.rename_object,
             self.absent: lambda: self.place(None),
             self.undo: self.take_back,
-            self.clear: lambda: self.session.clear(self.frame.value),
+            self.clear: self.clear_frame,
             self.track: lambda: self.begin(self.run_track()),
             self.export: lambda: self.begin(self.run_export()),
             self.cancel: lambda: self.work and self.work.cancel(),
@@ -156,6 +165,7 @@ class Studio(Demo):
     # ---- what is said and shown
 
     def say(self, text: str, wrong: bool = False) -> None:
+        self.wrong = wrong
         color = ' style="color:#d32f2f;font-weight:600"' if wrong else ""
         self.status.value = f"<span{color}>{html.escape(' '.join(text.split()))}</span>"
 
@@ -164,8 +174,11 @@ class Studio(Demo):
 
     def attempt(self, action: Callable[[], object]) -> None:
         """Do what a button or the hand asks; what goes wrong is said in one sentence, and everything stays as it was."""
+        before = self.status.value
         try:
             action()
+            if self.wrong and self.status.value == before:
+                self.say("")  # what was complained about is over
         except TinytrackError as error:
             self.complain(error)
         except OSError as error:
@@ -178,8 +191,12 @@ class Studio(Demo):
             return
         t = min(self.frame.value, len(self.session) - 1)
         self.stage.show(self.session.picture(t, self.strength.value, self.stage.width), f"Frame {t} of {self.session.video.title}")
-        state = "marked by you" if t in self.session.keys else "tracked" if t in self.session.tracked else "nothing here yet"
-        keys = ", ".join(map(str, sorted(self.session.keys))) or "none"
+        state = "tracked" if t in self.session.tracked else "nothing here yet"
+        if t in self.session.key_frames:
+            state = "marked by you"
+        elif t == self.session.reference:
+            state = "gives the colours"
+        keys = ", ".join(map(str, self.session.key_frames)) or "none"
         self.shown.value = f"frame {t} of {len(self.session)}: <b>{state}</b>; marked frames: {keys}"
 
     def names(self) -> None:
@@ -213,7 +230,14 @@ class Studio(Demo):
         """Open a clip, a file or a folder; a video that cannot be read leaves the old one in place."""
         if not str(name).strip():
             raise TinytrackError("type the path of a video file or of a folder of frames")
-        self.begin(self.run_open(str(name).strip()))
+        name = str(name).strip()
+        open_clip(name)  # what is not there is said first
+        if self.session is not None and self.session.key_frames and self.sure != name:
+            self.sure = name
+            raise TinytrackError(
+                f"this forgets your marks on {self.session.video.title}: export them first, or press the same button again"
+            )
+        self.begin(self.run_open(name))
 
     def uploaded(self, path: Path) -> None:
         self.path.value = str(path)
@@ -228,10 +252,12 @@ class Studio(Demo):
                     tell(count)
                 return session
 
-            self.take(await work.run(read, lambda done, total: self.say(f"reading {name}: {done} frames")))
+            title = Path(name).name or name
+            self.take(await work.run(read, lambda done, total: self.say(f"reading {title}: {done} frames")))
 
     def take(self, session: Session) -> None:
         """Work on a video that has been read."""
+        self.sure, self.colors.value = "", False
         session.choose(SKELETONS[self.skeleton.value])
         session.colors = self.colors.value
         self.session = session
@@ -253,14 +279,24 @@ class Studio(Demo):
         if self.kind.value != "joints" or phase == "hover":
             return
         if phase == "down":
-            self.joint_down = True
+            near = self.joint_at(x, y)
+            if near is not None:
+                self.joint.value = near
+            self.held = self.frame.value
             self.place((x, y))
-        elif phase == "drag" and self.joint_down:
+        elif phase == "drag" and self.held == self.frame.value:
             self.session.undo()  # the drag is one mark, not many
             self.place((x, y))
-        elif phase == "up" and self.joint_down:
-            self.joint_down = False
+        elif phase == "up" and self.held is not None:
+            self.held = None
             self.advance()
+
+    def joint_at(self, x: float, y: float) -> int | None:
+        """The joint whose dot is under the hand, if any."""
+        places = self.session.marks(self.frame.value).xy
+        far = np.nan_to_num(np.hypot(*(places - (x, y)).T), nan=np.inf)
+        reach = GRASP * self.session.size[1] / self.stage.width
+        return int(far.argmin()) if far.min() <= reach else None
 
     def place(self, xy: tuple[float, float] | None) -> None:
         self.session.place(self.frame.value, self.joint.value, xy)
@@ -268,15 +304,15 @@ class Studio(Demo):
             self.advance()
 
     def advance(self) -> None:
-        """On to the next joint that this frame does not have yet."""
+        """On to the next joint of the list that this frame does not have yet."""
         xy = self.session.marks(self.frame.value).xy
         names, now = self.session.joints.names, self.joint.value
-        for n in [*range(now + 1, len(names)), *range(now)]:
-            if xy[n, 0] != xy[n, 0]:
+        for n in range(now + 1, len(names)):
+            if np.isnan(xy[n, 0]):
                 self.joint.value = n
                 self.say(f"next: {names[n].replace('_', ' ')}")
                 return
-        self.say("all joints are placed; choose one to move it")
+        self.say("that was the last joint of the list; drag a dot to move it, or choose a joint and click")
 
     def stroke(self, points) -> None:
         value = 0 if self.eraser.value else self.which.value
@@ -296,10 +332,21 @@ class Studio(Demo):
             self.place(None)
 
     def take_back(self) -> None:
+        before = dict(self.session.keys)
         frame = self.session.undo()
         if frame is None:
             raise TinytrackError("there is no mark to take back")
         self.frame.value = frame
+        moved = np.flatnonzero(~(np.isclose(self.session.marks(frame).xy, before[frame].xy, equal_nan=True).all(axis=1)))
+        if len(moved) == 1:  # a joint was taken back: it is the next to be placed
+            self.joint.value = int(moved[0])
+        self.say(f"took back the last mark, on frame {frame}")
+
+    def clear_frame(self) -> None:
+        t = self.frame.value
+        if t not in self.session.key_frames and t not in self.session.tracked:
+            raise TinytrackError(f"there is nothing on frame {t}")
+        self.session.clear(t)
 
     def add_object(self) -> None:
         number = self.session.add_object(self.name.value)
@@ -324,12 +371,12 @@ class Studio(Demo):
         if self.work is not None:
             job.close()
             raise TinytrackError("something is running: wait until it is done, or press Cancel")
+        self.work = Work()
         start(job)
 
     @contextlib.asynccontextmanager
     async def working(self):
         """A piece of long work; what goes wrong in it is said in one sentence."""
-        self.work = Work()
         self.settle()
         try:
             yield self.work
@@ -337,7 +384,7 @@ class Studio(Demo):
             self.say("cancelled; what was done until then is kept")
         except TinytrackError as error:
             self.complain(error)
-        except MemoryError:
+        except (MemoryError, torch.OutOfMemoryError):
             self.say("there is not enough memory for this video: expected smaller frames", wrong=True)
         except OSError as error:
             self.say(f"cannot go on: {describe_os_error(error)}", wrong=True)
@@ -359,7 +406,8 @@ class Studio(Demo):
     async def run_track(self) -> None:
         async with self.working() as work:
             session, name, frame, protocol = self.session, self.model.value, self.frame.value, self.protocol()
-            before = len(session.keys)
+            count = len(session.key_frames)
+            start_from = f"{count} marked frame(s)" if count else f"the colours of frame {frame}"
 
             def track(tell):
                 if name not in self.models:
@@ -371,14 +419,15 @@ class Studio(Demo):
 
             count = await work.run(track, self.progress("tracking"))
             more = "" if count else " Nothing had changed since the last time."
-            self.say(f"tracked {count} frames from {max(before, 1)} marked frame(s).{more} Look for errors, correct one, track again.")
+            self.say(f"tracked {count} frames from {start_from}.{more} Look for errors, correct one, track again.")
 
     async def run_export(self) -> None:
         async with self.working() as work:
             session, out = self.session, self.out.value.strip() or "tinytrack-out"
             names = await work.run(lambda tell: session.export(out, tell), self.progress("writing"))
-            folder = os.path.relpath(out) if not os.path.isabs(out) else out
-            self.say(f"wrote {', '.join(names)} into {folder}")
+            old = [name for name in EXPORTS if name not in names and (user_path(out) / name).exists()]
+            also = f"; from an earlier export there are still {', '.join(old)}" if old else ""
+            self.say(f"wrote {', '.join(names)} into {out} ({user_path(out).resolve()}){also}")
 
 
 def studio(clip: str | None = None, device: str | None = None) -> Demo:

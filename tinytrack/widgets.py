@@ -138,7 +138,7 @@ class PointerExplorer(Demo):
     def references(self) -> list[int]:
         """The frames at which the target points: those given that are not the target, else the protocol's."""
         at = self.at.value
-        return self.protocol.references(at) if self.given is None else [r for r in self.given if r != at]
+        return [r for r in self.given or () if r != at] or self.protocol.references(at)
 
     def embedding(self, name: str, t: int) -> torch.Tensor:
         """(D, h, w) of one frame; asked again, it is there."""
@@ -198,12 +198,14 @@ class PointerExplorer(Demo):
         lines.append(f"the strongest cell has {100 * strongest[0]:.0f} %, ten have {100 * strongest[:10].sum():.0f} %")
         labelled = [(t, values) for t, values in zip(references, heat, strict=True) if t in self.masks]
         if labelled:
-            shares = np.zeros(1 + len(self.names))
+            most = max(int(self.masks[t].max()) for t, _ in labelled)
+            names = ["background", *self.names, *(f"object {n}" for n in range(len(self.names) + 1, most + 1))]
+            shares = np.zeros(len(names))
             for t, values in labelled:
                 for n in range(len(shares)):
                     shares[n] += float((pool(torch.tensor(self.masks[t] == n)[None].float(), (h, w))[0].numpy() * values).sum())
             order = [n for n in np.argsort(-shares) if shares[n] > 0.005]
-            told = ", ".join(f"<b>{html.escape(['background', *self.names][n])}</b> {100 * shares[n] / shares.sum():.0f} %" for n in order)
+            told = ", ".join(f"<b>{html.escape(names[n])}</b> {100 * shares[n] / shares.sum():.0f} %" for n in order)
             lines.append(f"copied label: {told}" if order else "copied label: none; it points at frames without labels")
         return "<br>".join(lines)
 
@@ -249,6 +251,7 @@ def pointer_explorer(
 
 # ---- 04
 
+NO_CHECKPOINT = [("none yet", -1)]
 REFRESH = 15.0
 """Seconds after which masks are tracked anew, if no checkpoint is due before."""
 
@@ -276,7 +279,7 @@ class Emergence(Demo):
         self.bar = ipywidgets.IntProgress(layout={"width": "180px"})
         self.text = ipywidgets.HTML("random weights: press Train")
         self.curve = Stage(width=460)
-        self.scrubber = _slider(ipywidgets.SelectionSlider, "checkpoint", "460px", options=[("none yet", -1)], disabled=True)
+        self.scrubber = _slider(ipywidgets.SelectionSlider, "checkpoint", "460px", options=NO_CHECKPOINT, disabled=True)
         self.picture = Stage(width=900)
         self.note = ipywidgets.HTML()
         super().__init__(
@@ -375,14 +378,20 @@ class Emergence(Demo):
 
     def start_over(self) -> None:
         """Forget the run; the next one begins with random weights again."""
-        self.trainer = None
-        self.text.value = "random weights: press Train"
+        self.trainer, self.models, self.looks = None, {}, {}
+        self.scrubber.options, self.scrubber.disabled = NO_CHECKPOINT, True
+        self.bar.value, self.note.value, self.text.value = 0, "", "random weights: press Train"
+        self.curve.show(draw.emergence_picture([], level=self.level), "The loss so far: no step yet")
+        self.picture.show(np.full((8, 300, 3), 255, np.uint8), "No checkpoint yet")
         self.settle()
 
     def report(self, picture: np.ndarray) -> None:
         trainer = self.trainer
         self.bar.value = trainer.count
-        loss, rate = np.mean(trainer.losses[-20:] or [np.nan]), trainer.count * trainer.config.batch / max(trainer.seconds, 1e-9)
+        if not trainer.losses:
+            self.text.value = f"step 0 of {trainer.config.steps}"
+            return
+        loss, rate = np.mean(trainer.losses[-20:]), trainer.count * trainer.config.batch / max(trainer.seconds, 1e-9)
         self.text.value = f"step {trainer.count} of {trainer.config.steps}: loss <b>{loss:.2f}</b>, {rate:.1f} clips/s"
         self.curve.show(picture, f"Loss after {trainer.count} steps: {loss:.2f} nats")
 
@@ -505,6 +514,8 @@ def player(
     """
     tracks = {name: [_carried(item) for item in items] for name, items in tracks.items()}
     short = {name: len(items) for name, items in tracks.items() if len(items) != len(frames)}
+    if not tracks:
+        raise ValueError("nothing to play: expected at least one method with its tracks")
     if short:
         name, count = next(iter(short.items()))
         raise ValueError(f"'{name}' has {count} items: expected one for each of the {len(frames)} frames")
