@@ -276,7 +276,7 @@ def test_a_key_frame_that_there_is_not_any_more_is_named(shrinking):
     shrink(5)
     with pytest.raises(VideoError) as error:
         run(session)
-    assert_one_sentence(error, "'shrinking'", "frame")
+    assert_one_sentence(error, "'shrinking'", "before frame 5,", f"expected {FRAMES} frames")
     assert session.tracked == set()
 
 
@@ -431,11 +431,12 @@ def test_objects_have_names_of_their_own(session):
     assert session.add_object("  dog ") == 2 and session.add_object("größe") == 3
     session.rename_object(1, "cat")
     assert session.objects == ["cat", "dog", "größe"]
-    for name in ("", "  ", "dog", " dog"):
+    taken = "there is an object 'dog' already: expected another name"
+    for name, words in {"": "type a name for the object", "  ": "type a name for the object", "dog": taken, " dog": taken}.items():
         for act in (session.add_object, lambda name: session.rename_object(1, name)):
             with pytest.raises(MaskError) as error:
                 act(name)
-            assert_one_sentence(error, "name", f"'{name.strip()}'")
+            assert str(error.value) == words
     assert session.objects == ["cat", "dog", "größe"]
     session.rename_object(2, " dog ")
     assert session.objects == ["cat", "dog", "größe"], "its own name is nobody else's"
@@ -452,20 +453,41 @@ def test_there_are_no_more_objects_than_a_mask_can_hold(session):
     assert session.keys[0].ids.max() == MAX_OBJECTS
 
 
-def test_another_skeleton_forgets_joints_and_keeps_masks(session):
+def test_another_skeleton_keeps_masks_and_what_was_tracked_of_them(session):
     dot(session, 0)
     session.place(0, 1, (30, 20))
     session.place(5, 2, (10, 10))
     run(session)
-    ids = session.keys[0].ids
+    before = {t: session.carried(t) for t in (0, 3, 7)}
+    assert before[3].xy is not None and before[3].confidence is not None
     session.choose(SKELETONS["face"])
     assert session.joints is SKELETONS["face"] and sorted(session.keys) == [0]
-    np.testing.assert_array_equal(session.keys[0].ids, ids)
     assert session.keys[0].xy.shape == (6, 2) and np.isnan(session.keys[0].xy).all()
-    assert session.tracked == set() and session.undo() is None
+    for t, carried in before.items():
+        np.testing.assert_array_equal(session.carried(t).ids, carried.ids)
+    assert session.tracked == {1, 2, 3, 4, 5}, "from frame 5 on there were joints only"
+    assert all(session.carried(t).xy is session.carried(t).confidence is None for t in session.tracked)
+    assert session.undo() is None, "what would be undone was made with the other one"
     session.place(3, 5, (10, 10))
     run(session)
     assert session.carried(7).xy.shape == (6, 2)
+
+
+def test_joints_come_back_with_their_skeleton(session):
+    dot(session, 0)
+    session.place(0, 1, (30, 20)), session.place(5, 2, (10, 10))
+    session.choose(SKELETONS["face"])
+    dot(session, 3)
+    session.place(0, 5, (7, 8)), session.place(6, 0, (9, 9))
+    session.choose(SKELETONS["human"])
+    assert sorted(session.keys) == [0, 3, 5], "on frame 6 there were joints of a face only"
+    assert session.keys[0].xy[1].tolist() == [30, 20] and session.keys[5].xy[2].tolist() == [10, 10]
+    assert [int(np.isfinite(marks.xy).all(1).sum()) for _, marks in sorted(session.keys.items())] == [1, 0, 1]
+    assert [bool(marks.ids.any()) for _, marks in sorted(session.keys.items())] == [True, True, False]
+    session.choose(SKELETONS["human"])
+    assert session.keys[5].xy[2].tolist() == [10, 10], "the same one again changes nothing"
+    session.choose(SKELETONS["face"])
+    assert sorted(session.keys) == [0, 3, 6] and session.keys[0].xy[5].tolist() == [7, 8] and session.keys[6].xy[0].tolist() == [9, 9]
 
 
 # ---- what is to be tracked
@@ -772,6 +794,19 @@ def test_colours_alone_come_from_the_frame_that_was_asked_for(session):
     assert run(session, reference=5) == []
 
 
+def test_colours_alone_from_another_frame_are_tracked_anew(path, session):
+    for s in (session, other := opened(path)):
+        s.colors = True
+    assert session.reference is None
+    run(session, reference=5)
+    assert session.reference == 5 and session.plan(SETTING, 2) == [(2, [3, 4, 5, 6, 7]), (2, [1, 0])]
+    run(session, reference=2), run(other, reference=2)
+    assert session.reference == 2 and all(same(session.carried(t), other.carried(t)) for t in range(FRAMES))
+    dot(session, 3)
+    run(session, reference=2)
+    assert session.reference is None, "now the colours are those of the marked frame"
+
+
 def test_marks_after_colours_alone_do_not_end_where_the_colours_came_from(path, session, tmp_path):
     session.colors = True
     run(session, reference=5)
@@ -808,6 +843,13 @@ def test_a_first_key_frame_that_was_cleared_is_none_any_more(session):
     session.undo()
     assert sorted(session.keys) == [1, 5] and session.keys[1].ids.any()
     assert session.plan(SETTING) == [(1, [2, 3, 4, 5]), (1, [0])]
+
+
+def test_a_cleared_first_key_frame_shows_what_was_tracked_there(session):
+    dot(session, 2), dot(session, 5)
+    session.clear(2)
+    run(session)
+    assert all(session.carried(t).ids.any() for t in range(5))
 
 
 @pytest.mark.parametrize("colors", [False, True], ids=["marks", "colours too"])
@@ -1056,6 +1098,27 @@ def test_an_export_of_what_is_not_tracked_says_which_frame(session, tmp_path):
         session.export(out)
     assert_one_sentence(error, "2 of 8", "frame 6")
     assert not out.exists()
+
+
+@pytest.mark.parametrize("away", [lambda s: s.undo(), lambda s: s.clear(0)], ids=["undone", "cleared"])
+def test_where_all_marks_are_gone_there_is_nothing_to_export(session, tmp_path, away):
+    dot(session, 0)
+    run(session)
+    away(session)
+    with pytest.raises(MaskError) as error:
+        session.export(tmp_path / "out")
+    assert_one_sentence(error, "frame 0")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_first_key_frame_that_was_undone_is_not_exported_blank(session, tmp_path):
+    dot(session, 5), dot(session, 2)
+    run(session)
+    session.undo()
+    with pytest.raises(MaskError) as error:
+        session.export(tmp_path / "out")
+    assert_one_sentence(error, "1 of 8", "frame 2")
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_export_into_a_file_is_refused(session, tmp_path):

@@ -448,6 +448,12 @@ def test_a_ring_goes_around_the_strongest_cell_if_it_is_strong(share, ringed):
     assert white.sum() > 2 * np.pi * 20 if ringed else not white.any()
 
 
+def test_no_attention_at_all_has_no_ring():
+    frame, heat = np.full((12, 16, 3), 90, np.uint8), np.zeros((3, 4))
+    pictures = [attention_picture(frame, heat, peak) for peak in (0.0, 1.0)]
+    assert not (pictures[0] == 255).all(-1).any() and np.array_equal(*pictures)
+
+
 def test_the_grid_of_attention_may_not_divide_the_frame():
     heat = np.zeros((3, 4))
     heat[2, 3] = 1

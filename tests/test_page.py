@@ -5,6 +5,7 @@ import errno
 import importlib.util
 import json
 import os
+import signal
 import socket
 import sys
 import urllib.parse
@@ -59,7 +60,15 @@ def test_the_token_stands_in_the_settings_only(tmp_path):
     write_page(tmp_path, None, TOKEN)
     files = files_of(tmp_path)
     assert [name for name, text in files.items() if TOKEN in text] == [os.path.join("config", "voila.json")]
-    assert json.loads(files[os.path.join("config", "voila.json")]) == {"Voila": {"token": TOKEN}}
+    assert json.loads(files[os.path.join("config", "voila.json")])["Voila"] == {"token": TOKEN}
+
+
+def test_a_kernel_that_nobody_looks_at_ends_soon_but_not_at_work(tmp_path):
+    write_page(tmp_path, None, TOKEN)
+    settings = json.loads((tmp_path / "config" / "voila.json").read_text())
+    assert settings.keys() == {"Voila", "MappingKernelManager"}
+    cull = settings["MappingKernelManager"]
+    assert cull == {"cull_idle_timeout": 60, "cull_interval": 20, "cull_connected": False, "cull_busy": False}
 
 
 def test_the_template_stands_where_jupyter_looks_and_asks_no_other_machine(tmp_path):
@@ -86,7 +95,7 @@ def server(tmp_path, monkeypatch):
         path = tmp_path / "python"
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o755)
-        monkeypatch.setattr(page, "sys", SimpleNamespace(executable=str(path)))
+        monkeypatch.setattr(page, "sys", SimpleNamespace(executable=str(path), exit=sys.exit))
         return path
 
     return fake
@@ -245,6 +254,14 @@ def test_the_answer_of_another_server_is_not_taken_for_ours(taken, tmp_path, mon
 # ---- the command
 
 
+@pytest.fixture(autouse=True)
+def _own_signals():
+    """``open_page`` changes what this process does when it is told to end."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
 def test_a_clip_that_cannot_be_opened_is_said_before_anything_is_started(monkeypatch, here):
     monkeypatch.setattr(page, "serving", lambda *args: pytest.fail("it was started"))
     with pytest.raises(VideoError) as error:
@@ -272,6 +289,41 @@ def test_the_address_is_printed_and_opened_until_the_server_ends(monkeypatch, ca
     assert_one_sentence(error, "ended by itself")
     assert asked == [(path, 5)] and events == ["waited", "left"]
     assert url in capsys.readouterr().out and opened == [url] * browser
+
+
+def signalled(monkeypatch, number):
+    """Open a page whose process gets a signal while it is shown."""
+    import webbrowser
+
+    real, servers = page.serving, []
+
+    @contextlib.contextmanager
+    def watched(*args):
+        with real(*args) as (url, server):
+            servers.append(server)
+            yield url, server
+
+    def look(url):
+        assert signal.getsignal(number) not in (signal.SIG_DFL, signal.SIG_IGN, None), "it would end these tests"
+        signal.raise_signal(number)
+
+    monkeypatch.setattr(page, "serving", watched)
+    monkeypatch.setattr(webbrowser, "open", look)
+    try:
+        open_page()
+    finally:
+        assert len(servers) == 1 and servers[0].poll() is not None, "the server ends with the page"
+
+
+def test_ctrl_c_closes_the_page_with_a_word(page_server, monkeypatch, capsys):
+    signalled(monkeypatch, signal.SIGINT)
+    assert capsys.readouterr().out.splitlines()[-1] == "the studio is closed; what was exported is kept"
+
+
+def test_a_page_that_is_told_to_end_takes_its_server_with_it(page_server, monkeypatch):
+    with pytest.raises(SystemExit) as end:
+        signalled(monkeypatch, signal.SIGTERM)
+    assert end.value.code == 0
 
 
 def test_the_command_studio_says_in_one_sentence_what_is_wrong(cli, monkeypatch):

@@ -95,6 +95,21 @@ def test_the_kernel_answers_while_it_plays():
     asyncio.run(page())
 
 
+def test_who_pauses_and_plays_at_once_does_not_have_two_plays():
+    async def page():
+        p, began = Watched(1000, fps=50), time.monotonic()
+        p.button.value = True
+        await asyncio.sleep(0.01)
+        p.button.value = False
+        p.button.value = True
+        await asyncio.sleep(0.4)
+        assert p.button.value and len(p.shown) <= 50 * (time.monotonic() - began) + 4
+        p.button.value = False
+        await asyncio.sleep(0.05)
+
+    asyncio.run(page())
+
+
 def test_frames_do_not_come_faster_than_asked_for():
     p = Watched(10, fps=50)
     began = time.monotonic()

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from conftest import assert_one_sentence
 
 from tinytrack import studio as looks
@@ -178,7 +179,7 @@ def test_reading_is_reported(path, monkeypatch):
     heard = []
     demo.status.observe(lambda change: heard.append(said(demo)), "value")
     demo.load(str(path))
-    assert f"reading {path}: {FRAMES} frames" in heard and heard[-1].startswith("shapes.mp4: ")
+    assert f"reading shapes.mp4: {FRAMES} frames" in heard and heard[-1].startswith("shapes.mp4: ")
 
 
 def test_reading_can_be_cancelled_and_the_old_video_stays(demo, make_video, monkeypatch):
@@ -239,8 +240,10 @@ def test_another_video_begins_anew(demo, make_video):
     demo.add.click()
     demo.frame.value = 6
     stroke(demo, (20, 20))
+    demo.colors.value = True
     demo.path.value = str(make_video("other.mp4", 3, height=180, width=120))
-    demo.open_path.click()
+    demo.open_path.click(), demo.open_path.click()
+    assert not demo.colors.value and not demo.session.colors
     assert demo.session.keys == {} and demo.session.objects == ["object 1"] and demo.which.options == (("object 1", 1),)
     assert (demo.frame.value, demo.frame.max) == (0, 2) and demo.stage.size == (120, 180) and demo.stage.width == 347
     assert (demo.radius.max, demo.radius.value) == (30, 7) == (demo.radius.max, demo.stage.brush)
@@ -248,11 +251,32 @@ def test_another_video_begins_anew(demo, make_video):
     complaint(demo, "no mark to take back")
 
 
-def test_what_is_chosen_before_a_video_counts_for_it(path):
+def test_a_skeleton_that_is_chosen_before_a_video_counts_for_it(path):
     demo = placing(studio(device="cpu"), "four-legged")
-    demo.colors.value = True
     demo.load(str(path))
-    assert demo.session.joints is SKELETONS["four-legged"] and demo.session.colors
+    assert demo.session.joints is SKELETONS["four-legged"] and len(demo.joint.options) == 12
+
+
+def test_marks_are_forgotten_only_when_it_is_asked_for_twice(demo, make_video):
+    stroke(demo, (20, 20))
+    session, words = demo.session, ("this forgets your marks on shapes.mp4", "export them first", "press the same button again")
+    demo.path.value = "no/such.mp4"
+    for _ in range(2):
+        demo.open_path.click()
+        complaint(demo, "no such video", "'no/such.mp4'")
+    demo.path.value = str(make_video("other.mp4", 3))
+    demo.clip.value = "carphone"
+    for button in (demo.open_path, demo.open_clip, demo.open_path):
+        button.click()
+        complaint(demo, *words)
+        assert demo.session is session and session.keys[0].ids.any() and demo.work is None
+    demo.open_path.click()
+    assert said(demo).startswith("other.mp4: 3 frames") and demo.session.keys == {}
+    demo.open_clip.click()
+    assert said(demo).startswith("carphone: "), "without marks there is nothing to forget"
+    stroke(demo, (20, 20))
+    demo.open_path.click()
+    complaint(demo, "this forgets your marks on carphone")
 
 
 # ---- masks
@@ -318,11 +342,11 @@ def test_objects_are_renamed(demo):
     demo.name.value = " cat "
     demo.rename.click()
     assert demo.session.objects == ["object 1", "cat"] and RED not in demo.status.value, "its own name is fine"
-    for name in ("", "object 1"):
+    for name, words in {"": "type a name for the object", "object 1": "there is an object 'object 1' already"}.items():
         for button in (demo.rename, demo.add):
             demo.name.value = name
             button.click()
-            complaint(demo, "a name of its own", f"'{name}'")
+            complaint(demo, words)
     assert demo.session.objects == ["object 1", "cat"] and demo.which.value == 2 and demo.name.value == "object 1", "it can be corrected"
 
 
@@ -332,12 +356,24 @@ def test_undo_goes_to_the_frame_on_which_it_takes_a_mark_back(demo):
     stroke(demo, (20, 20))
     demo.frame.value = 6
     demo.undo.click()
-    assert demo.frame.value == 4 and sorted(demo.session.keys) == [0]
+    assert demo.frame.value == 4 and sorted(demo.session.keys) == [0] and said(demo) == "took back the last mark, on frame 4"
     assert shown(demo) == "frame 4 of 8: nothing here yet; marked frames: 0"
     key(demo, "z")
     assert demo.frame.value == 0 and demo.session.keys == {}
     key(demo, "Z")
     complaint(demo, "there is no mark to take back")
+
+
+def test_what_was_complained_about_is_over_when_something_succeeds(demo):
+    demo.undo.click()
+    complaint(demo, "there is no mark to take back")
+    demo.undo.click()
+    complaint(demo, "there is no mark to take back")
+    stroke(demo, (20, 20))
+    assert said(demo) == "" and RED not in demo.status.value
+    demo.undo.click()
+    stroke(demo, (20, 20))
+    assert said(demo) == "took back the last mark, on frame 0", "only complaints go by themselves"
 
 
 def test_a_frame_is_cleared(demo):
@@ -347,6 +383,18 @@ def test_a_frame_is_cleared(demo):
     assert demo.session.keys[0].empty and demo.stage.data != before
     demo.undo.click()
     assert demo.session.keys[0].ids.any() and demo.stage.data == before
+
+
+def test_where_nothing_is_there_is_nothing_to_clear(demo):
+    demo.frame.value = 3
+    demo.clear.click()
+    complaint(demo, "there is nothing on frame 3")
+    assert demo.session.keys == {}
+    stroke(demo, (20, 20))
+    demo.track.click()
+    demo.frame.value = 5
+    demo.clear.click()
+    assert demo.session.keys[5].empty and RED not in demo.status.value, "what was tracked there can be cleared"
 
 
 def test_the_overlay_is_as_strong_as_asked_for(demo):
@@ -428,13 +476,18 @@ def test_the_next_joint_is_one_that_the_frame_does_not_have(demo):
     demo.joint.value = 3
     click(demo, 10, 10), click(demo, 20, 10)
     assert demo.joint.value == 5
+    end = "that was the last joint of the list; drag a dot to move it, or choose a joint and click"
     click(demo, 30, 10)
-    assert demo.joint.value == 0, "from the last to the first that is missing"
+    assert said(demo) == end and demo.joint.value == 5, "it does not begin again"
+    demo.absent.click()
+    assert said(demo) == end and np.isnan(joints(demo)[5]).all() and demo.joint.value == 5
+    click(demo, 30, 10)
+    demo.joint.value = 0
     for x in (10, 20):
         click(demo, x, 30)
     assert said(demo) == "next: nose"
     click(demo, 30, 30)
-    assert said(demo) == "all joints are placed; choose one to move it" and demo.joint.value == 2
+    assert said(demo) == end and demo.joint.value == 2, "those that come after it are placed"
     click(demo, 35, 30)
     assert joints(demo)[2].tolist() == [35, 30]
     demo.frame.value = 3
@@ -466,6 +519,47 @@ def test_a_drag_is_one_step_back(demo):
     assert demo.session.keys == {}
 
 
+def test_a_click_on_a_dot_takes_hold_of_its_joint(demo):
+    placing(demo)
+    for x in (10, 20, 30):
+        click(demo, x, 10)
+    reach = looks.GRASP * W / demo.stage.width  # pixels of the page, in those of the video
+    assert demo.joint.value == 3 and demo.joint_at(10, 10 + 0.95 * reach) == 0 and demo.joint_at(10, 10 + 1.05 * reach) is None
+    point(demo, "down", 20, 10 + 0.9 * reach)
+    assert demo.joint.value == 1 and joints(demo)[1].tolist() == [20, 10 + 0.9 * reach]
+    point(demo, "drag", 25, 30)
+    point(demo, "up", 25, 30)
+    assert joints(demo)[1].tolist() == [25, 30] and said(demo) == "next: mouth left" and np.isnan(joints(demo)[3:]).all()
+    click(demo, 30 + 1.1 * reach, 10)
+    assert joints(demo)[2].tolist() == [30, 10] and joints(demo)[3].tolist() == [30 + 1.1 * reach, 10], "beside it is another place"
+    assert demo.joint_at(30 + 0.5 * reach, 10) == 2 and demo.joint_at(30 + 0.6 * reach, 10) == 3, "the nearer one"
+    demo.frame.value = 2
+    click(demo, 10, 10)
+    assert demo.session.keys[2].xy[4].tolist() == [10, 10], "the dots of another frame are none here"
+
+
+def test_a_joint_that_is_taken_back_is_the_next_to_be_placed(demo):
+    placing(demo)
+    click(demo, 10, 10), click(demo, 20, 10), click(demo, 30, 10)
+    demo.frame.value = 5
+    demo.undo.click()
+    assert demo.joint.value == 2 and demo.frame.value == 0 and said(demo) == "took back the last mark, on frame 0"
+    demo.undo.click()
+    assert demo.joint.value == 1 and joints(demo)[0].tolist() == [10, 10]
+    stroke(demo, (20, 20))
+    demo.joint.value = 4
+    demo.undo.click()
+    assert demo.joint.value == 4, "a mask is no joint"
+
+
+def test_a_drag_while_frames_go_by_keeps_its_mark(demo):
+    placing(demo)
+    point(demo, "down", 10, 10)
+    demo.frame.value = 3  # it plays
+    point(demo, "drag", 11, 10)
+    assert sorted(demo.session.keys) == [0] and demo.session.keys[0].xy[0].tolist() == [10, 10]
+
+
 def test_the_mouse_alone_places_nothing(demo):
     placing(demo)
     for phase in ("hover", "drag", "up"):
@@ -484,15 +578,25 @@ def test_clicks_are_no_joints_while_masks_are_painted(demo):
 @pytest.mark.parametrize("name", SKELETONS)
 def test_a_skeleton_is_chosen_by_its_name(demo, name):
     stroke(demo, (20, 20))
-    placing(demo)
+    placing(demo, next(n for n in SKELETONS if n != name))
     click(demo, 10, 10)
-    other = next(n for n in SKELETONS if n != "face")
-    demo.skeleton.value = other
     demo.skeleton.value = name
     assert demo.session.joints is SKELETONS[name] and demo.joint.value == 0
     assert [label for label, _ in demo.joint.options] == [n.replace("_", " ") for n in SKELETONS[name].names]
-    assert demo.session.keys[0].ids.any() and np.isnan(demo.session.keys[0].xy).all(), "masks stay, joints are forgotten"
+    assert demo.session.keys[0].ids.any() and np.isnan(demo.session.keys[0].xy).all(), "masks stay, joints are put aside"
     assert demo.session.keys[0].xy.shape == (len(SKELETONS[name].names), 2)
+    demo.undo.click()
+    complaint(demo, "there is no mark to take back")
+
+
+def test_joints_come_back_with_their_skeleton(demo):
+    placing(demo)
+    click(demo, 10, 10)
+    picture = demo.stage.data
+    demo.skeleton.value = "four-legged"
+    assert demo.session.keys == {} and demo.stage.data != picture and shown(demo) == "frame 0 of 8: nothing here yet; marked frames: none"
+    demo.skeleton.value = "face"
+    assert joints(demo)[0].tolist() == [10, 10] and demo.stage.data == picture and demo.joint.options[0] == ("left eye", 0)
 
 
 # ---- tracking
@@ -534,8 +638,12 @@ def test_colours_alone_come_from_the_frame_that_is_shown(demo):
     assert demo.session.colors
     demo.frame.value = 4
     demo.track.click()
-    assert said(demo).startswith("tracked 7 frames from 1 marked frame(s).") and demo.session.tracked == set(range(FRAMES)) - {4}
-    assert demo.session.carried(2).ab is not None and shown(demo) == "frame 4 of 8: nothing here yet; marked frames: none"
+    assert said(demo).startswith("tracked 7 frames from the colours of frame 4.") and demo.session.tracked == set(range(FRAMES)) - {4}
+    assert demo.session.carried(2).ab is not None and shown(demo) == "frame 4 of 8: gives the colours; marked frames: none"
+    demo.clear.click()
+    complaint(demo, "there is nothing on frame 4")
+    stroke(demo, (20, 20))
+    assert shown(demo) == "frame 4 of 8: marked by you; marked frames: 4"
     demo.colors.value = False
     assert not demo.session.colors
 
@@ -566,6 +674,7 @@ def test_detail_is_the_height_at_which_the_network_sees(monkeypatch):
     monkeypatch.undo()
     demo = studio(device="cpu")
     assert demo.protocol() == replace(MODERN, size=160)
+    assert demo.detail.options == ("quick (112 rows)", "half (160 rows)", "full (240 rows, as the command line)")
     sizes = []
     for name in demo.detail.options:
         demo.detail.value = name
@@ -642,6 +751,18 @@ def test_in_a_live_kernel_buttons_come_back_at_once_and_the_work_goes_on(demo, m
     asyncio.run(page())
 
 
+def test_two_clicks_before_the_kernel_has_time_are_one_piece_of_work(demo):
+    async def page():
+        stroke(demo, (20, 20))
+        demo.track.click(), demo.track.click()
+        complaint(demo, "something is running")
+        while demo.work is not None:
+            await asyncio.sleep(0.01)
+        assert said(demo).startswith("tracked 7 frames") and disabled(demo) == {"cancel"}
+
+    asyncio.run(page())
+
+
 def test_progress_is_told_in_frames(demo):
     show = demo.progress("tracking")
     show(3, 7)
@@ -653,6 +774,7 @@ def test_progress_is_told_in_frames(demo):
 WRONG = {
     "a full disk": (OSError(errno.ENOSPC, "no"), "cannot go on: the disk is full"),
     "no memory": (MemoryError(), "not enough memory"),
+    "no memory on the GPU": (torch.OutOfMemoryError("CUDA out of memory.\nTried"), "not enough memory"),
     "an error of ours": (TinytrackError("it is <i>odd</i>,\nreally"), "it is <i>odd</i>, really"),
 }
 
@@ -693,8 +815,8 @@ def test_what_was_tracked_is_exported_and_read_again(demo, here):
     demo.track.click()
     demo.out.value = "results/first"
     demo.export.click()
-    assert said(demo) == "wrote joints.csv, joints.json, masks, objects.json, overlay.mp4 into results/first"
     out = here / "results" / "first"
+    assert said(demo) == f"wrote joints.csv, joints.json, masks, objects.json, overlay.mp4 into results/first ({out})"
     np.testing.assert_array_equal(read_mask(out / "masks" / "00000.png", (H, W)), demo.session.keys[0].ids)
     assert len(list((out / "masks").iterdir())) == FRAMES
     names, xy, _ = read_joints_csv(out / "joints.csv")
@@ -707,7 +829,24 @@ def test_colours_are_exported(demo, here):
     demo.colors.value = True
     demo.track.click()
     demo.export.click()
-    assert said(demo) == "wrote colorized.mp4 into tinytrack-out" and (here / "tinytrack-out" / "colorized.mp4").is_file()
+    out = here / "tinytrack-out"
+    assert said(demo) == f"wrote colorized.mp4 into tinytrack-out ({out})" and (out / "colorized.mp4").is_file()
+
+
+def test_what_an_earlier_export_left_is_told(demo, here):
+    out = here / "tinytrack-out"
+    stroke(demo, (20, 20))
+    for _ in range(2):
+        demo.track.click()
+        demo.export.click()
+        assert said(demo) == f"wrote masks, objects.json, overlay.mp4 into tinytrack-out ({out})", "the same again is no other export"
+    (out / "notes.txt").write_text("mine")
+    demo.undo.click()
+    demo.colors.value = True
+    demo.track.click()
+    demo.export.click()
+    left = "from an earlier export there are still overlay.mp4, masks, objects.json"
+    assert said(demo) == f"wrote colorized.mp4 into tinytrack-out ({out}); {left}"
 
 
 def test_without_a_folder_there_is_one(demo, here, tmp_path):
@@ -715,10 +854,12 @@ def test_without_a_folder_there_is_one(demo, here, tmp_path):
     demo.track.click()
     demo.out.value = "  "
     demo.export.click()
-    assert said(demo).endswith("into tinytrack-out") and (here / "tinytrack-out" / "overlay.mp4").is_file()
-    demo.out.value = str(tmp_path / "elsewhere")
+    out = here / "tinytrack-out"
+    assert said(demo).endswith(f"into tinytrack-out ({out})") and (out / "overlay.mp4").is_file()
+    out = tmp_path / "elsewhere"
+    demo.out.value = str(out)
     demo.export.click()
-    assert said(demo).endswith(f"into {tmp_path / 'elsewhere'}") and (tmp_path / "elsewhere" / "overlay.mp4").is_file()
+    assert said(demo).endswith(f"into {out} ({out})") and (out / "overlay.mp4").is_file()
 
 
 def test_an_export_that_cannot_be_made_is_said(demo, here):
@@ -762,7 +903,16 @@ def test_an_upload_is_opened_and_its_path_is_there_to_be_opened_again(path):
     upload(demo, "mine.mp4", path.read_bytes())
     assert said(demo).startswith("mine.mp4: 8 frames of 64x48.") and heard[0] == "uploading: 100 %"
     assert demo.path.value.endswith("mine.mp4") and len(open_clip(demo.path.value).read()) == FRAMES
+    demo.frame.value = 3
+    demo.open_path.click()
+    assert said(demo).startswith("mine.mp4: 8 frames") and demo.frame.value == 0
+
+
+def test_an_upload_does_not_forget_marks_without_a_word(demo, path):
     stroke(demo, (20, 20))
+    upload(demo, "mine.mp4", path.read_bytes())
+    complaint(demo, "this forgets your marks on shapes.mp4")
+    assert demo.session.keys[0].ids.any() and demo.path.value.endswith("mine.mp4")
     demo.open_path.click()
     assert said(demo).startswith("mine.mp4: 8 frames") and demo.session.keys == {}
 
@@ -782,6 +932,8 @@ def test_an_upload_that_comes_while_work_runs_waits_for_the_path_to_be_opened(de
     during(monkeypatch, lambda: (upload(demo, "mine.mp4", content), heard.append(complaint(demo, "something is running"))))
     demo.track.click()
     assert len(heard) == 1 and demo.session is session and said(demo).startswith("tracked 7 frames")
+    demo.open_path.click()
+    complaint(demo, "this forgets your marks on shapes.mp4")
     demo.open_path.click()
     assert said(demo).startswith("mine.mp4: 8 frames")
 

@@ -1,7 +1,9 @@
 """The demos of the notebooks, driven through their parts as a program would: what they say and show, and what they keep."""
 
+import asyncio
 import html
 import re
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -239,6 +241,13 @@ def test_a_frame_does_not_point_at_itself():
     assert demo.stage.label.startswith("Target frame 5, ")
 
 
+def test_the_only_reference_may_become_the_target():
+    demo = pointing((3,))
+    demo.at.value = 3
+    assert demo.references() == demo.protocol.references(3) and 3 not in demo.references()
+    assert demo.stage.label.startswith("Target frame 3, ") and plain(demo.slots[0][1]).startswith("frame 0: ")
+
+
 def test_another_network_points_elsewhere_and_is_made_once(monkeypatch):
     demo = pointing()
     calls = []
@@ -305,6 +314,17 @@ def test_masks_may_be_a_list_of_all_frames_and_none_is_no_label():
     assert given.text.value == listed.text.value and "copied label" in given.text.value
     assert "copied label" not in pointing().text.value
     assert "copied label" not in pointing(masks={1: SCENE.masks[1]}, names=NAMES).text.value, "frame 1 is no reference"
+
+
+@pytest.mark.parametrize(
+    "names, told", [((), ("object 1", "object 2", "object 3")), (("first", "second"), ("first", "second", "object 3"))]
+)
+def test_labels_without_names_are_told_by_number(names, told):
+    some, all_of_them = pointing(masks=SCENE.masks, names=names), pointing(masks=SCENE.masks, names=told)
+    for n, name in enumerate(told, start=1):
+        for demo in (some, all_of_them):
+            demo.ask("down", *np.argwhere(SCENE.masks[6] == n).mean(0)[::-1])
+        assert name in plain(some.text).splitlines()[-1] and some.text.value == all_of_them.text.value
 
 
 def test_where_it_points_at_frames_without_labels_it_copies_none():
@@ -461,13 +481,28 @@ def test_a_run_that_was_stopped_can_be_forgotten(monkeypatch):
         stop_at(patch, demo, 2)
         demo.go.click()
     trainer, first = demo.trainer, demo.models[1].fingerprint()
+    assert demo.bar.value == 2 and plain(demo.note) == "step 2"
     demo.again.click()
     assert demo.trainer is None and demo.model is None and usable(demo) == {"go", "steps"}
-    assert plain(demo.text) == "random weights: press Train"
+    assert demo.models == demo.looks == {} and options_of(demo) == [("none yet", -1)] and demo.scrubber.disabled
+    assert plain(demo.text) == "random weights: press Train" and demo.note.value == "" and demo.bar.value == 0
+    assert shows(demo.curve, draw.emergence_picture([])) and demo.curve.label == "The loss so far: no step yet"
+    assert demo.picture.label == "No checkpoint yet"
     demo.steps.value = 1
     demo.go.click()
     assert demo.trainer is not trainer and demo.trainer.config.steps == 1 and list(demo.models) == [0, 1]
     assert options_of(demo) == [("step 0", 0), ("step 1", 1)] and first != demo.models[0].fingerprint()
+
+
+def test_a_stop_before_the_first_step_is_told_without_a_loss(monkeypatch):
+    demo = training()
+    keep = demo.keep
+    monkeypatch.setattr(demo, "keep", lambda *args: (keep(*args), demo.stop.click()))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        asyncio.run(demo.train())
+    assert plain(demo.text) == "step 0 of 4 — stopped, and kept: Train goes on from here" and list(demo.models) == [0]
+    assert usable(demo) == {"go", "again"} and demo.curve.label == "The loss so far: no step yet"
 
 
 def test_masks_are_tracked_anew_now_and_then_between_checkpoints(monkeypatch):
@@ -649,6 +684,12 @@ def test_a_track_of_another_length_is_refused_by_name(count):
     with pytest.raises(ValueError) as error:
         player(FRAMES, {"flow": SCENE.masks, "mine": [None] * count})
     assert str(error.value) == f"'mine' has {count} items: expected one for each of the 12 frames"
+
+
+def test_a_player_needs_something_to_play():
+    with pytest.raises(ValueError) as error:
+        player(FRAMES, {})
+    assert str(error.value) == "nothing to play: expected at least one method with its tracks"
 
 
 def test_the_still_of_a_player_shows_frames_that_have_scores():

@@ -295,9 +295,11 @@ class Session:
         self._aside[self.joints.names] = placed
         self.joints = joints
         back, empty = self._aside.pop(joints.names, {}), self._empty()
-        masks = {k: m.ids for k, m in self.keys.items() if m.ids.any()}
-        self.keys = {k: Marks(masks.get(k, empty.ids), back.get(k, empty.xy)) for k in sorted(masks.keys() | back.keys())}
-        self._tracked = {t: replace(stored, xy=None, confidence=None) for t, stored in self._tracked.items()}
+        # A frame from which all objects were erased says something; one that had joints only says nothing now.
+        kept = {k: m.ids for k, m in self.keys.items() if m.ids.any() or (k not in placed and any(n.ids.any() for n in self.keys.values()))}
+        self.keys = {k: Marks(kept.get(k, empty.ids), back.get(k, empty.xy)) for k in sorted(kept.keys() | back.keys())}
+        tracked = {t: replace(stored, xy=None, confidence=None) for t, stored in self._tracked.items()}
+        self._tracked = {t: stored for t, stored in tracked.items() if stored.ids is not None or stored.ab is not None}
         self._past, self._blank = [], self._empty()
 
     # ---- tracking
@@ -416,6 +418,8 @@ class Session:
         kinds = ["overlay"] * (masks or pose) + ["colorized"] * colors
         if not kinds:
             raise MaskError("nothing is marked any more: expected a tracked video to export")
+        if pose and len(self.key_frames) < len(self) and all(stored.xy is None for stored in self._tracked.values()):
+            raise JointsError("the joints are not tracked yet: expected a tracked video to export")
         ticks = itertools.count(1)
         rows: list[tuple[np.ndarray, np.ndarray]] = []
 

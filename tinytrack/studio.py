@@ -174,9 +174,11 @@ class Studio(Demo):
 
     def attempt(self, action: Callable[[], object]) -> None:
         """Do what a button or the hand asks; what goes wrong is said in one sentence, and everything stays as it was."""
-        before = self.status.value
+        before, sure = self.status.value, self.sure
         try:
             action()
+            if self.sure == sure:
+                self.sure = ""  # something else was done after the warning
             if self.wrong and self.status.value == before:
                 self.say("")  # what was complained about is over
         except TinytrackError as error:
@@ -231,6 +233,7 @@ class Studio(Demo):
         if not str(name).strip():
             raise TinytrackError("type the path of a video file or of a folder of frames")
         name = str(name).strip()
+        self.check_idle()
         open_clip(name)  # what is not there is said first
         if self.session is not None and self.session.key_frames and self.sure != name:
             self.sure = name
@@ -285,8 +288,9 @@ class Studio(Demo):
             self.held = self.frame.value
             self.place((x, y))
         elif phase == "drag" and self.held == self.frame.value:
+            h, w = self.session.size
             self.session.undo()  # the drag is one mark, not many
-            self.place((x, y))
+            self.place((min(max(x, -0.5), w - 0.5), min(max(y, -0.5), h - 0.5)))
         elif phase == "up" and self.held is not None:
             self.held = None
             self.advance()
@@ -344,7 +348,7 @@ class Studio(Demo):
 
     def clear_frame(self) -> None:
         t = self.frame.value
-        if t not in self.session.key_frames and t not in self.session.tracked:
+        if t not in self.session.key_frames and t not in self.session.tracked:  # nothing to clear
             raise TinytrackError(f"there is nothing on frame {t}")
         self.session.clear(t)
 
@@ -368,11 +372,17 @@ class Studio(Demo):
 
     def begin(self, job: Coroutine) -> None:
         """One piece of long work at a time."""
-        if self.work is not None:
+        try:
+            self.check_idle()
+        except TinytrackError:
             job.close()
-            raise TinytrackError("something is running: wait until it is done, or press Cancel")
+            raise
         self.work = Work()
         start(job)
+
+    def check_idle(self) -> None:
+        if self.work is not None:
+            raise TinytrackError("something is running: wait until it is done, or press Cancel")
 
     @contextlib.asynccontextmanager
     async def working(self):
