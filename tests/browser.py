@@ -5,12 +5,7 @@ import json
 import os
 import re
 import shutil
-import socket
-import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +13,9 @@ from urllib.parse import urlparse
 
 import nbformat
 
+from tinytrack.page import free_port, running
+
 TOKEN = "test"
-START = 60.0  # seconds that a server may take to start
 HARMLESS = ("ResizeObserver loop",)  # a browser's remark, which it calls an error
 
 # What a page notes for us: when the hand did something, for the first time since we last asked.
@@ -37,28 +33,6 @@ def why_no_browser() -> str:
     except ImportError:
         return "playwright is not installed"
     return "" if shutil.which("chromium") else "chromium is not installed"
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def wait_for(url: str, process: subprocess.Popen, log: Path) -> None:
-    """Until a server answers.
-
-    Raises:
-        RuntimeError: with the end of its log, if it ends or says nothing for too long.
-    """
-    deadline = time.monotonic() + START
-    while process.poll() is None and time.monotonic() < deadline:
-        with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
-            urllib.request.urlopen(url, timeout=2).close()
-            return
-        time.sleep(0.2)
-    process.kill()
-    raise RuntimeError(f"no server at {url}:\n{log.read_text()[-2000:]}")
 
 
 def write_notebook(path: Path, *cells: str) -> Path:
@@ -91,17 +65,8 @@ def jupyterlab(folder: Path, theme: str = "JupyterLab Light") -> Iterator[str]:
     command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"]
     command += ["--allow-root", f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder}"]
     command += ["--expose-app-in-browser", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
-    with open(own / "jupyter.log", "w") as log:
-        process = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
-    try:
-        wait_for(f"http://127.0.0.1:{port}/api", process, own / "jupyter.log")
+    with running(command, f"http://127.0.0.1:{port}/api", own / "jupyter.log", env, "JupyterLab"):
         yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
 
 
 @contextlib.contextmanager
@@ -214,7 +179,9 @@ class Visit:
         """Milliseconds that the notebook's kernel takes to answer ``1 + 1``."""
         return self.page.evaluate("""async () => {
             const start = performance.now();
-            await window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({ code: '1 + 1' }).done;
+            const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+            const reply = await kernel.requestExecute({ code: '1 + 1' }).done;
+            if (reply.content.status !== 'ok') throw new Error(`the kernel answers ${reply.content.status}`);
             return performance.now() - start;
         }""")
 
@@ -267,11 +234,6 @@ def run_cells(visitor: Visit, seconds: float = 120.0) -> None:
     visitor.waits("() => window.ran === true", seconds=seconds)
 
 
-def kernel_is_alive(visitor: Visit, seconds: float = 30.0) -> bool:
+def kernel_is_alive(visitor: Visit) -> bool:
     """Whether the kernel of the open notebook still answers."""
-    script = """async () => {
-        const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-        const reply = await kernel.requestExecute({ code: '1 + 1' }).done;
-        return reply.content.status === 'ok';
-    }"""
-    return visitor.page.evaluate(script)
+    return visitor.kernel_answers() >= 0

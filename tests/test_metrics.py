@@ -12,6 +12,7 @@ from tinytrack.metrics import (
     boundary_f,
     color_accuracy,
     color_error,
+    mean_j,
     mean_pck,
     pck,
     region_j,
@@ -260,3 +261,10 @@ def test_color_accuracy_counts_pixels_of_the_right_cluster():
     guess = truth.copy()
     guess[0, 0] = [255, 0, 0]
     assert color_accuracy(guess, truth, palette) == 0.75
+
+
+def test_mean_j_is_the_mean_over_the_objects_asked_for():
+    true = np.array([[1, 1, 2, 2], [0, 0, 3, 3]])
+    predicted = np.array([[1, 0, 2, 2], [0, 0, 3, 0]])
+    assert mean_j(predicted, true, np.array([1, 2])) == pytest.approx((0.5 + 1) / 2)
+    assert mean_j(predicted, true, np.array([3])) == region_j(predicted == 3, true == 3) == 0.5

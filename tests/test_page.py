@@ -153,7 +153,7 @@ def test_what_the_server_is_started_with(server, tmp_path, monkeypatch):
         'd="$(dirname "$0")"; echo "$@" > "$d/args"; echo "$JUPYTER_PATH" > "$d/jupyter"; echo "$JUPYTER_CONFIG_DIR" > "$d/config";'
         ' cat "$JUPYTER_CONFIG_DIR/voila.json" > "$d/settings"; exit 1'
     )
-    port = page._port(None)
+    port = page.free_port(None)
     with pytest.raises(TinytrackError):
         started("carphone", port)
     args = (tmp_path / "args").read_text()
@@ -201,7 +201,7 @@ def test_the_port_of_a_page_that_ended_a_moment_ago_can_be_had_again():
         with socket.create_connection(("127.0.0.1", port)) as visitor:
             listener.accept()[0].close()  # the server hangs up first, and its end of the line waits for a while
             assert visitor.recv(1) == b""
-    assert page._port(port) == port
+    assert page.free_port(port) == port
 
 
 # A page that is there at once: what is asked for goes into the file `asked`, in place of voila.

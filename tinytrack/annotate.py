@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from .ahead import read_ahead
-from .draw import carried_picture, overlay, skeleton
+from .draw import carried_picture, nearest, overlay, skeleton
 from .errors import JointsError, MaskError, VideoError
 from .files import staged_folder, write_json
 from .labels import MAX_OBJECTS, Joints, write_joints_csv, write_mask
@@ -193,9 +193,8 @@ class Session:
         carried = self.carried(index)
         ids, xy = carried.ids, carried.xy
         scale = np.array([frame.shape[1] / self.size[1], frame.shape[0] / self.size[0]])
-        if ids is not None and ids.shape != frame.shape[:2]:
-            rows, columns = (np.arange(n) * m // n for n, m in zip(frame.shape[:2], ids.shape, strict=True))
-            ids = ids[rows][:, columns]
+        if ids is not None:
+            ids = nearest(ids, *frame.shape[:2])
         if xy is not None:
             xy = (xy + 0.5) * scale - 0.5
         return carried_picture(frame, Carried(ids, xy, carried.confidence, carried.ab), self.joints.edges, strength, width)
@@ -410,8 +409,10 @@ class Session:
         """
         missing = [t for t in range(len(self)) if t not in self.key_frames and t not in self._tracked and t != self.reference]
         if missing:
-            first = f", the first is frame {missing[0]}" if missing else ""
-            raise MaskError(f"{len(missing)} of {len(self)} frames are not tracked yet{first}: expected a tracked video to export")
+            raise MaskError(
+                f"{len(missing)} of {len(self)} frames are not tracked yet, the first is frame {missing[0]}:"
+                " expected a tracked video to export"
+            )
         masks = any(m.ids.any() for m in self.key_frames.values())
         pose = any(np.isfinite(m.xy).any() for m in self.key_frames.values())
         colors = any(stored.ab is not None for stored in self._tracked.values())
@@ -424,8 +425,8 @@ class Session:
         rows: list[tuple[np.ndarray, np.ndarray]] = []
 
         def pictures(kind: str, scratch: Path) -> Iterator[np.ndarray]:
-            index, frames = -1, enumerate(itertools.islice(self.video.frames(), len(self)))
-            for index, frame in read_ahead((index, frame) for index, frame in frames):
+            index = -1
+            for index, frame in enumerate(read_ahead(itertools.islice(self.video.frames(), len(self)))):
                 carried = self.carried(index)
                 if kind == "overlay":
                     yield self._overlay(scratch, index, frame, carried, masks, rows if pose else None)

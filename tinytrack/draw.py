@@ -106,7 +106,7 @@ def skeleton(frame: np.ndarray, xy: np.ndarray, edges: Sequence[tuple[int, int]]
 
 
 def enlarge(frame: np.ndarray, factor: int) -> np.ndarray:
-    """Repeat pixels: uint8 (H, W, 3) -> (factor * H, factor * W, 3)."""
+    """Repeat pixels: uint8 (H, W, 3), or object ids (H, W), -> factor times as high and wide."""
     return frame.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
@@ -146,9 +146,19 @@ def _numbers(values: np.ndarray | torch.Tensor) -> np.ndarray:
 
 def soft_picture(soft: np.ndarray | torch.Tensor) -> np.ndarray:
     """A soft map (h, w) in [0, 1] as uint8 RGB: dark blue is 0, yellow is 1. What propagation carries, before it is read."""
+    return _shades(_numbers(soft).clip(0, 1)).round().astype(np.uint8)
+
+
+def _shades(share: np.ndarray) -> np.ndarray:
+    """Shares (h, w) in [0, 1] as colours (h, w, 3) from dark blue to yellow, not rounded."""
     low, high = np.array([24, 28, 60]), np.array([255, 205, 50])
-    share = _numbers(soft).clip(0, 1)[..., None]
-    return (low + (high - low) * share).round().astype(np.uint8)
+    return low + (high - low) * share[..., None]
+
+
+def nearest(values: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Values (h, w) at another size, (height, width), each pixel from the one it lies in: for numbers that must not be mixed."""
+    rows, columns = (np.arange(n) * m // n for n, m in zip((height, width), values.shape, strict=True))
+    return values[rows][:, columns]
 
 
 def palette_picture(frame: np.ndarray, palette: Palette, width: int = 320) -> np.ndarray:
@@ -204,14 +214,11 @@ def attention_picture(
     from PIL import Image, ImageDraw
 
     large, k = magnified(to_gray(frame), width)
-    bright = np.sqrt(_numbers(heat) / max(peak, 1e-12)).clip(0, 1)  # a root, or all but the peak would be invisible
-    rows, columns = (np.arange(n * k) * m // (n * k) for n, m in zip(frame.shape[:2], bright.shape, strict=True))
-    bright = bright[rows][:, columns, None]
-    alpha = np.where(bright > 0.02, 0.25 + 0.7 * bright, 0.25)  # everything is dimmed a little, so that faint cells are seen
-    shades = np.array([24, 28, 60]) + bright * (np.array([255, 205, 50]) - np.array([24, 28, 60]))
-    picture = Image.fromarray((large * (1 - alpha) + shades * alpha).round().astype(np.uint8))
-    draw = ImageDraw.Draw(picture)
     values = _numbers(heat)
+    bright = nearest(np.sqrt(values / max(peak, 1e-12)).clip(0, 1), *large.shape[:2])  # a root, or all but the peak would be invisible
+    alpha = np.where(bright > 0.02, 0.25 + 0.7 * bright, 0.25)[..., None]  # everything is dimmed a little, so that faint cells are seen
+    picture = Image.fromarray((large * (1 - alpha) + _shades(bright) * alpha).round().astype(np.uint8))
+    draw = ImageDraw.Draw(picture)
     if values.max() >= peak / 4 and values.max() > 0:
         row, column = np.unravel_index(values.argmax(), values.shape)
         cell = np.array([large.shape[1] / values.shape[1], large.shape[0] / values.shape[0]])
@@ -245,10 +252,28 @@ def carried_picture(
         frame = paint(frame, carried.ab) if strength > 0 else to_gray(frame)
     large, k = magnified(frame, width)
     if carried.ids is not None and strength > 0:
-        large = overlay(large, carried.ids.repeat(k, axis=0).repeat(k, axis=1), strength)
+        large = overlay(large, enlarge(carried.ids, k), strength)
     if carried.xy is not None and strength > 0:
         large = skeleton(large, k * (carried.xy + 0.5) - 0.5, edges, scale=max(1.5, large.shape[0] / 240))
     return large
+
+
+def _small_chart(size: tuple[int, int]):
+    """A figure of (width, height) pixels for a demo, and its axes."""
+    figure = chart(size[0] / 100, size[1] / 100)
+    figure.set_dpi(100)
+    axis = figure.subplots()
+    plain_axes(axis)
+    return figure, axis
+
+
+def _pixels(figure: "Figure") -> np.ndarray:
+    """A figure as uint8 RGB (H, W, 3)."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def score_picture(
@@ -264,12 +289,7 @@ def score_picture(
     Returns:
         uint8 RGB (H, W, 3), and the x (in pixels) of frame 0 and of the last frame.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    figure = chart(size[0] / 100, size[1] / 100)
-    figure.set_dpi(100)
-    axis = figure.subplots()
-    plain_axes(axis)
+    figure, axis = _small_chart(size)
     spare = itertools.cycle(OTHERS)
     for name, scores in curves.items():
         hue = color(name) if name in STYLES else next(spare)
@@ -281,9 +301,7 @@ def score_picture(
     axis.set_ylabel(f"{metric} (%)", fontsize=9)
     axis.tick_params(labelsize=8)
     axis.legend(frameon=False, fontsize=8, loc="lower left", ncols=4)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    picture = np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    picture = _pixels(figure)
     box = axis.get_window_extent()
     return picture, (float(box.x0), float(box.x1))
 
@@ -307,12 +325,7 @@ def emergence_picture(
         size: (width, height) in pixels.
         level: a loss that needs no training, drawn across.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    figure = chart(size[0] / 100, size[1] / 100)
-    figure.set_dpi(100)
-    axis = figure.subplots()
-    plain_axes(axis)
+    figure, axis = _small_chart(size)
     values = np.asarray(losses, np.float64)
     steps = np.arange(1, len(values) + 1)
     axis.plot(steps, values, ".", markersize=2.5, color="#D55E00", alpha=0.35)
@@ -333,9 +346,7 @@ def emergence_picture(
     axis.set_xlabel("training step", fontsize=9)
     axis.set_ylabel("colour loss (nats a pixel)", fontsize=9)
     axis.tick_params(labelsize=8)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    return _pixels(figure)
 
 
 def principal_colors(embeddings: torch.Tensor, shown: Sequence[int], cells: int = 100_000) -> np.ndarray:

@@ -12,7 +12,7 @@ from .baselines import identity
 from .clips import CLIPS, open_clip
 from .errors import TinytrackError
 from .labels import read_mask
-from .metrics import region_j
+from .metrics import mean_j
 from .model import best_device, load_model
 from .stage import Demo
 from .track import MODERN, carry
@@ -78,10 +78,7 @@ class Gallery(Demo):
             "tiny-gray": list(carry(frames, truth[0], colors=frames[0], model=model, protocol=replace(MODERN, size=frames.shape[1]))),
             "identity": list(identity(frames, truth[0])),
         }
-        scores = {
-            name: {t: float(np.mean([region_j(track[t].ids == n, ids == n) for n in objects])) for t, ids in truth.items() if t}
-            for name, track in tracks.items()
-        }
+        scores = {name: {t: mean_j(track[t].ids, ids, objects) for t, ids in truth.items() if t} for name, track in tracks.items()}
         return frames, tracks, scores
 
 

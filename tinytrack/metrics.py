@@ -24,6 +24,11 @@ def region_j(predicted: np.ndarray, true: np.ndarray) -> float:
     return float((predicted & true).sum() / union) if union else 1.0
 
 
+def mean_j(predicted: np.ndarray, true: np.ndarray, objects: np.ndarray) -> float:
+    """:func:`region_j` of object ids (H, W), the mean over the objects with these numbers."""
+    return float(np.mean([region_j(predicted == n, true == n) for n in objects]))
+
+
 def _boundary(mask: np.ndarray) -> np.ndarray:
     """Pixels of a boolean mask (H, W) that differ from their right, lower or lower right neighbour inside the frame."""
     boundary = np.zeros_like(mask)

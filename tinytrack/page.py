@@ -54,7 +54,7 @@ def write_page(folder: Path, clip: str | None, token: str) -> Path:
     return notebook
 
 
-def _port(wanted: int | None) -> int:
+def free_port(wanted: int | None = None) -> int:
     """The wanted port if nobody has it, or a free one."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does: a page that ended a moment ago is no hindrance
@@ -78,7 +78,7 @@ def serving(clip: str | None = None, port: int | None = None) -> Iterator[tuple[
     """
     if importlib.util.find_spec("voila") is None:
         raise TinytrackError("the studio's page needs voila: expected it to be installed, 'pip install voila' (notebook 09 works without)")
-    port, token = _port(port), secrets.token_urlsafe(24)
+    port, token = free_port(port), secrets.token_urlsafe(24)
     with tempfile.TemporaryDirectory(prefix="tinytrack-page-") as scratch:
         folder = Path(scratch)
         notebook = write_page(folder, clip, token)
@@ -91,21 +91,32 @@ def serving(clip: str | None = None, port: int | None = None) -> Iterator[tuple[
         }
         command = [sys.executable, "-m", "voila", "--no-browser", "--Voila.ip=127.0.0.1", f"--port={port}", "--Voila.port_retries=0"]
         command += ["--template=tinytrack", "--show_tracebacks=False", str(notebook)]
-        with open(folder / "voila.log", "w+") as log:
-            server = subprocess.Popen(command, env=env, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
-            try:
-                _wait(f"http://127.0.0.1:{port}/login", server, folder / "voila.log")
-                yield f"http://127.0.0.1:{port}/?token={token}", server
-            finally:
-                server.terminate()
-                try:
-                    server.wait(10)
-                except subprocess.TimeoutExpired:
-                    server.kill()
-                    server.wait()
+        with running(command, f"http://127.0.0.1:{port}/login", folder / "voila.log", env) as server:
+            yield f"http://127.0.0.1:{port}/?token={token}", server
 
 
-def _wait(url: str, server: subprocess.Popen, log: Path) -> None:
+@contextlib.contextmanager
+def running(command: list[str], url: str, log: Path, env: dict[str, str], what: str = "the studio's page") -> Iterator[subprocess.Popen]:
+    """A server of this machine, from when ``url`` answers to the end of the block; it works, and writes its log, in the log's folder.
+
+    Raises:
+        TinytrackError: with the last line of the log, if it does not start.
+    """
+    with open(log, "w") as file:
+        server = subprocess.Popen(command, env=env, cwd=log.parent, stdout=file, stderr=subprocess.STDOUT)
+    try:
+        _wait(url, server, log, what)
+        yield server
+    finally:
+        server.terminate()
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def _wait(url: str, server: subprocess.Popen, log: Path, what: str = "the studio's page") -> None:
     deadline = time.monotonic() + PATIENCE
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy does not know this machine's own pages
     while time.monotonic() < deadline and server.poll() is None:
@@ -115,7 +126,7 @@ def _wait(url: str, server: subprocess.Popen, log: Path) -> None:
                 return
         time.sleep(0.1)
     last = ([line for line in log.read_text(errors="replace").splitlines() if line.strip()] or ["it said nothing"])[-1]
-    raise TinytrackError(f"the studio's page did not start: {last.strip()}")
+    raise TinytrackError(f"{what} did not start: {last.strip()}")
 
 
 def open_page(clip: str | None = None, port: int | None = None, browser: bool = True) -> None:

@@ -29,6 +29,17 @@ def picture_bytes(picture: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
+def row(*children: ipywidgets.Widget, gap: str = "4px 14px") -> ipywidgets.Box:
+    """Side by side where there is room, else below one another."""
+    layout = ipywidgets.Layout(display="flex", flex_flow="row wrap", align_items="center", grid_gap=gap)
+    return ipywidgets.Box(children, layout=layout)
+
+
+def css_color(rgb: np.ndarray) -> str:
+    """A colour (3,) in 0..255 as CSS has it."""
+    return f"rgb({','.join(str(int(v)) for v in rgb)})"
+
+
 class Stage(anywidget.AnyWidget):
     """One picture on which a person points, draws and types. Coordinates are pixels (x, y) of the *frame* it shows, whatever size
     it is shown at; (0, 0) is the centre of the top left pixel.

@@ -18,7 +18,7 @@ from .errors import TinytrackError, describe_os_error
 from .files import user_path
 from .model import best_device, load_model
 from .playback import Playback
-from .stage import Demo, Stage
+from .stage import Demo, Stage, css_color, row
 from .track import MODERN, Protocol
 from .upload import LIMIT, Upload
 
@@ -40,9 +40,7 @@ def _button(text: str, icon: str, tip: str, **options) -> ipywidgets.Button:
 
 
 def _row(*children) -> ipywidgets.Box:
-    return ipywidgets.Box(
-        children, layout=ipywidgets.Layout(display="flex", flex_flow="row wrap", align_items="center", grid_gap="2px 6px")
-    )
+    return row(*children, gap="2px 6px")
 
 
 def _head(text: str) -> ipywidgets.HTML:
@@ -223,8 +221,7 @@ class Studio(Demo):
         self.cancel.disabled = not busy
         self.stage.active = ready and not busy
         self.stage.brush = self.radius.value if masks else 0.0
-        color = draw.object_color(self.which.value or 1)
-        self.stage.ink = "rgb(255,255,255)" if self.eraser.value else f"rgb({','.join(str(int(v)) for v in color)})"
+        self.stage.ink = "rgb(255,255,255)" if self.eraser.value else css_color(draw.object_color(self.which.value or 1))
 
     # ---- opening
 
@@ -262,7 +259,6 @@ class Studio(Demo):
         """Work on a video that has been read."""
         self.sure, self.colors.value = "", False
         session.choose(SKELETONS[self.skeleton.value])
-        session.colors = self.colors.value
         self.session = session
         height, width = session.size
         self.stage.size = (width, height)

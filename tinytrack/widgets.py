@@ -18,23 +18,16 @@ from .background import aside, start
 from .baselines import baseline_model
 from .color import Palette, chroma, frames_to_lab, lab_to_frames
 from .errors import TinytrackError
-from .metrics import region_j
+from .metrics import mean_j
 from .model import Model, best_device, load_model, random_model
 from .playback import Playback
 from .pointer import attention
-from .stage import Demo, Stage
+from .stage import Demo, Stage, css_color, row
 from .studio import studio
 from .track import MODERN, PAPER, Carried, Protocol, embed_video, track_masks
 from .train import TINY, TrainConfig, Trainer, checkpoint_steps
 
 __all__ = ["emergence", "palette_explorer", "player", "pointer_explorer", "studio"]
-
-WRAP = ipywidgets.Layout(display="flex", flex_flow="row wrap", align_items="center", grid_gap="4px 14px")
-"""Side by side where there is room, else below one another."""
-
-
-def _row(*children) -> ipywidgets.Box:
-    return ipywidgets.Box(children, layout=WRAP)
 
 
 def _slider(kind, text: str, width: str = "330px", **options):
@@ -44,7 +37,7 @@ def _slider(kind, text: str, width: str = "330px", **options):
 def _patch(rgb: Sequence[int]) -> str:
     """A square of one colour, in HTML."""
     style = "display:inline-block;width:1.6em;height:1.1em;vertical-align:-0.2em;border:1px solid #888"
-    return f'<span style="{style};background:rgb({",".join(str(int(v)) for v in rgb)})"></span>'
+    return f'<span style="{style};background:{css_color(rgb)}"></span>'
 
 
 # ---- 01
@@ -61,7 +54,7 @@ class PaletteExplorer(Demo):
         self.frame = _slider(ipywidgets.IntSlider, "frame", min=0, max=len(frames) - 1)
         self.text = ipywidgets.HTML()
         self.stage = Stage(width=980)
-        super().__init__([_row(self.k, self.frame), self.stage, self.text])
+        super().__init__([row(self.k, self.frame), self.stage, self.text])
         for control in (self.k, self.frame):
             control.observe(lambda _: self.update(), "value")
         self.update()
@@ -121,8 +114,8 @@ class PointerExplorer(Demo):
         self.slots: list[tuple[Stage, ipywidgets.HTML]] = []
         super().__init__(
             [
-                _row(self.which, self.at, self.temperature),
-                _row(self.top_k, self.radius, self.follow),
+                row(self.which, self.at, self.temperature),
+                row(self.top_k, self.radius, self.follow),
                 ipywidgets.Box(
                     [ipywidgets.VBox([self.stage, self.text], layout={"width": "360px"}), self.panels],
                     layout={**_FLEX, "align_items": "flex-start"},
@@ -284,7 +277,7 @@ class Emergence(Demo):
         self.note = ipywidgets.HTML()
         super().__init__(
             [
-                _row(self.go, self.stop, self.again, self.steps, self.bar, self.text),
+                row(self.go, self.stop, self.again, self.steps, self.bar, self.text),
                 self.curve,
                 self.scrubber,
                 self.picture,
@@ -310,7 +303,7 @@ class Emergence(Demo):
         scored = [t for t in self.truth if 0 < t < len(tracked)]
         if scored:
             objects = np.unique(self.mask[self.mask > 0])
-            j = np.mean([region_j(tracked[t] == n, self.truth[t] == n) for t in scored for n in objects])
+            j = np.mean([mean_j(tracked[t], self.truth[t], objects) for t in scored])
             said += f": J {100 * j:.0f} % (mean over {len(objects)} objects, frames {', '.join(map(str, scored))})"
         self.models[step] = model
         self.looks[step] = (draw.side_by_side(panels, [f"frame {t}" for t in self.shown]), said)
@@ -345,22 +338,17 @@ class Emergence(Demo):
             self.bar.max, drawn, looked = trainer.config.steps, 0.0, time.monotonic()
             while True:
                 if (trainer.count in marks or time.monotonic() - looked > REFRESH) and trainer.count not in self.looks:
-                    self.text.value = f"step {trainer.count}: tracking with it ..."
-                    await aside(lambda: self.keep(trainer.count, trainer.model()))
-                    self.offer()
+                    await self.look(f"step {trainer.count}: tracking with it ...")
                     looked = time.monotonic()
                 if trainer.done or not self.running:
                     break
                 await aside(trainer.step)
                 if time.monotonic() - drawn > 1 or trainer.done:
                     drawn = time.monotonic()
-                    picture = await aside(lambda: draw.emergence_picture(trainer.losses, list(self.looks), level=self.level))
-                    self.report(picture)
+                    await self.report()
             if trainer.count not in self.looks:
-                self.text.value = "tracking with what was learned ..."
-                await aside(lambda: self.keep(trainer.count, trainer.model()))
-                self.offer()
-            self.report(await aside(lambda: draw.emergence_picture(trainer.losses, list(self.looks), level=self.level)))
+                await self.look("tracking with what was learned ...")
+            await self.report()
             verb = "done" if trainer.done else "stopped, and kept: Train goes on from here"
             self.text.value += f" &mdash; {verb}"
         except TinytrackError as error:  # frames too small, a loss that is no number
@@ -385,8 +373,16 @@ class Emergence(Demo):
         self.picture.show(np.full((8, 300, 3), 255, np.uint8), "No checkpoint yet")
         self.settle()
 
-    def report(self, picture: np.ndarray) -> None:
+    async def look(self, said: str) -> None:
+        """Track with what was learned so far, and show it."""
+        self.text.value = said
+        await aside(lambda: self.keep(self.trainer.count, self.trainer.model()))
+        self.offer()
+
+    async def report(self) -> None:
+        """Say and draw how far the training is."""
         trainer = self.trainer
+        picture = await aside(lambda: draw.emergence_picture(trainer.losses, list(self.looks), level=self.level))
         self.bar.value = trainer.count
         if not trainer.losses:
             self.text.value = f"step 0 of {trainer.config.steps}"
@@ -458,7 +454,7 @@ class Player(Demo):
         self.playback = Playback(self.stages[0], last, fps)
         self.frame = self.playback.frame
         panels = [ipywidgets.VBox(parts) for parts in zip(self.which, self.stages, self.said, strict=True)]
-        children = [_row(self.playback.button, self.frame, self.overlay, self.opacity), ipywidgets.Box(panels, layout=_FLEX)]
+        children = [row(self.playback.button, self.frame, self.overlay, self.opacity), ipywidgets.Box(panels, layout=_FLEX)]
         self.curve = None
         if self.scores:
             self.chart, self.reach = draw.score_picture(self.scores, len(frames), metric)
