@@ -19,9 +19,9 @@ sys.path.insert(0, str(ROOT))  # they are run from the repository: python -m tes
 from tests.benchmarks import __main__ as program  # noqa: E402
 from tests.benchmarks import ablate, quietly, ratio, start, training, video, with_threads  # noqa: E402
 from tinytrack.model import load_model  # noqa: E402
+from tinytrack.recipe import TINY  # noqa: E402
 from tinytrack.synth import moving_shapes  # noqa: E402
 from tinytrack.track import MODERN  # noqa: E402
-from tinytrack.train import TINY  # noqa: E402
 from tinytrack.video import read_video  # noqa: E402
 
 PROMISED = {

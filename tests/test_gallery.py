@@ -16,8 +16,8 @@ from tinytrack.errors import ClipError
 from tinytrack.gallery import Gallery, gallery
 from tinytrack.labels import read_mask
 from tinytrack.metrics import region_j
+from tinytrack.recipe import TINY
 from tinytrack.studio import Studio
-from tinytrack.train import TINY
 from tinytrack.widgets import Emergence, PaletteExplorer, Player, PointerExplorer
 
 TABS = ("your video", "palette", "pointer", "training", "player")

@@ -8,26 +8,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from tinytrack.batches import load_shots, sample_clips
 from tinytrack.color import frames_to_lab, network_input
 from tinytrack.errors import ModelError, TinytrackError, VideoError
+from tinytrack.fit import fit
 from tinytrack.loss import clip_loss, color_loss, single_image_loss
 from tinytrack.model import load_model
 from tinytrack.pointer import affinity, copy, pixels
+from tinytrack.recipe import LAB, PAPER, PRESETS, SINGLE, TINY, checkpoint_steps, learning_rate
+from tinytrack.states import state_path
 from tinytrack.synth import moving_shapes
-from tinytrack.train import (
-    LAB,
-    PAPER,
-    PRESETS,
-    SINGLE,
-    TINY,
-    Trainer,
-    checkpoint_steps,
-    fit,
-    learning_rate,
-    load_shots,
-    sample_clips,
-    state_path,
-)
+from tinytrack.train import Trainer
 from tinytrack.video import Video, write_video
 
 FAST = dataclasses.replace(TINY, height=48, crop=32, batch=2, steps=6, warmup=2)

@@ -17,10 +17,11 @@ from tinytrack.color import chroma, frames_to_lab
 from tinytrack.errors import ModelError
 from tinytrack.metrics import region_j
 from tinytrack.model import load_model, random_model
+from tinytrack.recipe import TINY
 from tinytrack.stage import picture_bytes
 from tinytrack.synth import moving_shapes
 from tinytrack.track import MODERN, PAPER, Carried, embed_video, track_masks
-from tinytrack.train import TINY, Trainer
+from tinytrack.train import Trainer
 from tinytrack.widgets import emergence, palette_explorer, player, pointer_explorer
 
 H, W = 48, 64

@@ -116,7 +116,8 @@ def build_parser() -> argparse.ArgumentParser:
         "sources",
         nargs="+",
         metavar="SOURCE",
-        help="a clip's name, a video, a folder of frames or of videos, or a DAVIS folder (its train split)",
+        help="a clip's name, a video, a folder of frames or of videos, a DAVIS folder (its train split), or, for more video than fits "
+        "in memory, an index.csv that 'data index' made",
     )
     sub.add_argument(
         "--preset", default="tiny", choices=PRESETS, help="the recipe; lab: sees colour; single: the paper's control (default: tiny)"
@@ -125,6 +126,16 @@ def build_parser() -> argparse.ArgumentParser:
     length.add_argument("--minutes", type=_positive, metavar="X", help="train for so long")
     length.add_argument("--steps", type=_whole(1), metavar="N", help="train for so many steps (default: the preset's)")
     sub.add_argument("--seed", type=_whole(0, 2**32 - 1), default=0, metavar="N", help="the run is a function of it (default: 0)")
+    sub.add_argument("--batch", type=_whole(1), metavar="N", help="clips a step, over all processes (default: the preset's)")
+    sub.add_argument("--accumulate", type=_whole(1), metavar="N", help="take them in N parts, if they do not fit in memory (default: 1)")
+    sub.add_argument("--clip-norm", type=_positive, metavar="X", help="shorten gradients to this length (default: as they are)")
+    sub.add_argument("--fps", type=_positive, metavar="X", help="draw clips from so many frames a second (default: the preset's)")
+    sub.add_argument(
+        "--precision", default="auto", choices=("auto", "bf16", "fp32"), help="of the network (default: bf16 on a GPU that can, else fp32)"
+    )
+    sub.add_argument("--compile", action="store_true", help="let torch.compile make the network faster first; takes a minute or more")
+    sub.add_argument("--workers", type=_whole(0, 1024), metavar="N", help="processes that decode an index's videos (default: one a core)")
+    sub.add_argument("--save-every", type=_positive, default=30.0, metavar="S", help="seconds between saved states (default: 30)")
     sub.add_argument("--checkpoints", metavar="DIR", help="also keep the model as it was at steps 0, 1, 3, 10, 30, 100 ...")
     sub.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     sub.add_argument("--out", default="tinytrack-model.pt", metavar="FILE", help="the weights file (default: tinytrack-model.pt)")
@@ -162,9 +173,16 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--port", type=_whole(1, 65535), metavar="N", help="of the page, on this machine only (default: a free one)")
     sub.add_argument("--no-browser", action="store_true", help="only say where the page is")
 
-    sub = command("data", "list, fetch or verify the named clips, the data set DAVIS and the shipped files", video=False)
-    sub.add_argument("action", choices=("list", "fetch", "verify"))
-    sub.add_argument("name", nargs="?", metavar="NAME", help="a clip's name, or davis, which is fetched only by name (default: all)")
+    sub = command("data", "list, fetch or verify the named clips, DAVIS and the shipped files; index a folder of videos", video=False)
+    sub.add_argument("action", choices=("list", "fetch", "verify", "index"))
+    sub.add_argument(
+        "name",
+        nargs="?",
+        metavar="NAME",
+        help="a clip's name, or davis, which is fetched only by name (default: all); index: the folder whose videos to list",
+    )
+    sub.add_argument("--out", metavar="FILE", help="index: the file to write (default: tinytrack-index.csv in the folder)")
+    sub.add_argument("--workers", type=_whole(1, 1024), metavar="N", help="index: processes (default: one a core)")
     return parser
 
 
@@ -174,16 +192,9 @@ def _device(args) -> str:
 
     from .model import best_device
 
-    name = args.device
     if args.threads:
         torch.set_num_threads(args.threads)
-    if name == "auto":
-        return best_device()
-    try:
-        torch.zeros(1, device=name).item()  # the device "meta" makes tensors, but without numbers
-    except Exception as error:  # each backend raises its own class
-        raise TinytrackError(f"the device '{name}' cannot be used here: expected cpu, or cuda where there is a GPU") from error
-    return name
+    return best_device(args.device)
 
 
 def _tracker(args):
@@ -242,44 +253,127 @@ def _pose(args) -> None:
         print("lost for a while: " + ", ".join(f"{name} ({n} frames)" for name, n in summary["lost"].items()))
 
 
-def _train(args) -> None:
+def _recipe(args):
+    """The preset, with what the command line changes."""
     import dataclasses
 
-    from . import train
+    from .recipe import PRESETS as presets
+
+    changes = {"steps": args.steps, "batch": args.batch, "accumulate": args.accumulate, "clip_norm": args.clip_norm, "fps": args.fps}
+    changes = {key: value for key, value in changes.items() if value is not None}
+    return dataclasses.replace(presets[args.preset], seed=args.seed, **changes)
+
+
+def _clip_source(args, config):
+    """What SOURCE... means, and what the card says of it: a stream of an index, or videos decoded into memory."""
+    from .batches import Shots, load_shots
     from .clips import training_videos
+    from .index import Index
+    from .stream import Stream
+
+    indexes = [s for s in args.sources if s.endswith(".csv")]
+    if indexes:
+        if len(indexes) < len(args.sources):
+            raise TinytrackError("videos that are decoded into memory and indexes cannot be mixed: give one or the other")
+        source = Stream(Index(*indexes), config, args.workers)
+        return source, {"videos": len(source.index), "hours": round(float(source.index.seconds.sum()) / 3600, 3)}
+    shots = load_shots(training_videos(args.sources), config)
+    return Shots(shots, config), {"shots": len(shots), "frames": sum(len(s) for s in shots)}
+
+
+def _train(args) -> None:
+    from . import processes
+
+    with processes.joined():
+        try:
+            _train_together(args)
+        except KeyboardInterrupt:
+            if processes.rank():
+                raise SystemExit(2) from None  # the first says it
+            raise
+
+
+def _train_together(args) -> None:
+    """One process's part of a training run; alone, all of it."""
+    from . import processes
     from .files import check_writable, user_path
+    from .fit import fit
+    from .states import kept, refuse_to_overwrite
 
     out = user_path(args.out)
-    if out.is_dir():
-        raise OutputError(f"cannot write '{args.out}': it is a folder, expected the name of a weights file")
-    check_writable(out)  # now, not after an hour of training
-    config = dataclasses.replace(train.PRESETS[args.preset], seed=args.seed)
-    if args.steps:
-        config = dataclasses.replace(config, steps=args.steps)
-    device = _device(args)
-    print("reading " + ", ".join(args.sources), flush=True)
-    shots = train.load_shots(training_videos(args.sources), config)
+    resume = args.resume or (processes.restarted() and bool(kept(out)))
+
+    def check() -> None:  # now, not after an hour
+        if out.is_dir():
+            raise OutputError(f"cannot write '{args.out}': it is a folder, expected the name of a weights file")
+        check_writable(out)
+        if not resume:
+            refuse_to_overwrite(out)
+
+    processes.together(check, first_only=True)
+    config = _recipe(args)
+    device = processes.together(lambda: _device(args))
+    first = processes.rank() == 0
+    if first:
+        print("reading " + ", ".join(args.sources), flush=True)
+    source, facts = processes.together(lambda: _clip_source(args, config))
     # Names only: where someone keeps their videos is nobody else's business.
     sources = [Path(s).name if os.sep in s else s for s in args.sources]
-    length = f"--minutes {args.minutes:g}" if args.minutes else f"--steps {config.steps}"
-    card = {
-        "command": f"python -m tinytrack train {' '.join(sources)} --preset {args.preset} {length} --seed {args.seed}"
-        + (f" --threads {args.threads}" if args.threads else ""),
-        "sources": sources,
-        "preset": args.preset,
-        "shots": len(shots),
-        "frames": sum(len(s) for s in shots),
-    }
+    card = {"command": _train_command(args, config, sources), "sources": sources, "preset": args.preset} | facts
     try:
         checkpoints = args.checkpoints and user_path(args.checkpoints)
-        model = train.fit(shots, config, args.minutes, out, args.resume, device, card=card, checkpoints=checkpoints)
+        bf16 = None if args.precision == "auto" else args.precision == "bf16"
+        model = fit(
+            source,
+            config,
+            args.minutes,
+            out,
+            resume,
+            device,
+            args.save_every,
+            card=card,
+            checkpoints=checkpoints,
+            bf16=bf16,
+            compiled=args.compile,
+        )
     except KeyboardInterrupt:
-        if not train.state_path(out).exists():
+        if not kept(out):
             raise
+        if not first:
+            raise SystemExit(2) from None
         raise TinytrackError(f"interrupted: go on with 'tinytrack train ... --out {args.out} --resume'") from None
-    facts = model.card
-    first, last = facts["loss"][0], facts["loss"][-1]
-    print(f"trained {facts['steps']} steps in {facts['minutes']:.1f} minutes, loss {first:.2f} -> {last:.2f}: {args.out}")
+    if first:
+        _tell_trained(model.card, args.out)
+
+
+def _train_command(args, config, sources: list[str]) -> str:
+    """The command line that makes the same weights."""
+    from .recipe import PRESETS as presets
+
+    preset = presets[args.preset]
+    words = ["python -m tinytrack train", *sources, "--preset", args.preset]
+    words += ["--minutes", f"{args.minutes:g}"] if args.minutes else ["--steps", str(config.steps)]
+    words += ["--seed", str(args.seed)]
+    for name in ("batch", "accumulate", "clip_norm", "fps"):
+        if getattr(config, name) != getattr(preset, name):
+            words += ["--" + name.replace("_", "-"), f"{getattr(config, name):g}"]
+    if args.precision != "auto":
+        words += ["--precision", args.precision]
+    if args.threads:
+        words += ["--threads", str(args.threads)]
+    return " ".join(words)
+
+
+def _tell_trained(card: dict, out: str) -> None:
+    first, last = card["loss"][0], card["loss"][-1]
+    print(f"trained {card['steps']} steps in {card['minutes']:.1f} minutes, loss {first:.2f} -> {last:.2f}: {out}")
+    if "waited" in card:
+        decoded, taken = card["decoded_per_second"], card["taken_per_second"]
+        slow = "decoding" if decoded < taken else "the network"
+        print(
+            f"clips a second: decoding could give {decoded:.1f}, the network could take {taken:.1f}: {slow} sets the pace"
+            f" (the network waited {card['waited']:.0%} of the time); videos that could not be read: {len(card['unreadable'])}"
+        )
 
 
 def _evaluate(args) -> None:
@@ -314,7 +408,37 @@ def _studio(args) -> None:
     open_page(args.video, args.port, not args.no_browser)
 
 
+SHOWN = 20
+"""Unreadable videos that the screen names; the index names all."""
+
+
+def _index(args) -> None:
+    from .index import make_index
+
+    if not args.name:
+        raise TinytrackError("which folder? 'tinytrack data index FOLDER' lists the videos in it")
+    try:
+        out, entries = make_index(args.name, args.out, args.workers)
+    except KeyboardInterrupt:
+        raise TinytrackError("interrupted: the same command goes on with the videos that are missing") from None
+    problems = [entry.problem for entry in entries if entry.problem]
+    for problem in problems[:SHOWN]:
+        print(f"skipped: {problem}")
+    if len(problems) > SHOWN:
+        print(f"... and {len(problems) - SHOWN} more: see the last column of the index")
+    good = [entry for entry in entries if not entry.problem]
+    hours = sum(entry.seconds for entry in good) / 3600
+    gigabytes = sum(entry.bytes for entry in good) / 1e9
+    print(f"{len(good)} videos, {hours:.2f} hours, {gigabytes:.2f} GB, {len(problems)} skipped: {out}")
+    if good:
+        print(f"train on them with 'python -m tinytrack train {out}'")
+
+
 def _data(args) -> None:
+    if args.action == "index":
+        return _index(args)
+    if args.out or args.workers:
+        raise TinytrackError("--out and --workers belong to 'data index'")
     from .clips import CLIPS, ClipError, fetch_clip, verify_clip
     from .fetch import davis_command
     from .model import SHIPPED, load_model
@@ -397,6 +521,10 @@ def main(argv: list[str] | None = None) -> int:
         sentence = INTERRUPTED
     except MemoryError:
         sentence = "there is not enough memory for this video: expected smaller frames"
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":  # torch's, which cannot be named here: it may not have been loaded
+            raise
+        sentence = "there is not enough GPU memory: expected smaller frames, or in training a smaller --batch or more parts (--accumulate)"
     except OSError as error:
         sentence = f"cannot go on with '{error.filename or args.command}': {describe_os_error(error)}"
     finally:

@@ -25,11 +25,11 @@ from .metrics import region_j as _region_j
 from .pointer import affinity as _affinity
 from .pointer import keep_top_k as _keep_top_k
 from .pointer import window as _window
+from .recipe import checkpoint_steps as _checkpoint_steps
 from .track import Protocol, locate_joints, mask_labels, read_masks
 from .track import joint_maps as _joint_maps
 from .track import paint as _paint
 from .track import propagate as _propagate
-from .train import checkpoint_steps as _checkpoint_steps
 
 
 def _random(*shape: int, seed: int = 0) -> Tensor:

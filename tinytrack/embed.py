@@ -137,15 +137,23 @@ class PaperNet(nn.Module):
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.Conv3d)):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        for part, form in (
+            (self.stem, torch.channels_last),
+            (self.trunk, torch.channels_last),
+            (self.context, torch.channels_last_3d),
+            (self.head, torch.channels_last_3d),
+        ):
+            part.to(memory_format=form)  # a fifth faster on a CPU; on a GPU what half precision wants
 
     def forward(self, gray: Tensor) -> Tensor:
         """gray (..., T, 1, H, W) in [-1, 1], T consecutive frames of one clip -> (..., T, D, H/8, W/8)."""
         _check_picture(gray, self.stride)
         clips = gray.flatten(0, -5) if gray.dim() > 4 else gray.unsqueeze(0)
         b, t = clips.shape[:2]
-        x = self.trunk(self.stem(clips.flatten(0, 1)))  # (B * T, 256, h, w)
+        x = clips.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        x = self.trunk(self.stem(x))  # (B * T, 256, h, w)
         x = torch.cat([x, self.location(x)], dim=1).unflatten(0, (b, t)).transpose(1, 2)  # (B, 258, T, h, w)
-        f = self.head(self.context(x)).transpose(1, 2)  # (B, T, D, h, w)
+        f = self.head(self.context(x.contiguous(memory_format=torch.channels_last_3d))).transpose(1, 2)  # (B, T, D, h, w)
         return f.reshape(*gray.shape[:-3], *f.shape[2:])
 
     @staticmethod

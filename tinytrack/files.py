@@ -84,8 +84,11 @@ def staged_folder(out: str | os.PathLike) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def staged_file(path: str | os.PathLike) -> Iterator[Path]:
+def staged_file(path: str | os.PathLike, aside: str | os.PathLike | None = None) -> Iterator[Path]:
     """A scratch file name beside ``path`` with the same ending; renamed to ``path`` when the block succeeds, removed otherwise.
+
+    Args:
+        aside: if given, the file that had the name before is kept under this one.
 
     Raises:
         OutputError: if it cannot be written.
@@ -95,6 +98,8 @@ def staged_file(path: str | os.PathLike) -> Iterator[Path]:
     with making(path.parent, f"'{path}'"):
         try:
             yield scratch
+            if aside is not None and path.exists():
+                path.replace(aside)
             scratch.replace(path)
         finally:
             with contextlib.suppress(OSError):
@@ -138,8 +143,11 @@ def write_json(path: str | os.PathLike, content: dict) -> None:
         scratch.write_text(text + "\n", encoding="utf-8")
 
 
-def save_tensors(content: dict, path: str | os.PathLike) -> None:
+def save_tensors(content: dict, path: str | os.PathLike, aside: str | os.PathLike | None = None) -> None:
     """``torch.save``, all or nothing. By way of memory: torch's own writer does not say why a file cannot be written.
+
+    Args:
+        aside: see :func:`staged_file`.
 
     Raises:
         OutputError: if it cannot be written.
@@ -148,5 +156,8 @@ def save_tensors(content: dict, path: str | os.PathLike) -> None:
 
     buffer = io.BytesIO()
     torch.save(content, buffer)
-    with staged_file(path) as scratch:
-        scratch.write_bytes(buffer.getbuffer())
+    with staged_file(path, aside) as scratch:
+        with open(scratch, "wb") as file:
+            file.write(buffer.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())  # on the disk before it takes its name: else a power cut could leave the name with nothing behind it

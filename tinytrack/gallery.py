@@ -9,14 +9,15 @@ import numpy as np
 
 from .background import aside, start
 from .baselines import identity
+from .batches import load_shots
 from .clips import CLIPS, open_clip
 from .errors import TinytrackError
 from .labels import read_mask
 from .metrics import mean_j
 from .model import best_device, load_model
+from .recipe import TINY
 from .stage import Demo
 from .track import MODERN, carry
-from .train import TINY, load_shots
 from .widgets import emergence, palette_explorer, player, pointer_explorer, studio
 
 STEPS = 300

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from .color import Palette
 from .embed import PaperNet, TinyNet
-from .errors import ModelError
+from .errors import ModelError, TinytrackError
 from .files import save_tensors, user_path
 
 FORMAT = "tinytrack model 1"
@@ -76,9 +76,24 @@ class Model:
         save_tensors(content, path)
 
 
-def best_device() -> str:
-    """Where to work if nobody says: "cuda" where there is a GPU, else "cpu"."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
+def best_device(name: str = "auto") -> str:
+    """Where to work: the device asked for or, if nobody says ("auto"), a GPU where there is one, else "cpu".
+
+    Of several processes on one machine (torchrun tells each its number there) each takes a GPU of its own.
+
+    Raises:
+        TinytrackError: if the device cannot be used here.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and "LOCAL_RANK" in os.environ:
+        name = f"cuda:{os.environ['LOCAL_RANK']}"
+    if name != "cpu":
+        try:
+            torch.zeros(1, device=name).item()  # the device "meta" makes tensors, but without numbers
+        except Exception as error:  # each backend raises its own class
+            raise TinytrackError(f"the device '{name}' cannot be used here: expected cpu, or cuda where there is a GPU") from error
+    return name
 
 
 def make_network(name: str, channels: int = 1) -> nn.Module:

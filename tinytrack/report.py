@@ -10,17 +10,20 @@ from pathlib import Path
 
 from .analysis import failures, frame_scores
 from .baselines import FOLLOWERS, baseline_model
+from .batches import load_shots
 from .clips import CLIPS, training_videos
 from .datasets import Dataset, Truth, open_dataset
 from .errors import ClipError, ModelError, TinytrackError
 from .evaluate import Method, evaluate, find_method, model_method, read_results, run_name
 from .fetch import davis_root
 from .files import user_path, write_json
+from .fit import fit
 from .model import SHIPPED, Model, load_model
 from .pages import MAIN, OUR_METHOD, OURS, draw_report, save_figure, summary_text
 from .pictures import dissolve_figure, embedding_figure, overlay_figure, pointer_figure
+from .recipe import TINY
+from .states import state_path
 from .track import MODERN, PROTOCOLS
-from .train import TINY, fit, load_shots, state_path
 
 FORMAT = "tinytrack report 1"
 BY = "python -m tinytrack evaluate report"

@@ -159,8 +159,8 @@ def mask_labels(mask: np.ndarray, ids: np.ndarray, grid: tuple[int, int], device
     Area-averaged one-hot maps, never averaged ids: between object 1 and object 3 there is no object 2.
     """
     classes = np.concatenate([[0], ids])
-    one_hot = torch.as_tensor(np.stack([mask == i for i in classes]), dtype=torch.float32, device=device)
-    return F.adaptive_avg_pool2d(one_hot, grid)
+    one_hot = (torch.as_tensor(mask == i, dtype=torch.float32, device=device) for i in classes)  # one in memory at a time
+    return torch.cat([F.adaptive_avg_pool2d(one[None], grid) for one in one_hot])
 
 
 def read_masks(labels: Tensor, ids: np.ndarray, size: tuple[int, int], read: str = "argmax", balance: float = BALANCE) -> np.ndarray:
@@ -179,17 +179,18 @@ def read_masks(labels: Tensor, ids: np.ndarray, size: tuple[int, int], read: str
             script does, which a single stray peak upsets.
         balance: 0 takes nothing of the prior back, 1 all of it.
     """
-    maps = F.interpolate(labels[None], size, mode="bilinear", align_corners=False)[0]
-    if read == "min_max":
-        low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
-        maps = (maps - low) / (high - low).clamp(min=1e-6)
-    elif read == "balanced":
-        prior = labels.mean((1, 2), keepdim=True).clamp(min=1e-4)
-        maps = maps / prior**balance
-    elif read != "argmax":
+    if read == "balanced":
+        labels = labels / labels.mean((1, 2), keepdim=True).clamp(min=1e-4) ** balance  # small as they are: scaling up is linear
+    elif read not in ("argmax", "min_max"):
         raise ValueError(f"masks are read by argmax, min_max or balanced, not '{read}'")
-    classes = np.concatenate([[0], ids]).astype(np.uint8)
-    return classes[maps.max(0).indices.cpu().numpy()]  # argmax over the first axis is fifteen times slower on a CPU
+    best, found = -np.inf, np.zeros(size, np.uint8)
+    for n, label in zip([0, *ids], labels.detach().cpu(), strict=True):  # one full-size map at a time: memory does not grow with K
+        y = F.interpolate(label[None, None], size, mode="bilinear", align_corners=False)[0, 0].numpy()
+        if read == "min_max":
+            y = (y - y.min()) / max(y.max() - y.min(), 1e-6)
+        found[y > best] = n
+        best = np.maximum(best, y)
+    return found
 
 
 def joint_maps(xy: np.ndarray, size: tuple[int, int], grid: tuple[int, int], sigma: float = 0.7, device="cpu") -> Tensor:

@@ -6,7 +6,7 @@ Frames are uint8 RGB (H, W, 3) at this border of the library and nowhere turned 
 import itertools
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -94,6 +94,17 @@ class Video:
         """Frames per second as stored."""
         return self._header[2]
 
+    @cached_property
+    def seconds(self) -> float | None:
+        """What the header says of its length in seconds; None if it says nothing."""
+        if self.path.is_dir():
+            return len(list_images(self.path)) / FOLDER_FPS
+        with _open(self.path) as container:
+            stream = container.streams.video[0]
+            if stream.duration:
+                return float(stream.duration * stream.time_base)
+            return container.duration / 1e6 if container.duration else None
+
     def frames(self, size: Size = None, fps: float | None = None, max_frames: int | None = None) -> Iterator[np.ndarray]:
         """Decode, turn upright and scale frame by frame: yields uint8 RGB (H, W, 3).
 
@@ -138,6 +149,20 @@ class Video:
         chunk = max(8, int(megabytes * 1e6 / (3 * h * w)))
         for end in range(stop, 0, -chunk):
             yield from reversed(list(itertools.islice(self.frames(size, max_frames=end), max(0, end - chunk), end)))
+
+    def frames_at(self, times: Sequence[float], size: Size = None) -> list[np.ndarray]:
+        """The frames nearest to ``times`` (seconds from the start, ascending): uint8 RGB (H, W, 3) each.
+
+        Found by seeking: what is decoded begins at the key frame before the first of them, and ends with the last.
+
+        Raises:
+            VideoError: as :meth:`frames`; and if the video ends before the last of them, or a frame asked for is damaged.
+        """
+        if self.path.is_dir():
+            pictures = list(_folder_frames(self, size))
+            return [pictures[min(round(t * FOLDER_FPS), len(pictures) - 1)]() for t in times]
+        offset = self.start / self.fps if self.start else 0.0
+        return [_upright(frame, size) for frame in _seek(self.path, [offset + t for t in times])]
 
     def read(self, size: Size = None, fps: float | None = None, max_frames: int | None = None) -> np.ndarray:
         """All frames at once: uint8 RGB (T, H, W, 3). See :meth:`frames`."""
@@ -242,11 +267,11 @@ def _open(path: Path):
     return container
 
 
-def _decode(container, path: Path):
+def _decode(container, path: Path, threads: str = "AUTO"):
     import av
 
     stream = container.streams.video[0]
-    stream.thread_type = "AUTO"
+    stream.thread_type = threads
     count = 0
     try:
         for frame in container.decode(stream):
@@ -279,6 +304,51 @@ def _file_frames(video: Video, size: Size):
         # Demuxers end silently where the file ends. A few frames may be missing by design (edit lists, rounding).
         if not stopped and video.stop is None and count < 0.95 * promised - 2:
             raise VideoError(f"'{video.path}' breaks off after {count} of {promised} frames: it is damaged or cut short")
+
+
+NEAR_THE_END = 0.5
+"""Seconds by which a video may end before its time: headers round, sound is longer than the picture, edit lists leave frames out."""
+
+
+def _seek(path: Path, times: Sequence[float]) -> list:
+    """The decoded frames nearest to ``times``, in seconds from the first frame."""
+    frames = _seek_once(path, times)
+    # Not every format can be sought in, and a broken index leads too far: then from the start.
+    return frames if frames is not None else _seek_once(path, times, from_start=True)
+
+
+def _seek_once(path: Path, times: Sequence[float], from_start: bool = False) -> list | None:
+    """:func:`_seek`; None if seeking failed."""
+    import av
+
+    found, before, here = [], None, 0.0
+    with _open(path) as container:
+        stream = container.streams.video[0]
+        rate = float(stream.average_rate or stream.guessed_rate or FOLDER_FPS)
+        begin = (stream.start_time or 0) * stream.time_base
+        if not from_start:
+            try:
+                container.seek(int((Fraction(max(times[0], 0.0)) + begin) / stream.time_base), stream=stream)
+            except (av.FFmpegError, OSError, ValueError):
+                return None
+        # One thread: whoever wants many clips decodes many files at a time, and a decoder's threads work ahead for nothing.
+        for count, frame in enumerate(_decode(container, path, threads="NONE")):
+            here = float(frame.pts * stream.time_base - begin) if frame.pts is not None else count / rate
+            if not from_start and before is None and (frame.pts is None or here > times[0] + 0.5 / rate):
+                return None
+            while len(found) < len(times) and before is not None and here > times[len(found)] + 0.5 / rate:
+                found.append(before)
+            before = frame
+            if len(found) == len(times):
+                break
+    if before is None or here < times[-1] - NEAR_THE_END:
+        if not from_start:
+            return None
+        raise VideoError(f"'{path}' breaks off after {here:.1f} s: it is damaged or cut short")
+    found += [before] * (len(times) - len(found))
+    if any(frame.is_corrupt for frame in found):
+        raise VideoError(f"'{path}' has damaged pictures near {times[0]:.1f} s")
+    return found
 
 
 def _upright(frame, size: Size) -> np.ndarray:

@@ -22,10 +22,11 @@ from .metrics import mean_j
 from .model import Model, best_device, load_model, random_model
 from .playback import Playback
 from .pointer import attention
+from .recipe import TINY, TrainConfig, checkpoint_steps
 from .stage import Demo, Stage, css_color, row
 from .studio import studio
 from .track import MODERN, PAPER, Carried, Protocol, embed_video, track_masks
-from .train import TINY, TrainConfig, Trainer, checkpoint_steps
+from .train import Trainer
 
 __all__ = ["emergence", "palette_explorer", "player", "pointer_explorer", "studio"]
 
@@ -408,7 +409,7 @@ def emergence(
     Stop keeps what was learned (``demo.model``, ``demo.models``), Train goes on. The scrubber goes through the checkpoints.
 
     Args:
-        shots: to train on, see :func:`tinytrack.train.load_shots`.
+        shots: to train on, see :func:`tinytrack.batches.load_shots`.
         frames: to track in, uint8 RGB (T, H, W, 3), under the paper's protocol.
         mask: object ids of frame 0, (H, W).
         truth: true masks of later frames, for J.

@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tinytrack.batches import load_shots, sample_clips
 from tinytrack.clips import Davis
 from tinytrack.embed import TinyNet
 from tinytrack.files import write_json
@@ -29,8 +30,9 @@ from tinytrack.loss import color_loss
 from tinytrack.metrics import boundary_f, region_j
 from tinytrack.model import Model, load_model
 from tinytrack.pointer import affinity, copy, pixels, window
+from tinytrack.recipe import TINY, TrainConfig
 from tinytrack.track import MODERN, PAPER, Protocol, carry
-from tinytrack.train import TINY, TrainConfig, Trainer, load_shots, sample_clips
+from tinytrack.train import Trainer
 
 HELD_OUT = ("bmx-bumps", "breakdance-flare", "dance-jump", "horsejump-low", "kite-walk", "rollerblade", "soccerball", "tennis")
 
@@ -140,17 +142,17 @@ class Coarse(TinyNet):
         self.stem.extend([torch.nn.Conv2d(64, 64, 4, 2, 1, bias=False), torch.nn.BatchNorm2d(64), torch.nn.ReLU(inplace=True)])
 
 
-def zoomed(shots: list[np.ndarray], config: TrainConfig, step: int) -> np.ndarray:
+def zoomed(shots: list[np.ndarray], config: TrainConfig, step: int, which=None) -> np.ndarray:
     """Clips cut out 85 to 192 pixels wide from higher frames, and scaled to the crop: an object may be near or far."""
     side = int(config.crop * 1.5 ** np.random.default_rng([config.seed, step, 2]).uniform(-1, 1))
-    clips = torch.as_tensor(sample_clips(shots, dataclasses.replace(config, crop=side), step).copy())
+    clips = torch.as_tensor(sample_clips(shots, dataclasses.replace(config, crop=side), step, which).copy())
     small = F.interpolate(clips.flatten(0, 1).movedim(-1, 1).float(), (config.crop, config.crop), mode="bilinear", antialias=True)
     return small.round().to(torch.uint8).movedim(1, -1).unflatten(0, clips.shape[:2]).numpy()
 
 
-def both_ways(shots: list[np.ndarray], config: TrainConfig, step: int) -> np.ndarray:
+def both_ways(shots: list[np.ndarray], config: TrainConfig, step: int, which=None) -> np.ndarray:
     """Half of the clips run backwards."""
-    clips = sample_clips(shots, config, step)
+    clips = sample_clips(shots, config, step, which)
     return clips[:, ::-1].copy() if step % 2 else clips
 
 
@@ -160,7 +162,7 @@ def network(kind: type[TinyNet] = TinyNet, **changes) -> Callable:
 
 
 def clips(how: Callable) -> Callable:
-    return lambda: mock.patch("tinytrack.train.sample_clips", how)
+    return lambda: mock.patch("tinytrack.batches.sample_clips", how)
 
 
 # name -> (changes of the recipe TINY, trainer, what is patched in); "base" first, all others are compared with it.

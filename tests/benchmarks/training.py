@@ -3,8 +3,9 @@
 import torch
 
 from tinytrack.color import frames_to_lab, network_input
+from tinytrack.recipe import TINY
 from tinytrack.synth import moving_shapes
-from tinytrack.train import TINY, Trainer, sample_clips
+from tinytrack.train import Trainer
 
 from . import ratio, with_threads
 
@@ -18,7 +19,7 @@ ABOUT = {
 
 def measure(rounds: int = 5) -> dict:
     trainer = Trainer([moving_shapes(0, frames=12, height=160, width=200).frames], TINY)
-    gray = network_input(frames_to_lab(sample_clips(trainer.shots, TINY, 0)))  # (B, T, 1, 128, 128)
+    gray = network_input(frames_to_lab(trainer.source.clips(0)))  # (B, T, 1, 128, 128)
     gradient = torch.randn_like(trainer.net(gray))
 
     def bare():

@@ -36,11 +36,12 @@ ABOUT = {
 
 SETUP = """\
 from dataclasses import replace
+from tinytrack.batches import load_shots
+from tinytrack.recipe import TINY
 from tinytrack import widgets
 from tinytrack.baselines import identity
 from tinytrack.clips import CLIPS, open_clip
 from tinytrack.labels import read_mask
-from tinytrack.train import TINY, load_shots
 clip = CLIPS["carphone"]
 frames = open_clip("carphone").read()
 truth = {t: read_mask(path) for t, path in clip.masks.items()}

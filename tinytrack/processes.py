@@ -1,0 +1,179 @@
+"""Several processes, one run: who am I, and how do we agree?
+
+torchrun starts the processes and tells each its number; torch.distributed carries the numbers between them. One process by itself is
+a run of one, to which all of this answers at once.
+"""
+
+import contextlib
+import datetime
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from .errors import TinytrackError
+
+T = TypeVar("T")
+
+
+def launched() -> bool:
+    """Whether torchrun started this process."""
+    return dist.is_available() and dist.is_torchelastic_launched()
+
+
+def restarted() -> bool:
+    """Whether torchrun started this process anew (``--max-restarts``), because one of the run had ended."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+
+
+@contextlib.contextmanager
+def joined(minutes: float = 30) -> Iterator[None]:
+    """Join the other processes that torchrun started: NCCL between GPUs, gloo between processors. Alone, nothing happens.
+
+    Args:
+        minutes: a process that does not answer for so long counts as dead.
+    """
+    if not launched() or dist.is_initialized():
+        yield
+        return
+    backend = "cpu:gloo"
+    if torch.cuda.is_available():
+        torch.cuda.set_device(local())
+        backend += ",cuda:nccl"
+    dist.init_process_group(backend, timeout=datetime.timedelta(minutes=minutes))
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def count() -> int:
+    """How many processes take part in this run."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """The number of this process, from 0."""
+    return dist.get_rank() if count() > 1 else 0
+
+
+def local() -> int:
+    """The number of this process on its machine: its GPU."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def together(function: Callable[[], T], first_only: bool = False) -> T:
+    """``function()`` on every process, or on the first only, whose result all get. If it fails on one, none goes on.
+
+    The first process on which it failed raises the error; the others end without a word (``SystemExit``), for one sentence is enough.
+    """
+    if count() == 1:
+        return function()
+    result = error = None
+    if not first_only or rank() == 0:
+        try:
+            result = function()
+        except (TinytrackError, OSError) as caught:
+            error = caught
+    failed: list = [None] * count()
+    dist.all_gather_object(failed, error is not None)
+    if any(failed):
+        if rank() == failed.index(True):
+            raise error
+        raise SystemExit(2)
+    if first_only:
+        box = [result]
+        dist.broadcast_object_list(box, 0)
+        result = box[0]
+    return result
+
+
+def total(values: Sequence[float]) -> list[float]:
+    """The sums of some numbers over all processes."""
+    if count() == 1:
+        return list(values)
+    numbers = torch.tensor(values, dtype=torch.float64)
+    dist.all_reduce(numbers)
+    return numbers.tolist()
+
+
+def mean(value: float) -> float:
+    """The mean of a number over all processes."""
+    return total([value])[0] / count()
+
+
+def gathered(item: T) -> list[T]:
+    """Everybody's item, in the order of the processes."""
+    items: list = [item] * count()
+    if count() > 1:
+        dist.all_gather_object(items, item)
+    return items
+
+
+def lost_another(error: BaseException) -> bool:
+    """Whether an error of torch means that another process is gone."""
+    words = ("connection closed", "connection reset", "broken pipe", "socket", "gloo", "nccl", "timed out")
+    return count() > 1 and isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over all processes, in both directions."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        x = x.clone()
+        dist.all_reduce(x)
+        return x
+
+    @staticmethod
+    def backward(ctx, slope: Tensor) -> Tensor:
+        slope = slope.clone()
+        dist.all_reduce(slope)
+        return slope
+
+
+class SharedNorm(nn.modules.batchnorm._BatchNorm):
+    """Batch normalisation whose mean and variance are those of the clips of *all* processes: ``nn.SyncBatchNorm``, for processors.
+
+    (torch's own refuses tensors that are not on a GPU.) Every process must hold equally many clips.
+    """
+
+    def _check_input_dim(self, x: Tensor) -> None:
+        pass
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(x)
+        axes = [0, *range(2, x.dim())]
+        shape = (1, -1) + (1,) * (x.dim() - 2)
+        # The variance around the mean of all, in a second round: mean square minus squared mean would lose half of the digits.
+        mean = _Sum.apply(x.mean(axes)) / count()
+        around = x - mean.view(shape)
+        variance = _Sum.apply(around.square().mean(axes)) / count()
+        with torch.no_grad():
+            n = count() * x.numel() / x.shape[1]
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * (n / (n - 1)), self.momentum)
+        scale = self.weight * (variance + self.eps).rsqrt()
+        return torch.addcmul(self.bias.view(shape), around, scale.view(shape))
+
+
+def share_norms(net: nn.Module, device: torch.device) -> nn.Module:
+    """Make every batch normalisation in ``net`` one over all processes, so that a run does not depend on how many there are.
+
+    Parameters and buffers keep their names. Returns the network.
+    """
+    if device.type == "cuda":
+        return nn.SyncBatchNorm.convert_sync_batchnorm(net)
+    for module in net.modules():
+        for name, child in module.named_children():
+            if isinstance(child, nn.modules.batchnorm._BatchNorm):
+                shared = SharedNorm(child.num_features, child.eps, child.momentum)
+                for key, value in (*child.named_parameters(), *child.named_buffers()):
+                    setattr(shared, key, value)
+                setattr(module, name, shared.train(child.training))
+    return net

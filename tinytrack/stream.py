@@ -1,0 +1,170 @@
+"""Training clips from more video than fits in memory: drawn from an index, decoded in processes of their own while the network computes.
+
+Clip number n (= step x batch + its place) is a function of the seed and n alone: n says which video, in an order that is shuffled
+anew once all have had their turn; where in it is drawn at random, and found by seeking.
+"""
+
+import functools
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from .batches import Cutout, frame_size, own_clips
+from .errors import TinytrackError, VideoError
+from .index import Index
+from .processes import count
+from .recipe import TrainConfig
+from .video import find_cuts
+
+TRIES = 20
+"""So many videos in a row that cannot be read are no accident: the disk is gone, or the folder has moved."""
+
+
+class IndexedClips(Dataset):
+    """Clip n of an index, whatever process asks for it.
+
+    A video that cannot be read, or a clip that spans a cut, is replaced by one of another video; which, is again a function of n.
+    """
+
+    def __init__(self, index: Index, config: TrainConfig):
+        self.index, self.config = index, config
+
+    @functools.lru_cache(maxsize=1)  # noqa: B019  (one order at a time, and the data set lives as long as its process)
+    def _order(self, epoch: int) -> np.ndarray:
+        return np.random.default_rng([self.config.seed, epoch, 3]).permutation(len(self.index))
+
+    def __getitem__(self, number: int) -> tuple[Tensor | None, float, list[tuple[str, str]]]:
+        """(uint8 (T, crop, crop, 3), the seconds that it took, (video, why) for all that could not be read); None after :data:`TRIES`."""
+        began = time.perf_counter()
+        problems = []
+        epoch, place = divmod(number, len(self.index))
+        for attempt in range(TRIES):
+            rng = np.random.default_rng([self.config.seed, number, attempt, 2])
+            which = int(rng.integers(len(self.index))) if attempt else int(self._order(epoch)[place])
+            try:
+                frames = self.draw(which, rng)
+            except VideoError as error:
+                video = self.index.video(which)
+                problems.append((video.name, " ".join(str(error).replace(str(video.path), video.name).split())))
+                continue
+            if attempt < TRIES - 1 and find_cuts(frames):
+                continue  # across a cut there is nothing to point at; where every clip has one, the last is taken
+            cutout = Cutout.draw(rng, frames[0].shape[:2], len(frames), self.config)
+            clip = np.ascontiguousarray(cutout.of(frames, self.config.crop))
+            return torch.from_numpy(clip), time.perf_counter() - began, problems
+        return None, time.perf_counter() - began, problems
+
+    def draw(self, which: int, rng: np.random.Generator) -> list[np.ndarray]:
+        """The frames of a clip somewhere in one video, scaled for training."""
+        config, seconds = self.config, float(self.index.seconds[which])
+        fps = config.fps or float(self.index.fps[which])
+        gap = int(rng.integers(config.gap[0], config.gap[1] + 1))
+        gap = max(1, min(gap, int(seconds * fps) // config.references))
+        times = gap / fps * np.arange(config.references + 1)
+        times = np.minimum(rng.uniform(0, max(0.0, seconds - times[-1])) + times, seconds)  # a short video repeats its last frame
+        return self.index.video(which).frames_at(times.tolist(), frame_size(*self.index.size[which].tolist(), config))
+
+
+class Stream:
+    """A source of clips: an index, whose clips are decoded ahead by ``workers`` processes (0: by this one, when they are asked for).
+
+    Attributes:
+        problems: (video, why) for all that could not be read since this list was last emptied.
+        decoded, seconds: clips that came, and the time that one process would have needed for them.
+    """
+
+    def __init__(self, index: Index, config: TrainConfig, workers: int | None = None):
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self.index, self.config = index, config
+        self.workers = max(1, min(16, cores // count())) if workers is None else workers
+        self.dataset = IndexedClips(index, config)
+        self.problems: list[tuple[str, str]] = []
+        self.decoded, self.seconds = 0, 0.0
+        self._clips, self._next = iter(()), None
+
+    def _numbers(self, step: int) -> Iterator[int]:
+        own = own_clips(self.config)
+        while True:
+            yield from (step * self.config.batch + own).tolist()
+            step += 1
+
+    def _start(self, step: int) -> Iterator:
+        mine = len(own_clips(self.config))
+        return iter(
+            DataLoader(
+                self.dataset,
+                batch_size=None,  # clip by clip, so that one slow file does not hold a whole batch up
+                sampler=self._numbers(step),
+                num_workers=self.workers,
+                prefetch_factor=-(-mine // self.workers) + 1 if self.workers else None,  # a batch ahead
+                worker_init_fn=_as_a_worker,
+            )
+        )
+
+    def clips(self, step: int) -> Tensor:
+        """This process's clips of one step: uint8 (b, T, crop, crop, 3). Quick if the steps are asked for in their order.
+
+        Raises:
+            VideoError: if nothing can be read any more.
+            TinytrackError: if a decoding process was ended from outside.
+        """
+        if step != self._next:
+            self._clips = self._start(step)
+        self._next = step + 1
+        clips = []
+        try:
+            for _ in range(len(own_clips(self.config))):
+                clip, seconds, problems = next(self._clips)
+                self.problems += problems
+                if clip is None:
+                    raise VideoError(
+                        f"{TRIES} videos in a row could not be read, the last: {problems[-1][1]}: are they still where they were?"
+                    )
+                self.decoded, self.seconds = self.decoded + 1, self.seconds + seconds
+                clips.append(clip)
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise TinytrackError(
+                "a process that reads videos was ended from outside, perhaps for want of memory: try fewer --workers"
+            ) from error
+        return torch.stack(clips)
+
+    def some_frames(self, n: int) -> Iterator[np.ndarray]:
+        """A frame from the middle of each of about n videos, uint8 (H, W, 3), spread over the index."""
+        found = 0
+        for i in np.unique(np.linspace(0, len(self.index) - 1, n).astype(int)):
+            size = frame_size(*self.index.size[i].tolist(), self.config)
+            try:
+                frame = self.index.video(i).frames_at([float(self.index.seconds[i]) / 2], size)[0]
+            except VideoError as error:
+                problem = error
+                continue
+            found += 1
+            yield frame
+        if not found:
+            raise VideoError(f"no video of the index could be read, the last: {problem}: are they still where they were?")
+
+    def capacity(self) -> float:
+        """Clips a second that the processes decode if nobody makes them wait."""
+        return max(1, self.workers) * self.decoded / self.seconds if self.seconds else 0.0
+
+    def fingerprint(self) -> list[int]:
+        """Three numbers that change with the videos."""
+        return self.index.fingerprint()
+
+    def close(self) -> None:
+        """End the processes."""
+        self._clips, self._next = iter(()), None
+
+
+def _as_a_worker(_: int) -> None:
+    """Signals are for the process that trains, which ends this one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
