@@ -28,15 +28,20 @@ def _patient_interrupt() -> Iterator[Callable[[], bool]]:
     So is SIGTERM, by which torchrun and batch systems ask a job to end.
     """
     pressed = []
-    ours = (signal.SIGINT, signal.SIGTERM)
-    # In another thread no signal arrives; one that is ignored is not wanted.
-    ours = [s for s in ours if signal.getsignal(s) != signal.SIG_IGN] if threading.current_thread() is threading.main_thread() else []
-    before = {s: signal.signal(s, lambda *_: pressed.append(True)) for s in ours}
+
+    def press(*_) -> None:
+        pressed.append(True)
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():  # in another thread no signal arrives
+        wanted = [s for s in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(s) != signal.SIG_IGN]
+        before = {s: signal.signal(s, press) for s in wanted}
     try:
         yield lambda: bool(pressed)
     finally:
         for s, handler in before.items():
-            signal.signal(s, handler)
+            if signal.getsignal(s) is press:
+                signal.signal(s, handler)
 
 
 def fit(
@@ -109,6 +114,7 @@ def fit(
         except RuntimeError as error:
             if not processes.lost_another(error):
                 raise
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # by which torchrun now ends the others: our sentence first
             raise TinytrackError(f"another process of this training run has ended; {run.what_is_left()}") from error
 
 
