@@ -267,11 +267,11 @@ def _open(path: Path):
     return container
 
 
-def _decode(container, path: Path, threads: str = "AUTO"):
+def _decode(container, path: Path):
     import av
 
     stream = container.streams.video[0]
-    stream.thread_type = threads
+    stream.thread_type = "AUTO"
     count = 0
     try:
         for frame in container.decode(stream):
@@ -310,6 +310,30 @@ NEAR_THE_END = 0.5
 """Seconds by which a video may end before its time: headers round, sound is longer than the picture, edit lists leave frames out."""
 
 
+def _decode_near(container, path: Path, times: Sequence[float], rate: float, begin: Fraction):
+    """Decode on from here, for the frames at ``times``: others are left out if no frame is made from them (B-frames, mostly).
+
+    In one thread: whoever wants many clips decodes many files at a time, and a decoder's threads work ahead for nothing.
+    """
+    import av
+
+    stream = container.streams.video[0]
+    stream.thread_type = "NONE"
+    count = 0
+    try:
+        for packet in container.demux(stream):
+            if packet.pts is not None:
+                shown = float(packet.pts * stream.time_base - begin)
+                until = shown + max(1 / rate, float((packet.duration or 0) * stream.time_base))
+                wanted = any(shown - 1 / rate < t < until + 1 / rate for t in times)
+                stream.codec_context.skip_frame = "DEFAULT" if wanted else "NONREF"
+            for frame in packet.decode():
+                count += 1
+                yield frame
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise VideoError(f"'{path}' breaks off after {count} frames: it is damaged or cut short") from error
+
+
 def _seek(path: Path, times: Sequence[float]) -> list:
     """The decoded frames nearest to ``times``, in seconds from the first frame."""
     frames = _seek_once(path, times)
@@ -331,8 +355,7 @@ def _seek_once(path: Path, times: Sequence[float], from_start: bool = False) -> 
                 container.seek(int((Fraction(max(times[0], 0.0)) + begin) / stream.time_base), stream=stream)
             except (av.FFmpegError, OSError, ValueError):
                 return None
-        # One thread: whoever wants many clips decodes many files at a time, and a decoder's threads work ahead for nothing.
-        for count, frame in enumerate(_decode(container, path, threads="NONE")):
+        for count, frame in enumerate(_decode_near(container, path, times, rate, begin)):
             here = float(frame.pts * stream.time_base - begin) if frame.pts is not None else count / rate
             if not from_start and before is None and (frame.pts is None or here > times[0] + 0.5 / rate):
                 return None
