@@ -6,6 +6,7 @@ a run of one, to which all of this answers at once.
 
 import contextlib
 import datetime
+import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
@@ -47,6 +48,7 @@ def joined(minutes: float = 30) -> Iterator[None]:
     try:
         yield
     finally:
+        gc.collect()  # what still holds a connection must let go of it now: torn down at the very end, gloo aborts the process
         dist.destroy_process_group()
 
 

@@ -11,7 +11,7 @@ import math
 import os
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -34,15 +34,16 @@ STATE_FORMAT = "tinytrack training 3"
 PALETTE_FRAMES = 200
 
 
-class _Loss(nn.Module):
-    """A trainer's loss as a module that holds all that is trained: what torch's distributed engine wants to wrap."""
+class _Engine(nn.Module):
+    """Computes a loss, and holds all that is trained for it: what torch's distributed engine wants to wrap."""
 
-    def __init__(self, trainer: "Trainer"):
+    def __init__(self, net: nn.Module, prototypes: nn.Parameter | None):
         super().__init__()
-        self.net, self.prototypes, self.of = trainer.net, trainer.prototypes, trainer.loss
+        self.net, self.prototypes = net, prototypes
 
-    def forward(self, picture: Tensor, labels: Tensor, classes: int) -> Tensor:
-        return self.of(picture, labels, classes)
+    def forward(self, loss: Callable[..., Tensor], *batch) -> Tensor:
+        # The loss is not kept: a trainer that is part of a circle lives on after its run, and with it connections to other processes.
+        return loss(*batch)
 
 
 class Trainer:
@@ -93,7 +94,7 @@ class Trainer:
             self.net = processes.share_norms(self.net, self.device)
         if compiled:
             self.net.compile()
-        self.engine = _Loss(self)
+        self.engine = _Engine(self.net, self.prototypes)
         if processes.count() > 1:
             devices = [self.device] if self.on_gpu else None
             self.engine = DistributedDataParallel(self.engine, devices, forward_sync_buffers=False, gradient_as_bucket_view=True)
@@ -144,7 +145,7 @@ class Trainer:
             # Gradients travel between processes once a step, while the last part's are being computed.
             alone = self.engine.no_sync() if part < parts - 1 and processes.count() > 1 else contextlib.nullcontext()
             with alone:
-                loss = self.engine(*self.batch(part)) / parts
+                loss = self.engine(self.loss, *self.batch(part)) / parts
                 loss.backward()
             losses.append(loss.detach())
         if self.on_gpu:  # while it computes

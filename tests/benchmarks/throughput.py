@@ -1,0 +1,191 @@
+"""Training from an index: clips a second of every stage, for the tiny and the paper's recipe, and what share of the ideal is left.
+
+The videos are of the kind that Kinetics has, 340x256, ten seconds, 30 frames a second: DAVIS train sequences there and back where
+TINYTRACK_DATA names a folder with them, made-up scenes elsewhere.
+"""
+
+import contextlib
+import itertools
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from tinytrack.clips import Davis
+from tinytrack.index import Index, make_index
+from tinytrack.recipe import PAPER, TINY, TrainConfig
+from tinytrack.stream import Stream
+from tinytrack.synth import moving_shapes
+from tinytrack.train import Trainer
+from tinytrack.video import resize
+
+RECIPES = {"tiny": replace(TINY, fps=6, gap=(1, 1)), "paper": replace(PAPER, batch=2)}
+"""Both from 6 frames a second, so that decoding is the same work; of the paper's two clips at a time, not 32, for a step takes seconds."""
+
+KEY_FRAMES = {"": 250, "_short_gop": 30}
+"""Frames from one key frame to the next: x264's default, and what one would encode for training."""
+
+
+def _about(recipe: str) -> dict:
+    return {
+        f"{recipe}_decode": ("", f"{recipe} recipe, clips a second: one process seeks, decodes, scales, cuts out; a key frame every 250"),
+        f"{recipe}_decode_short_gop": ("", "the same, a key frame every 30"),
+        f"{recipe}_decode_workers": ("", "the same in two processes, no network"),
+        f"{recipe}_batch": ("", "Lab, classes, network input"),
+        f"{recipe}_network": ("", "forward, loss, backward, optimiser: the appetite"),
+        f"{recipe}_all_reduce": ("", "the gradients' way between two processes (gloo, this machine)"),
+        f"{recipe}_whole": ("", "all of it in a training step, two processes decode"),
+        f"{recipe}_share": (">= 0.8", "the whole / the network alone, in turn: what decoding and batches cost, on the same cores"),
+        f"{recipe}_two_processes": ("", "two training processes of one thread each, decoded shots"),
+        f"{recipe}_two_share": (">= 0.8", "the same / one process of two threads, in turn"),
+        f"{recipe}_gflop": ("", "10^9 operations that a clip takes, forward and backward, counted"),
+        f"{recipe}_gflops": ("", "10^9 operations a second of the network here"),
+    }
+
+
+ABOUT = _about("tiny") | _about("paper")
+
+
+def make(folder: Path, gop: int, videos: int = 6, frames: int = 300, size: tuple[int, int] = (256, 340)) -> Index:
+    """An index of ``videos`` files."""
+    import av
+
+    folder.mkdir()
+    root = Path(os.environ.get("TINYTRACK_DATA", "")) / "davis"
+    for number in range(videos):
+        if (root / "JPEGImages").is_dir():
+            davis = Davis(root)
+            scene = [resize(frame, *size) for frame in davis.video(davis.sequences("train")[number]).frames()]
+        else:
+            scene = list(moving_shapes(number, frames=50, height=size[0], width=size[1]).frames)
+        order = itertools.cycle([*range(len(scene)), *range(len(scene) - 2, 0, -1)])
+        with av.open(str(folder / f"{number}.mp4"), "w") as container:
+            stream = container.add_stream("libx264", rate=30)
+            (stream.height, stream.width), stream.pix_fmt = size, "yuv420p"
+            stream.options = {"g": str(gop), "sc_threshold": "0"}
+            for t in itertools.islice(order, frames):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(scene[t], format="rgb24")))
+            container.mux(stream.encode())
+    return Index(make_index(folder, progress=False)[0])
+
+
+def per_second(function: Callable, clips: int, rounds: int) -> float:
+    """Clips a second: the median over rounds, after one that warms up."""
+    function()
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - began)
+    return clips / statistics.median(times)
+
+
+def in_turn(functions: list[Callable], rounds: int) -> list[float]:
+    """Median seconds of each function, called in turn, after a first round that warms up."""
+    times = [[_seconds(function) for function in functions] for _ in range(rounds + 1)][1:]
+    return [statistics.median(column) for column in zip(*times, strict=True)]
+
+
+def _seconds(function: Callable) -> float:
+    began = time.perf_counter()
+    function()
+    return time.perf_counter() - began
+
+
+def operations(trainer: Trainer) -> float:
+    """Floating-point operations that one clip takes, forward and backward."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        trainer.backward()
+    return counter.get_total_flops() / trainer.config.batch
+
+
+@contextlib.contextmanager
+def closing(stream: Stream) -> Iterator[Stream]:
+    try:
+        yield stream
+    finally:
+        stream.close()
+
+
+def measure_recipe(config: TrainConfig, indexes: dict[str, Index], rounds: int) -> dict:
+    """All of :func:`_about` but the processes, without the recipe's name."""
+    found = {}
+    for suffix, index in indexes.items():
+        with closing(Stream(index, config, workers=0)) as stream:
+            clips = iter(range(10**6))
+            found["decode" + suffix] = per_second(lambda s=stream, n=clips: [s.dataset[next(n)] for _ in range(12)], 12, rounds)
+    index = indexes[""]
+    with closing(Stream(index, config, workers=2)) as stream:
+        steps = iter(range(10**6))
+        found["decode_workers"] = per_second(lambda: [stream.clips(next(steps)) for _ in range(24 // config.batch)], 24, rounds)
+    with closing(Stream(index, config, workers=2)) as stream:
+        trainer = Trainer(stream, config)
+        picture, labels, classes = trainer.batch()
+        found["batch"] = per_second(trainer.batch, config.batch, rounds)
+        found["gflop"] = operations(trainer) / 1e9
+
+        def network() -> None:
+            trainer.optimizer.zero_grad(set_to_none=True)
+            trainer.loss(picture, labels, classes).backward()
+            trainer.optimizer.step()
+
+        alone, whole = in_turn([network, trainer.step], rounds)
+        found |= {"network": config.batch / alone, "whole": config.batch / whole, "share": alone / whole}
+        found["gflops"] = found["gflop"] * found["network"]
+    return found
+
+
+def one_of_two(recipe: str, rounds: int) -> dict:
+    """Run by torchrun: clips a second of this process's run, and those that the gradients' way would allow."""
+    import torch.distributed as dist
+
+    from tinytrack import processes
+
+    config = RECIPES[recipe]
+    shots = [moving_shapes(0, frames=24, height=max(config.height, config.crop), width=max(config.height, config.crop)).frames]
+    with processes.joined():
+        trainer = Trainer(shots, config)
+        seconds = in_turn([trainer.step], rounds)[0]
+        gradient = torch.zeros(sum(p.numel() for p in trainer.trained))
+        travel = in_turn([lambda: dist.all_reduce(gradient)] if processes.count() > 1 else [lambda: None], rounds)[0]
+        return {"rank": processes.rank(), "step": config.batch / seconds, "all_reduce": config.batch / max(travel, 1e-9)}
+
+
+def _launched(recipe: str, processes: int, rounds: int) -> dict:
+    threads = max(1, 2 // processes)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}", "-m", __name__]
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+    done = subprocess.run([*command, recipe, str(rounds)], capture_output=True, text=True, env=environment)
+    if done.returncode:
+        raise RuntimeError(done.stderr[-2000:])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def measure(rounds: int = 5) -> dict:
+    values = {}
+    with tempfile.TemporaryDirectory() as folder:
+        indexes = {suffix: make(Path(folder, f"gop{gop}"), gop) for suffix, gop in KEY_FRAMES.items()}
+        for name, config in RECIPES.items():
+            found = measure_recipe(config, indexes, rounds)
+            pairs = [[_launched(name, n, rounds) for n in (1, 2)] for _ in range(2)]
+            found["all_reduce"] = statistics.median(two["all_reduce"] for _, two in pairs)
+            found["two_processes"] = statistics.median(two["step"] for _, two in pairs)
+            found["two_share"] = statistics.median(two["step"] / one["step"] for one, two in pairs)
+            values |= {key: found[key.removeprefix(name + "_")] for key in _about(name)}
+    return values
+
+
+if __name__ == "__main__":
+    numbers = one_of_two(sys.argv[1], int(sys.argv[2]))
+    if numbers["rank"] == 0:
+        print(json.dumps(numbers))
