@@ -23,7 +23,7 @@ from PIL import Image
 
 import tinytrack
 import tinytrack.__main__ as program
-from tinytrack import demo, jobs, model, track, train
+from tinytrack import demo, jobs, model, recipe, track, train, trainjob
 from tinytrack.clips import CLIPS
 from tinytrack.color import chroma, frames_to_lab
 from tinytrack.labels import MAX_OBJECTS, davis_palette
@@ -103,7 +103,7 @@ def given(tmp_path_factory):
 def small(here, monkeypatch):
     """What runs in this process works on small pictures and on one thread: these tests are about the command line."""
     monkeypatch.setitem(track.PROTOCOLS, "modern", dataclasses.replace(track.MODERN, size=H))
-    monkeypatch.setitem(train.PRESETS, "tiny", dataclasses.replace(train.TINY, height=32, crop=32, batch=1, steps=2))
+    monkeypatch.setitem(recipe.PRESETS, "tiny", dataclasses.replace(recipe.TINY, height=32, crop=32, batch=1, steps=2))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -699,7 +699,7 @@ def test_nothing_is_coloured_by_a_model_that_sees_colour(cli, given, here, comma
 
 def test_the_command_line_knows_what_there_is():
     """It says so without importing torch, so the names stand twice."""
-    assert set(program.PRESETS) == set(train.PRESETS) and set(program.PROTOCOLS) == set(track.PROTOCOLS)
+    assert set(program.PRESETS) == set(recipe.PRESETS) and set(program.PROTOCOLS) == set(track.PROTOCOLS)
     assert {program.DEFAULT_MODEL} == {inspect.signature(model.load_model).parameters["name"].default, model.SHIPPED[0]}
 
 
@@ -983,12 +983,12 @@ def test_an_interrupted_training_run_keeps_the_earlier_model(cli, given, here, m
     assert Path("m.pt").read_text() == "an earlier model"
 
 
-@pytest.mark.parametrize("place", ["load_shots", "fit_palette"])
-def test_an_interrupt_before_the_first_step_promises_nothing_to_resume(cli, given, here, monkeypatch, place):
+@pytest.mark.parametrize("module, place", [(trainjob, "load_shots"), (train, "fit_palette")], ids=["load_shots", "fit_palette"])
+def test_an_interrupt_before_the_first_step_promises_nothing_to_resume(cli, given, here, monkeypatch, module, place):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train, place, stop)
+    monkeypatch.setattr(module, place, stop)
     assert_refused(cli("train", given.clip, "--out", "new/m.pt"), "interrupted: nothing was written")
     assert snapshot(here) == {}
 

@@ -19,7 +19,7 @@ PACKAGE = ROOT / "tinytrack"
 LAYERS = [
     "errors", "source", "exercise", "files", "ahead", "video", "labels", "color", "example", "pointer", "loss", "tiles", "embed",
     "model", "synth", "clips", "fetch", "datasets", "metrics", "recipe", "processes", "batches", "index", "stream", "states", "train",
-    "fit", "track", "baselines", "evaluate", "analysis", "draw", "check",
+    "fit", "trainjob", "track", "baselines", "evaluate", "analysis", "draw", "check",
     "plots", "pages", "pictures", "jobs", "demo", "report", "annotate", "background", "stage", "playback", "upload", "studio", "widgets",
     "gallery", "page", "__main__",
 ]  # fmt: skip

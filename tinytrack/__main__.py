@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from .errors import OutputError, TinytrackError, describe_os_error
+from .errors import TinytrackError, describe_os_error
 
 DEFAULT_MODEL = "tiny-gray"
 PRESETS = ("tiny", "lab", "paper", "single")
@@ -253,127 +253,10 @@ def _pose(args) -> None:
         print("lost for a while: " + ", ".join(f"{name} ({n} frames)" for name, n in summary["lost"].items()))
 
 
-def _recipe(args):
-    """The preset, with what the command line changes."""
-    import dataclasses
-
-    from .recipe import PRESETS as presets
-
-    changes = {"steps": args.steps, "batch": args.batch, "accumulate": args.accumulate, "clip_norm": args.clip_norm, "fps": args.fps}
-    changes = {key: value for key, value in changes.items() if value is not None}
-    return dataclasses.replace(presets[args.preset], seed=args.seed, **changes)
-
-
-def _clip_source(args, config):
-    """What SOURCE... means, and what the card says of it: a stream of an index, or videos decoded into memory."""
-    from .batches import Shots, load_shots
-    from .clips import training_videos
-    from .index import Index
-    from .stream import Stream
-
-    indexes = [s for s in args.sources if s.endswith(".csv")]
-    if indexes:
-        if len(indexes) < len(args.sources):
-            raise TinytrackError("videos that are decoded into memory and indexes cannot be mixed: give one or the other")
-        source = Stream(Index(*indexes), config, args.workers)
-        return source, {"videos": len(source.index), "hours": round(float(source.index.seconds.sum()) / 3600, 3)}
-    shots = load_shots(training_videos(args.sources), config)
-    return Shots(shots, config), {"shots": len(shots), "frames": sum(len(s) for s in shots)}
-
-
 def _train(args) -> None:
-    from . import processes
+    from .trainjob import train_job
 
-    with processes.joined():
-        try:
-            _train_together(args)
-        except KeyboardInterrupt:
-            if processes.rank():
-                raise SystemExit(2) from None  # the first says it
-            raise
-
-
-def _train_together(args) -> None:
-    """One process's part of a training run; alone, all of it."""
-    from . import processes
-    from .files import check_writable, user_path
-    from .fit import fit
-    from .states import kept, refuse_to_overwrite
-
-    out = user_path(args.out)
-    resume = args.resume or (processes.restarted() and bool(kept(out)))
-
-    def check() -> None:  # now, not after an hour
-        if out.is_dir():
-            raise OutputError(f"cannot write '{args.out}': it is a folder, expected the name of a weights file")
-        check_writable(out)
-        if not resume:
-            refuse_to_overwrite(out)
-
-    processes.together(check, first_only=True)
-    config = _recipe(args)
-    device = processes.together(lambda: _device(args))
-    first = processes.rank() == 0
-    if first:
-        print("reading " + ", ".join(args.sources), flush=True)
-    source, facts = processes.together(lambda: _clip_source(args, config))
-    # Names only: where someone keeps their videos is nobody else's business.
-    sources = [Path(s).name if os.sep in s else s for s in args.sources]
-    card = {"command": _train_command(args, config, sources), "sources": sources, "preset": args.preset} | facts
-    try:
-        checkpoints = args.checkpoints and user_path(args.checkpoints)
-        bf16 = None if args.precision == "auto" else args.precision == "bf16"
-        model = fit(
-            source,
-            config,
-            args.minutes,
-            out,
-            resume,
-            device,
-            args.save_every,
-            card=card,
-            checkpoints=checkpoints,
-            bf16=bf16,
-            compiled=args.compile,
-        )
-    except KeyboardInterrupt:
-        if not kept(out):
-            raise
-        if not first:
-            raise SystemExit(2) from None
-        raise TinytrackError(f"interrupted: go on with 'tinytrack train ... --out {args.out} --resume'") from None
-    if first:
-        _tell_trained(model.card, args.out)
-
-
-def _train_command(args, config, sources: list[str]) -> str:
-    """The command line that makes the same weights."""
-    from .recipe import PRESETS as presets
-
-    preset = presets[args.preset]
-    words = ["python -m tinytrack train", *sources, "--preset", args.preset]
-    words += ["--minutes", f"{args.minutes:g}"] if args.minutes else ["--steps", str(config.steps)]
-    words += ["--seed", str(args.seed)]
-    for name in ("batch", "accumulate", "clip_norm", "fps"):
-        if getattr(config, name) != getattr(preset, name):
-            words += ["--" + name.replace("_", "-"), f"{getattr(config, name):g}"]
-    if args.precision != "auto":
-        words += ["--precision", args.precision]
-    if args.threads:
-        words += ["--threads", str(args.threads)]
-    return " ".join(words)
-
-
-def _tell_trained(card: dict, out: str) -> None:
-    first, last = card["loss"][0], card["loss"][-1]
-    print(f"trained {card['steps']} steps in {card['minutes']:.1f} minutes, loss {first:.2f} -> {last:.2f}: {out}")
-    if "waited" in card:
-        decoded, taken = card["decoded_per_second"], card["taken_per_second"]
-        slow = "decoding" if decoded < taken else "the network"
-        print(
-            f"clips a second: decoding could give {decoded:.1f}, the network could take {taken:.1f}: {slow} sets the pace"
-            f" (the network waited {card['waited']:.0%} of the time); videos that could not be read: {len(card['unreadable'])}"
-        )
+    train_job(args, lambda: _device(args))
 
 
 def _evaluate(args) -> None:

@@ -19,7 +19,7 @@ def user_path(path: str | os.PathLike) -> Path:
     return Path(os.path.expanduser(path))
 
 
-def _first_missing(folder: Path) -> Path | None:
+def first_missing(folder: Path) -> Path | None:
     """The topmost folder that making ``folder`` will create, to be removed again if the job fails."""
     missing = None
     while not folder.exists():
@@ -27,7 +27,7 @@ def _first_missing(folder: Path) -> Path | None:
     return missing
 
 
-def _remove_empty(folder: Path, top: Path | None) -> None:
+def remove_empty(folder: Path, top: Path | None) -> None:
     """Remove ``folder`` and its parents up to ``top``, as long as they are empty."""
     while top is not None:
         with contextlib.suppress(OSError):  # not empty, or never made because its name is too long: so on to its parent
@@ -42,7 +42,7 @@ def making(folder: Path, target: str) -> Iterator[None]:
     """Make ``folder`` for the block. If the block fails, folders made on the way go again; an OSError becomes one sentence."""
     created = None
     try:
-        created = _first_missing(folder)
+        created = first_missing(folder)
         folder.mkdir(parents=True, exist_ok=True)
         yield
         created = None
@@ -50,7 +50,7 @@ def making(folder: Path, target: str) -> Iterator[None]:
         raise OutputError(f"cannot write {target}: {describe_os_error(error)}") from error
     finally:
         if created is not None:
-            _remove_empty(folder, created)
+            remove_empty(folder, created)
 
 
 @contextlib.contextmanager

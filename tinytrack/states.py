@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .errors import ModelError, OutputError, TinytrackError
-from .files import making, save_tensors, user_path
+from .files import first_missing, making, remove_empty, save_tensors, user_path
 
 
 class DamagedState(ModelError):
@@ -38,6 +38,7 @@ def held(out: str | Path) -> Iterator[None]:
 
     state = state_path(out)
     path = state.with_suffix(".lock")  # a file of its own: the state is replaced again and again. The system frees it when we die
+    created = first_missing(state.parent)
     with making(state.parent, f"'{out}'"):
         lock = FileLock(path, timeout=0)
         try:
@@ -52,6 +53,8 @@ def held(out: str | Path) -> Iterator[None]:
     finally:
         path.unlink(missing_ok=True)
         lock.release()
+        if created is not None:
+            remove_empty(state.parent, created)
 
 
 def refuse_to_overwrite(out: str | Path) -> None:

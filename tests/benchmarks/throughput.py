@@ -77,27 +77,21 @@ def make(folder: Path, gop: int, videos: int = 6, frames: int = 300, size: tuple
     return Index(make_index(folder, progress=False)[0])
 
 
-def per_second(function: Callable, clips: int, rounds: int) -> float:
-    """Clips a second: the median over rounds, after one that warms up."""
-    function()
-    times = []
-    for _ in range(rounds):
-        began = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - began)
-    return clips / statistics.median(times)
-
-
-def in_turn(functions: list[Callable], rounds: int) -> list[float]:
+def in_turn(functions: list[Callable], rounds: int, clock: Callable[[], float] = time.perf_counter) -> list[float]:
     """Median seconds of each function, called in turn, after a first round that warms up."""
-    times = [[_seconds(function) for function in functions] for _ in range(rounds + 1)][1:]
+    times = [[_seconds(function, clock) for function in functions] for _ in range(rounds + 1)][1:]
     return [statistics.median(column) for column in zip(*times, strict=True)]
 
 
-def _seconds(function: Callable) -> float:
-    began = time.perf_counter()
+def _seconds(function: Callable, clock: Callable[[], float]) -> float:
+    began = clock()
     function()
-    return time.perf_counter() - began
+    return clock() - began
+
+
+def per_second(function: Callable, clips: int, rounds: int, clock: Callable[[], float] = time.perf_counter) -> float:
+    """Clips a second of a function that makes so many."""
+    return clips / in_turn([function], rounds, clock)[0]
 
 
 def operations(trainer: Trainer) -> float:
