@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import importlib
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -17,7 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # they are run from the repository: python -m tests.benchmarks
 
 from tests.benchmarks import __main__ as program  # noqa: E402
-from tests.benchmarks import ablate, quietly, ratio, start, training, video, with_threads  # noqa: E402
+from tests.benchmarks import ablate, long, quietly, ratio, start, training, video, with_threads  # noqa: E402
+from tinytrack.labels import read_mask  # noqa: E402
 from tinytrack.model import load_model  # noqa: E402
 from tinytrack.recipe import TINY  # noqa: E402
 from tinytrack.synth import moving_shapes  # noqa: E402
@@ -26,7 +28,7 @@ from tinytrack.video import read_video  # noqa: E402
 
 PROMISED = {
     "propagate_speedup_s4", "propagate_speedup_s8", "propagate_memory_ratio_s4", "propagate_over_floor_s4",
-    "train_share_of_bare", "fps_480p_s8", "import_over_torch",
+    "train_share_of_bare", "fps_480p_s8", "import_over_torch", "long_frames_r2", "long_objects_r2", "long_peak_growth",
 }  # fmt: skip
 SMALL = dataclasses.replace(MODERN, size=48, radius=4, back=(1, 2))
 
@@ -94,6 +96,110 @@ def test_the_stages_do_what_the_job_does(tmp_path):
     assert (tmp_path / "drawn.png").read_bytes() == (tmp_path / "job" / "masks" / "00004.png").read_bytes()
 
 
+def test_a_line_is_found_and_what_is_none_is_not_called_one():
+    assert long.fit([10, 20, 40], [7, 12, 22]) == pytest.approx((2, 0.5, 1))
+    assert long.fit([0, 1, 2], [0, 1, 0]) == pytest.approx((1 / 3, 0, 0))
+    a, b, r2 = long.fit(range(8), [1 + 2 * x + x * x for x in range(8)])
+    assert 0.9 < r2 < 0.96
+
+
+def made_up(frames, objects, seconds=0.1):
+    """A job of 2 s and 100 ms a frame, 3 ms more for each further object; but its n-th frame comes n ms after the one before it."""
+    at = np.cumsum([t / 1000 for t in range(frames)])
+    return {"seconds": 2 + frames * (seconds + 0.003 * (objects - 1)), "peak": 300 + frames, "at": at.tolist()}
+
+
+def test_lines_are_laid_through_jobs_that_took_turns(monkeypatch):
+    """Three rounds, the first of which is twenty times slower: medians do not see it."""
+    asked, made = [], []
+
+    def run(folder, jobs):
+        asked.append(jobs)
+        return [made_up(*job, seconds=2 if len(asked) == 1 else 0.1) for job in jobs]
+
+    monkeypatch.setattr(long, "make", lambda folder, frames: made.append(frames))
+    monkeypatch.setattr(long, "run", run)
+    values = long.measure(rounds=3)
+    assert made == [112] and len(asked) == 3 and len(set(asked[0])) == 7
+    assert set(values) == set(long.ABOUT)
+    assert values == pytest.approx(
+        {
+            "long_frames_r2": 1,
+            "long_objects_r2": 1,
+            "long_ms_one_object": 100 + 2000 / 48,
+            "long_ms_further_object": 3,
+            "long_late_over_early": (84 + 111) / (24 + 31),
+            "long_peak_mb_few": 332,
+            "long_peak_mb_many": 412,
+            "long_peak_growth": 412 / 332,
+        }
+    )
+
+
+def test_memory_and_time_of_a_long_job_are_told_by_the_hundred(monkeypatch, capsys):
+    """250 frames: 50 ms each, but 5 s more for the hundredth, and 300 MB; then 90 ms and 400 MB, but for one that holds 450."""
+    made = []
+
+    def run(folder, jobs, threads):
+        ((frames, objects),) = jobs
+        at = np.cumsum([0.05 if t < 100 else 5.05 if t == 100 else 0.09 for t in range(frames)])
+        held = [300 if t < 100 else 400 for t in range(frames)]
+        held[150] = 450
+        objects = list(range(1, objects + 1))
+        told = {"frames": frames, "objects": objects, "wall": 12.5, "seconds": 20, "peak": 460, "at": at.tolist(), "held": held}
+        return [told]
+
+    monkeypatch.setattr(long, "make", lambda folder, frames, objects: made.append((frames, objects)))
+    monkeypatch.setattr(long, "run", run)
+    long.main(["--frames", "250", "--objects", "3"])
+    assert made == [(250, [3])]
+    assert capsys.readouterr().out.splitlines() == [
+        "frames 0 to 99: at most 300 MB, 100 ms a frame",
+        "frames 100 to 199: at most 450 MB, 90 ms a frame",
+        "frames 200 to 249: at most 400 MB, 90 ms a frame",
+        "250 frames, 3 objects: 12 s (20 s of processor time), 20.00 frames a second, at most 460 MB",
+    ]
+
+
+@pytest.mark.parametrize("arguments", [["--frames", "1"], ["--objects", "0"], ["--objects", "21"], ["--threads", "0"]])
+def test_long_jobs_that_cannot_be_are_refused(arguments, capsys):
+    with pytest.raises(SystemExit):
+        long.main(arguments)
+    assert "expected at least 2 frames, 1 to 20 objects" in capsys.readouterr().err
+
+
+def test_jobs_are_watched_in_processes_of_their_own_and_take_turns(tmp_path, monkeypatch):
+    """Tiny frames, in turns so short that neither job can do its work in one; the masks that they wrote are there, the video moves."""
+    monkeypatch.setattr(long, "SLICE", 1 / 1000)
+    long.make(tmp_path, 20, (1, 3), (96, 128))
+    both = long.run(tmp_path, [(12, 3), (20, 1)], rows=48)
+    for found, frames, objects in zip(both, (12, 20), (3, 1), strict=True):
+        assert found["frames"] == len(found["at"]) == len(found["held"]) == frames
+        assert len(list((tmp_path / f"out {frames} {objects}" / "masks").iterdir())) == frames
+        assert found["objects"] == list(range(1, objects + 1))
+        assert found["at"] == sorted(found["at"]) and 0 < found["at"][-1] - found["at"][0] < found["seconds"]
+        assert 50 < min(found["held"]) and max(found["held"]) <= found["peak"] < 2000
+    assert sum(found["wall"] for found in both) > 1.2 * sum(found["seconds"] for found in both)  # each waited for the other
+    assert set(np.unique(read_mask(tmp_path / "1.png"))) == {0, 1}
+    moving = read_video(tmp_path / "video.mp4").astype(int)
+    assert moving.shape == (20, 96, 128, 3) and np.abs(np.diff(moving, axis=0)).mean((1, 2, 3)).min() > 0.5
+
+
+def test_a_job_that_fails_takes_the_others_with_it(tmp_path, monkeypatch):
+    """There is no mask of two objects; the long job must not stay behind, stopped."""
+    long.make(tmp_path, 4, (1,), (96, 128))
+    begun, start = [], subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda *arguments, **more: begun.append(start(*arguments, **more)) or begun[-1])
+    with pytest.raises(RuntimeError, match="a job failed"):
+        long.run(tmp_path, [(4, 2), (4, 1)], rows=48)
+    assert [job.returncode for job in begun] == [1, -signal.SIGKILL]
+
+
+def test_as_many_objects_as_asked_for_are_seen_or_it_says_so(tmp_path):
+    with pytest.raises(ValueError, match="of 20 objects some are hidden"):
+        long.make(tmp_path, 2, (20,), (32, 32))
+
+
 def test_time_is_booked_on_its_stage():
     clock = video.Stages()
     assert list(clock.each("decode", (time.sleep(0.01) for _ in range(3)))) == [None] * 3
@@ -128,7 +234,7 @@ def test_threads_are_as_before_afterwards():
 
 
 def test_every_key_is_explained():
-    for module in (start, training, video):
+    for module in (start, training, video, long):
         assert all(text for _, text in module.ABOUT.values())
 
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from conftest import assert_one_sentence
 from scipy import stats
 
-from tinytrack import analysis, draw, loss, metrics, pointer, track, train
+from tinytrack import analysis, draw, loss, metrics, pointer, recipe, track
 from tinytrack.check import EXERCISES
 from tinytrack.color import Palette, frames_to_lab, lab_to_frames
 from tinytrack.exercise import Exercise, Verdict
@@ -496,7 +496,7 @@ LIBRARY = {
     "window": pointer.window,
     "keep_top_k": pointer.keep_top_k,
     "color_loss": loss.color_loss,
-    "checkpoint_steps": train.checkpoint_steps,
+    "checkpoint_steps": recipe.checkpoint_steps,
     "region_j": metrics.region_j,
     "references": lambda index, back, keep_first: Protocol("mine", None, back, keep_first).references(index),
     "propagate": lambda f, labels, temperature: track.propagate(f, labels, Protocol("mine", None, (1,), True), temperature),

@@ -507,6 +507,23 @@ def test_the_order_of_objects_does_not_matter(read):
     assert np.array_equal(read_masks(turned, ids[order], (48, 64), read=read), before) and len(np.unique(before)) > 2
 
 
+@pytest.mark.parametrize("read", ["argmax", "balanced", "min_max"])
+def test_one_map_after_the_other_is_read_as_all_at_once(read):
+    """Against the definition on the whole stack of full-size maps; where two maps are equally large, the first one wins."""
+    soft = torch.rand(6, 12, 16, generator=torch.Generator().manual_seed(0)) * torch.tensor([4.0, 1, 3, 0.5, 2, 2])[:, None, None]
+    soft[5] = soft[4]
+    maps = F.interpolate(soft[None], (50, 70), mode="bilinear", align_corners=False)[0]
+    if read == "min_max":
+        maps = maps - maps.amin((1, 2), keepdim=True)
+        maps = maps / maps.amax((1, 2), keepdim=True)
+    elif read == "balanced":
+        maps = maps / soft.mean((1, 2), keepdim=True) ** 0.2
+    ids = np.array([9, 4, 7, 200, 3])
+    found = read_masks(soft.requires_grad_(), ids, (50, 70), read)
+    assert found.dtype == np.uint8 and np.array_equal(found, np.array([0, *ids])[maps.argmax(0).numpy()])
+    assert 200 in found and 3 not in found
+
+
 def test_an_unknown_reading_is_named():
     with pytest.raises(ValueError, match="argmax, min_max or balanced, not 'loudest'"):
         read_masks(torch.rand(2, 4, 4), np.array([1]), (8, 8), read="loudest")

@@ -4,7 +4,7 @@ import argparse
 import importlib
 import os
 
-MODULES = ("propagate", "video", "training", "start", "widgets")
+MODULES = ("propagate", "video", "long", "training", "throughput", "start", "widgets")
 
 
 def measure_all(modules: list[str], rounds: int | None = None) -> tuple[dict, dict]:
