@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from conftest import assert_one_sentence
 
 from tinytrack.batches import load_shots, sample_clips
 from tinytrack.color import frames_to_lab, network_input
 from tinytrack.errors import ModelError, TinytrackError, VideoError
 from tinytrack.fit import fit
-from tinytrack.loss import clip_loss, color_loss, single_image_loss
+from tinytrack.loss import attend, clip_loss, color_loss, single_image_loss
 from tinytrack.model import load_model
 from tinytrack.pointer import affinity, copy, pixels
 from tinytrack.recipe import LAB, PAPER, PRESETS, SINGLE, TINY, checkpoint_steps, learning_rate
@@ -433,3 +434,99 @@ def test_no_checkpoints_are_kept_unless_asked_for(shots, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     fit(shots, dataclasses.replace(FAST, steps=1), progress=False)
     assert not list(tmp_path.iterdir())
+
+
+# ---------------------------------------------------------------------------------------------- parts, precision, fused attention
+
+
+def gradient_of(trainer):
+    return torch.cat([p.grad.flatten() for p in trainer.trained])
+
+
+def test_the_gradient_of_two_parts_is_the_mean_of_theirs(shots):
+    config = dataclasses.replace(FAST, batch=4, accumulate=2)
+    trainer = Trainer(shots, config)
+    trainer.net.eval()  # so that parts do not meet in batch normalisation
+    value = trainer.backward()
+    found = gradient_of(trainer)
+    whole = Trainer(shots, dataclasses.replace(config, accumulate=1))
+    whole.net.eval()
+    assert value == pytest.approx(whole.backward(), rel=1e-5)
+    torch.testing.assert_close(found, gradient_of(whole), rtol=1e-3, atol=1e-5)
+    pictures = [trainer.batch(part)[0] for part in (0, 1)]
+    assert torch.equal(torch.cat(pictures), whole.batch()[0]) and not torch.equal(*pictures)
+
+
+def test_a_long_gradient_is_shortened_and_a_short_one_is_not(shots):
+    lengths = {}
+    for limit in (None, 0.01, 1e6):
+        trainer = Trainer(shots, dataclasses.replace(FAST, clip_norm=limit))
+        trainer.step()
+        lengths[limit] = gradient_of(trainer).norm().item()
+    assert lengths[0.01] == pytest.approx(0.01, rel=1e-3) and lengths[1e6] == pytest.approx(lengths[None]) and lengths[None] > 0.02
+
+
+def test_bfloat16_is_for_the_network_only(shots, device):
+    exact, half = (Trainer(shots, FAST, device=device, bf16=bf16) for bf16 in (False, True))
+    seen = []
+    half.net.register_forward_hook(lambda net, inputs, output: seen.append(output.dtype))
+    for _ in range(3):
+        a, b = exact.step(), half.step()
+        assert a == pytest.approx(b, rel=0.05) and a != b
+    assert seen == [torch.bfloat16] * 3
+    assert {p.dtype for p in half.trained} == {p.grad.dtype for p in half.trained} == {torch.float32}
+    assert not Trainer(shots, FAST).bf16, "on a processor it is left to the user"
+
+
+def test_a_compiled_network_trains_alike_and_keeps_its_names(shots, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self, **options: compiled.append(self))
+    trainer = Trainer(shots, FAST, compiled=True)
+    assert compiled == [trainer.net]
+    monkeypatch.undo()
+    net = trainer.net
+    net.compile(backend="eager")  # all of it but the translation into machine code, which takes a minute
+    plain = Trainer(shots, FAST)
+    assert [trainer.step() for _ in range(2)] == pytest.approx([plain.step() for _ in range(2)], rel=1e-4)
+    assert trainer.model().net.state_dict().keys() == plain.net.state_dict().keys()
+
+
+@pytest.mark.parametrize("temperature", [0.07, 1.0])
+def test_fused_attention_is_eq_2_and_eq_1(device, temperature):
+    """On a GPU it is what trains; here it runs wherever it can."""
+    g = torch.Generator().manual_seed(0)
+    f = F.normalize(torch.randn(2, 4 * 30, 16, generator=g), dim=2).to(device).requires_grad_()
+    colors = F.one_hot(torch.randint(0, 5, (2, 3 * 30), generator=g), 5).float().to(device)
+    slope = torch.randn(2, 30, 5, generator=g).to(device)
+    expected = copy(affinity(f[:, 90:], f[:, :90], temperature), colors)
+    found = attend(f, colors, temperature)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    gradients = [torch.autograd.grad((y * slope).sum(), f, retain_graph=True)[0] for y in (found, expected)]
+    torch.testing.assert_close(*gradients, rtol=1e-3, atol=1e-4)
+
+
+def test_clips_that_are_fetched_ahead_are_those_of_the_next_step(shots, device):
+    """On a GPU the next step's clips travel while one is computed; wherever, each step sees its own."""
+    trainer = Trainer(shots, FAST, device=device)
+    for step in range(3):
+        assert torch.equal(trainer.clips().cpu(), torch.from_numpy(sample_clips(shots, FAST, step)))
+        trainer.step()
+    trainer.count = 1  # as after a resumption
+    assert torch.equal(trainer.clips().cpu(), torch.from_numpy(sample_clips(shots, FAST, 1)))
+
+
+def test_a_batch_that_cannot_be_shared_evenly_is_refused(shots):
+    with pytest.raises(TinytrackError) as error:
+        Trainer(shots, dataclasses.replace(FAST, batch=3, accumulate=2)).step()
+    assert_one_sentence(error, "3 clips", "2 part(s)", "a multiple of 2")
+
+
+def test_only_some_of_a_steps_clips_are_those_of_all(shots):
+    config = dataclasses.replace(FAST, batch=5)
+    everything = sample_clips(shots, config, 7)
+    assert np.array_equal(sample_clips(shots, config, 7, [3, 1]), everything[[3, 1]])
+
+
+def test_clips_can_be_drawn_from_fewer_frames_a_second(make_video):
+    shots = load_shots([Video(make_video("v.mp4", frames=30, fps=30))], dataclasses.replace(FAST, fps=6, height=32))
+    assert sum(len(s) for s in shots) == 6
