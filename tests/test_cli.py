@@ -1016,6 +1016,82 @@ def test_what_cannot_be_resumed_is_refused(cli, given, here, monkeypatch, kind):
     assert snapshot(here) == before
 
 
+def test_what_the_command_line_changes_of_a_recipe_stands_on_the_card(cli, given):
+    options = ["--batch", "2", "--accumulate", "2", "--clip-norm", "0.5", "--fps", "9", "--precision", "bf16", "--save-every", "7"]
+    assert_done(cli("train", given.clip, "--steps", "1", "--seed", "3", *options, "--out", "m.pt"))
+    card = model.load_model("m.pt").card
+    config = card["config"]
+    assert [config[name] for name in ("batch", "accumulate", "clip_norm", "fps", "seed", "steps")] == [2, 2, 0.5, 9.0, 3, 1]
+    said = "--preset tiny --steps 1 --seed 3 --batch 2 --accumulate 2 --clip-norm 0.5 --fps 9 --precision bf16"
+    assert said in card["command"]
+
+
+def test_clips_that_cannot_be_shared_evenly_are_refused_before_training(cli, given, here):
+    before = snapshot(here)
+    assert_refused(cli("train", given.clip, "--batch", "3", "--accumulate", "2", "--out", "new/m.pt"), "3 clips", "a multiple of 2")
+    assert snapshot(here) == before
+
+
+def test_a_new_run_does_not_take_the_place_of_an_interrupted_one(cli, given, here, monkeypatch):
+    interrupted_training(cli, given, monkeypatch, "m.pt")
+    before = snapshot(here)
+    read = []
+    monkeypatch.setattr(trainjob, "load_shots", lambda *_: read.append(1))
+    assert_refused(cli("train", given.clip, "--out", "m.pt"), "m.unfinished.pt", "--resume", "delete it")
+    assert snapshot(here) == before and not read, "said before any video is read"
+
+
+def test_a_folder_is_indexed_and_trained_on(cli, make_video, here):
+    for name in "abc":
+        make_video(f"all/{name}.mp4", frames=20, fps=10)
+    (here.parent / "all" / "d.mp4").write_bytes(b"no video")
+    made = cli("data", "index", here.parent / "all", "--workers", "1")
+    assert_done(made)
+    assert "skipped: 'd.mp4'" in made.out and "3 videos" in made.out and "1 skipped" in made.out
+    index = here.parent / "all" / "tinytrack-index.csv"
+    trained = cli("train", index, "--steps", "2", "--workers", "1", "--out", "m.pt")
+    assert_done(trained)
+    assert "decoding could give" in trained.out and "sets the pace" in trained.out
+    card = model.load_model("m.pt").card
+    assert card["videos"] == 3 and card["sources"] == ["tinytrack-index.csv"] and card["unreadable"] == []
+
+
+def test_an_index_and_a_video_are_not_mixed(cli, given):
+    assert_refused(cli("train", "index.csv", given.clip), "cannot be mixed")
+
+
+def test_a_missing_index_and_a_file_that_is_none_are_named(cli, here):
+    (here / "table.csv").write_text("a,b\n1,2\n")
+    assert_refused(cli("train", "gone.csv"), "gone.csv", "tinytrack data index")
+    assert_refused(cli("train", "table.csv"), "table.csv", "tinytrack data index")
+
+
+@pytest.mark.parametrize(
+    "line", ["data list --out x", "data verify --workers 2", "data index", "data index nowhere", "data index table.csv"]
+)
+def test_what_cannot_be_indexed_is_explained(cli, here, line):
+    (here / "table.csv").write_text("a,b\n")
+    result = cli(*line.split())
+    assert result.status == 2 and len(result.said) == 1 and result.said[0].startswith("tinytrack")
+
+
+def test_a_gpu_without_memory_is_told_in_a_sentence(cli, given, monkeypatch):
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+    monkeypatch.setattr(trainjob, "fit", full)
+    assert_refused(cli("train", given.clip, "--out", "m.pt"), "not enough GPU memory", "--batch", "--accumulate")
+
+
+def test_other_errors_of_torch_are_not_hidden(cli, given, monkeypatch):
+    def wrong(*_, **__):
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr(trainjob, "fit", wrong)
+    with pytest.raises(RuntimeError, match="shapes"):
+        cli("train", given.clip, "--out", "m.pt")
+
+
 def test_ctrl_c_stops_a_download_with_its_pip(here):
     (here.parent / "fake/pip").mkdir(parents=True)
     started = here.parent / "started"
