@@ -18,12 +18,13 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # they are run from the repository: python -m tests.benchmarks
 
 from tests.benchmarks import __main__ as program  # noqa: E402
-from tests.benchmarks import ablate, long, quietly, ratio, start, training, video, with_threads  # noqa: E402
+from tests.benchmarks import ablate, kinetics, long, quietly, ratio, start, throughput, training, video, with_threads  # noqa: E402
 from tinytrack.labels import read_mask  # noqa: E402
 from tinytrack.model import load_model  # noqa: E402
 from tinytrack.recipe import TINY  # noqa: E402
 from tinytrack.synth import moving_shapes  # noqa: E402
 from tinytrack.track import MODERN  # noqa: E402
+from tinytrack.train import Trainer  # noqa: E402
 from tinytrack.video import read_video  # noqa: E402
 
 PROMISED = {
@@ -257,3 +258,30 @@ def test_the_ablation_is_judged_on_videos_it_was_not_trained_on_and_told_beside_
     assert len(set(ablate.HELD_OUT)) == 8
     for changes in ablate.TRACKING.values():
         dataclasses.replace(MODERN, **changes)
+
+
+def test_a_recipe_is_measured_in_all_its_stages(tmp_path, monkeypatch):
+    """On two made-up videos: what is promised of a recipe but for what needs several processes, all of it positive."""
+    monkeypatch.delenv("TINYTRACK_DATA", raising=False)
+    index = throughput.make(tmp_path / "videos", gop=8, videos=2, frames=30, size=(48, 64))
+    assert len(index) == 2 and index.fps[0] == 30
+    config = dataclasses.replace(TINY, fps=6, gap=(1, 1), height=32, crop=32, jitter=4, batch=2)
+    found = throughput.measure_recipe(config, {"": index, "_short_gop": index}, rounds=1)
+    promised = {key.removeprefix("tiny_") for key in throughput._about("tiny")}
+    assert set(found) == promised - {"all_reduce", "two_processes", "two_share"}
+    assert all(value > 0 for value in found.values())
+
+
+def test_a_convolutions_operations_are_counted_in_both_directions():
+    shots = [moving_shapes(0, frames=4, height=64, width=64).frames]
+    counts = [
+        throughput.operations(Trainer(shots, dataclasses.replace(TINY, height=side, crop=side, jitter=0, batch=2, gap=(1, 1))))
+        for side in (32, 64)
+    ]
+    assert 4 <= counts[1] / counts[0] < 6, "convolutions four times, the pointer sixteen times"
+
+
+def test_what_is_kept_for_the_backward_pass_grows_with_the_clips():
+    shots = [moving_shapes(0, frames=4, height=64, width=64).frames]
+    one, two = (kinetics.saved_bytes(Trainer(shots, dataclasses.replace(TINY, height=64, crop=64, jitter=0, batch=n))) for n in (1, 2))
+    assert one > 1e6 and 1.9 < two / one < 2.1
