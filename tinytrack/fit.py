@@ -17,7 +17,7 @@ from .errors import OutputError, TinytrackError
 from .files import user_path
 from .model import Model
 from .recipe import TINY, TrainConfig, checkpoint_steps
-from .stream import Stream
+from .stream import LOST, Stream, lost_worker
 from .train import Trainer
 
 
@@ -112,6 +112,8 @@ def fit(
         except OutputError as error:
             raise OutputError(f"{error}; {run.what_is_left()}") from error
         except RuntimeError as error:
+            if lost_worker(error):
+                raise TinytrackError(f"{LOST}; {run.what_is_left()}") from error
             if not processes.lost_another(error):
                 raise
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # by which torchrun now ends the others: our sentence first

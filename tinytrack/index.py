@@ -9,6 +9,9 @@ import csv
 import itertools
 import multiprocessing
 import os
+import signal
+import threading
+import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -28,6 +31,9 @@ NAME = "tinytrack-index.csv"
 
 FORMAT = "tinytrack index 1"
 COLUMNS = ("path", "bytes", "changed", "seconds", "fps", "height", "width", "problem")
+ENDS = ("\n", "\r")
+"""Of a line (the latter within a name); one without is not whole."""
+
 SHORTEST = 2
 """Frames that a video needs to move."""
 
@@ -73,12 +79,20 @@ def _stamp(path: Path) -> tuple[int, int]:
     return (len(list_images(path)) if path.is_dir() else info.st_size), info.st_mtime_ns
 
 
+def sentence(error: VideoError, path: Path, name: str) -> str:
+    """What an error says, in one line that can be printed, with the name that the index has for the file."""
+    text = " ".join(str(error).replace(str(path), name).split())
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def probe(path: Path, name: str) -> Entry:
     """Look at one video: its header, its first frame, and one near its end. Most damage shows there; the rest shows in training."""
     try:
         stamp = _stamp(path)
-    except (OSError, VideoError) as error:
-        return Entry(name, 0, 0, problem=describe_os_error(error) if isinstance(error, OSError) else str(error))
+    except OSError as error:
+        return Entry(name, 0, 0, problem=f"'{name}' cannot be read: {describe_os_error(error)}")
+    except VideoError as error:
+        return Entry(name, 0, 0, problem=sentence(error, path, name))
     try:
         video = Video(path)
         height, width, fps = video.height, video.width, video.fps
@@ -91,7 +105,7 @@ def probe(path: Path, name: str) -> Entry:
             raise VideoError(f"'{path}' has one frame: expected a video of at least {SHORTEST}")
         return Entry(name, *stamp, seconds, fps, height, width)
     except VideoError as error:
-        return Entry(name, *stamp, problem=" ".join(str(error).replace(str(path), name).split()))
+        return Entry(name, *stamp, problem=sentence(error, path, name))
 
 
 def _last_frame(video: Video) -> float:
@@ -105,11 +119,13 @@ def _last_frame(video: Video) -> float:
 
 
 def _read(path: Path) -> Iterator[Entry]:
-    """The entries of an index, or of the journal of an unfinished one, whose last line may be cut short."""
+    """The entries of an index, or of the journal of an unfinished one, as far as they are whole: the last line may be cut short."""
     with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
-        for row in csv.reader(line.replace("\0", "") for line in file):
-            with contextlib.suppress(ValueError):
-                yield Entry.of_row(row)
+        lines = (line.replace("\0", "") for line in file if line.endswith(ENDS))
+        with contextlib.suppress(csv.Error):
+            for row in csv.reader(lines):
+                with contextlib.suppress(ValueError):
+                    yield Entry.of_row(row)
 
 
 def _write(path: Path, head: list[str], entries: Iterable[Entry]) -> None:
@@ -162,7 +178,7 @@ def make_index(
             known |= {entry.path: entry for entry in _read(path)}
     done = {name: known[name] for name, path in names.items() if name in known and _unchanged(known[name], path)}
     todo = [(path, name) for name, path in names.items() if name not in done]
-    head = [FORMAT, os.path.relpath(folder, out.parent)]
+    head = [FORMAT, os.path.relpath(os.path.realpath(folder), os.path.realpath(out.parent))]
     with making(out.parent, f"'{out}'"):
         # Rewritten first: a line that was cut short would swallow the next one.
         with staged_file(journal) as scratch:
@@ -207,7 +223,7 @@ def _look_at_all(todo: list[tuple[Path, str]], workers: int, look: Callable) -> 
 
 
 def _in_processes(items: dict[int, tuple[Path, str]], workers: int, look: Callable) -> Iterator[tuple[int, Entry]]:
-    pool = ProcessPoolExecutor(min(workers, len(items)), multiprocessing.get_context("fork"), initializer=_deaf)
+    pool = ProcessPoolExecutor(min(workers, len(items)), multiprocessing.get_context("fork"), initializer=_follow, initargs=[os.getpid()])
     try:
         futures: dict[Future, int] = {pool.submit(look, *item): number for number, item in items.items()}
         while futures:
@@ -217,11 +233,16 @@ def _in_processes(items: dict[int, tuple[Path, str]], workers: int, look: Callab
         pool.shutdown(cancel_futures=True)
 
 
-def _deaf() -> None:
-    """Ctrl-C is for the first process, which ends the others."""
-    import signal
+def _follow(first: int) -> None:
+    """Ctrl-C is for the first process, which ends the others; if it is killed, they end by themselves."""
+
+    def watch() -> None:
+        while os.getppid() == first:
+            time.sleep(0.5)
+        os._exit(1)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=watch, daemon=True).start()
 
 
 class Index:
@@ -257,11 +278,11 @@ class Index:
                 ends.append(len(names))
                 numbers.append((entry.seconds, entry.fps, entry.height, entry.width))
                 root_of.append(len(self.roots))
-            self.roots.append(str(path.parent / head[1]))
+            self.roots.append(os.path.join(os.path.realpath(path.parent), head[1]))
         if not numbers:
             raise ClipError(f"no video in the index '{paths[0]}' can be read: its last column says why")
         self._names, self._ends, self._root_of = bytes(names), np.array(ends), np.array(root_of, dtype=np.uint16)
-        self.seconds, self.fps, height, width = np.array(numbers, dtype=np.float32).T.copy()
+        self.seconds, self.fps, height, width = np.array(numbers).T.copy()
         self.size = np.stack([height, width], axis=1).astype(np.int32)
 
     def __len__(self) -> int:

@@ -17,13 +17,21 @@ from torch.utils.data import DataLoader, Dataset
 
 from .batches import Cutout, frame_size, own_clips
 from .errors import TinytrackError, VideoError
-from .index import Index
+from .index import Index, sentence
 from .processes import count
 from .recipe import TrainConfig
 from .video import find_cuts
 
 TRIES = 20
 """So many videos in a row that cannot be read are no accident: the disk is gone, or the folder has moved."""
+
+
+LOST = "a process that reads videos was ended from outside, perhaps for want of memory: try fewer --workers"
+
+
+def lost_worker(error: BaseException) -> bool:
+    """Whether an error of torch means that a process that reads videos is gone. It is raised wherever this one happens to be."""
+    return isinstance(error, RuntimeError) and "DataLoader worker" in str(error)
 
 
 class IndexedClips(Dataset):
@@ -51,7 +59,7 @@ class IndexedClips(Dataset):
                 frames = self.draw(which, rng)
             except VideoError as error:
                 video = self.index.video(which)
-                problems.append((video.name, " ".join(str(error).replace(str(video.path), video.name).split())))
+                problems.append((video.name, sentence(error, video.path, video.name)))
                 continue
             if attempt < TRIES - 1 and find_cuts(frames):
                 continue  # across a cut there is nothing to point at; where every clip has one, the last is taken
@@ -63,9 +71,9 @@ class IndexedClips(Dataset):
     def draw(self, which: int, rng: np.random.Generator) -> list[np.ndarray]:
         """The frames of a clip somewhere in one video, scaled for training."""
         config, seconds = self.config, float(self.index.seconds[which])
-        fps = config.fps or float(self.index.fps[which])
+        fps = min(config.fps or np.inf, float(self.index.fps[which]))  # frames are left out, never repeated
         gap = int(rng.integers(config.gap[0], config.gap[1] + 1))
-        gap = max(1, min(gap, int(seconds * fps) // config.references))
+        gap = max(1, min(gap, int(seconds * fps + 0.01) // config.references))
         times = gap / fps * np.arange(config.references + 1)
         times = np.minimum(rng.uniform(0, max(0.0, seconds - times[-1])) + times, seconds)  # a short video repeats its last frame
         return self.index.video(which).frames_at(times.tolist(), frame_size(*self.index.size[which].tolist(), config))
@@ -128,12 +136,12 @@ class Stream:
                     )
                 self.decoded, self.seconds = self.decoded + 1, self.seconds + seconds
                 clips.append(clip)
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
+        except (RuntimeError, ConnectionError, EOFError, FileNotFoundError) as error:
+            # Clips on their way are fetched from the process that made them: that it is gone shows in several ways.
+            if isinstance(error, RuntimeError) and not lost_worker(error):
                 raise
-            raise TinytrackError(
-                "a process that reads videos was ended from outside, perhaps for want of memory: try fewer --workers"
-            ) from error
+            self.close()
+            raise TinytrackError(LOST) from error
         return torch.stack(clips)
 
     def some_frames(self, n: int) -> Iterator[np.ndarray]:
@@ -161,6 +169,8 @@ class Stream:
 
     def close(self) -> None:
         """End the processes."""
+        # Not left to the last reference: an error that is kept keeps its frames, and they the loader.
+        getattr(self._clips, "_shutdown_workers", lambda: None)()
         self._clips, self._next = iter(()), None
 
 

@@ -160,9 +160,16 @@ class Video:
         """
         if self.path.is_dir():
             pictures = list(_folder_frames(self, size))
+            last = (len(pictures) - 1) / FOLDER_FPS
+            if times[-1] > last + NEAR_THE_END:
+                raise VideoError(f"'{self.path}' ends after {last:.1f} s: there is no frame at {times[-1]:.1f} s")
             return [pictures[min(round(t * FOLDER_FPS), len(pictures) - 1)]() for t in times]
-        offset = self.start / self.fps if self.start else 0.0
-        return [_upright(frame, size) for frame in _seek(self.path, [offset + t for t in times])]
+        if self.start or self.stop is not None:
+            first, last = self.start / self.fps, np.inf if self.stop is None else (self.stop - 1) / self.fps
+            if first + times[-1] > last + NEAR_THE_END:
+                raise VideoError(f"'{self.title}' ends after {last - first:.1f} s: there is no frame at {times[-1]:.1f} s")
+            times = [min(first + t, last) for t in times]
+        return [_upright(frame, size) for frame in _seek(self.path, times)]
 
     def read(self, size: Size = None, fps: float | None = None, max_frames: int | None = None) -> np.ndarray:
         """All frames at once: uint8 RGB (T, H, W, 3). See :meth:`frames`."""
@@ -345,7 +352,7 @@ def _seek_once(path: Path, times: Sequence[float], from_start: bool = False) -> 
     """:func:`_seek`; None if seeking failed."""
     import av
 
-    found, before, here = [], None, 0.0
+    found, before, here, damaged = [], None, 0.0, False
     with _open(path) as container:
         stream = container.streams.video[0]
         rate = float(stream.average_rate or stream.guessed_rate or FOLDER_FPS)
@@ -356,10 +363,13 @@ def _seek_once(path: Path, times: Sequence[float], from_start: bool = False) -> 
             except (av.FFmpegError, OSError, ValueError):
                 return None
         for count, frame in enumerate(_decode_near(container, path, times, rate, begin)):
-            here = float(frame.pts * stream.time_base - begin) if frame.pts is not None else count / rate
+            earlier, here = here, float(frame.pts * stream.time_base - begin) if frame.pts is not None else count / rate
+            damaged |= frame.is_corrupt  # guessed by the decoder, as is what is made from it
             if not from_start and before is None and (frame.pts is None or here > times[0] + 0.5 / rate):
                 return None
-            while len(found) < len(times) and before is not None and here > times[len(found)] + 0.5 / rate:
+            while len(found) < len(times) and before is not None and here > times[len(found)]:
+                if here - times[len(found)] < times[len(found)] - earlier:
+                    break  # this frame is nearer
                 found.append(before)
             before = frame
             if len(found) == len(times):
@@ -369,7 +379,7 @@ def _seek_once(path: Path, times: Sequence[float], from_start: bool = False) -> 
             return None
         raise VideoError(f"'{path}' breaks off after {here:.1f} s: it is damaged or cut short")
     found += [before] * (len(times) - len(found))
-    if any(frame.is_corrupt for frame in found):
+    if damaged:
         raise VideoError(f"'{path}' has damaged pictures near {times[0]:.1f} s")
     return found
 
