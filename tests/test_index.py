@@ -22,7 +22,7 @@ from conftest import assert_one_sentence, index_frames, indices_of
 from test_video import RANDOM, TEXT, TURNS, cut, damaged_between, noise, patch_matrix
 
 import tinytrack.__main__ as program
-from tinytrack.errors import ClipError, OutputError, VideoError
+from tinytrack.errors import ClipError, OutputError
 from tinytrack.index import COLUMNS, FORMAT, NAME, Entry, Index, journal_path, make_index, probe
 
 # ---- what it says of a video
