@@ -82,8 +82,8 @@ class Cycle(Trainer):
 class Tinted(Trainer):
     """Each channel of each frame is scaled at random by 0.8 to 1.2: light changes, so that no value can be trusted."""
 
-    def batch(self) -> tuple[Tensor, Tensor, int]:
-        picture, labels, classes = super().batch()
+    def batch(self, part: int = 0) -> tuple[Tensor, Tensor, int]:
+        picture, labels, classes = super().batch(part)
         scale = np.random.default_rng([self.config.seed, self.count, 3]).uniform(0.8, 1.2, (*picture.shape[:3], 1, 1))
         return picture * torch.as_tensor(scale, dtype=picture.dtype), labels, classes
 
