@@ -82,7 +82,11 @@ def stream():
 
 def children():
     """The processes that this one has started and that are still there."""
-    return [int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
+    found = []
+    for task in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # a thread that has just ended
+            found += [int(pid) for pid in (task / "children").read_text().split()]
+    return found
 
 
 def clips_of(stream, steps):
