@@ -38,6 +38,8 @@ demo = widgets.player(frames, {"identity": still, "lab": [None] * len(frames)}, 
 demo"""
 TRAINING = """\
 from dataclasses import replace
+from tinytrack.batches import load_shots
+from tinytrack.recipe import TINY
 small = replace(TINY, height=96, crop=64, batch=2, jitter=4)
 shots = load_shots([open_clip("bikes-1")], small)
 demo = widgets.emergence(shots, frames[:21], truth[0], {20: truth[20]}, small, at=(5, 20))

@@ -4,6 +4,7 @@ Its jobs run in real processes, started by torchrun: ``launch`` starts this very
 """
 
 import dataclasses
+import errno
 import faulthandler
 import os
 import re
@@ -101,9 +102,14 @@ def training(folder):
 
 
 def outcome(function, first_only=False):
-    """What becomes of ``together`` in this process: a result, or what it ends by."""
+    """What becomes of ``together`` in this process."""
+    return outcome_of(lambda: processes.together(function, first_only))
+
+
+def outcome_of(function):
+    """What becomes of a function in this process: a result, or what it would end by."""
     try:
-        return processes.together(function, first_only)
+        return function()
     except (TinytrackError, OSError) as error:
         return str(error)
     except SystemExit as end:
@@ -163,6 +169,9 @@ def agreeing(folder):
         "the system fails": outcome(fails(1, kind=OSError)),
         "afterwards": outcome(lambda: "all well"),
     }
+    nowhere = dataclasses.replace(FAST, learning_rate=float("nan"))
+    for case, config in (("uneven", dataclasses.replace(FAST, batch=3)), ("diverging", nowhere)):
+        found[case] = outcome_of(lambda config=config: fit(some_shots(), config, progress=False))
     for name, (dims, offset, dtype) in NORMS.items():
         x, slope, norm = (part.to(dtype) for part in norm_case(dims, offset))
         shared = processes.share_norms(nn.Sequential(norm), torch.device("cpu"))[0]
@@ -180,7 +189,21 @@ def run_that_is_killed(folder, victim, resume):
     fit(some_shots(), KILLED, out=folder / "m.pt", resume=resume == "resume", save_every=0, progress=False, on_step=on_step)
 
 
-JOBS = {job.__name__: job for job in (training, agreeing, run_that_is_killed)}
+def full_disk(folder):
+    """The first process, which writes, cannot write its third state."""
+    written, fsync = [], os.fsync
+
+    def full(fd):
+        written.append(fd)
+        if len(written) > 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(fd)
+
+    os.fsync = full
+    fit(some_shots(), KILLED, out=folder / "m.pt", save_every=0, progress=False)
+
+
+JOBS = {job.__name__: job for job in (training, agreeing, run_that_is_killed, full_disk)}
 
 
 def main(job, folder, *args):
@@ -323,6 +346,13 @@ def test_where_one_fails_it_says_so_and_the_others_end_in_silence(agreed):
     assert [one["afterwards"] for one in agreed] == ["all well"] * 2
 
 
+@pytest.mark.parametrize("case, part", [("uneven", "a batch of 3 clips"), ("diverging", "training diverged")])
+def test_what_stops_all_processes_is_said_by_one(agreed, case, part):
+    said = [one[case] for one in agreed if one[case] != "ends with status 2"]
+    assert len(said) == 1, said
+    assert_one_sentence(said[0], part)
+
+
 @pytest.mark.parametrize("name", NORMS)
 def test_normalisation_is_over_the_clips_of_all_processes(agreed, name):
     dims, offset, dtype = NORMS[name]
@@ -422,6 +452,15 @@ def test_a_killed_process_ends_the_run_which_then_goes_on_to_the_same_weights(tr
     assert (again.status, again.said) == (0, []), again.err
     assert names(tmp_path) == ["m.pt"]
     assert load_model(tmp_path / "m.pt").fingerprint() == trained.first["in float32"]["hash"], "those of a run undisturbed"
+
+
+def test_a_full_disk_is_said_by_the_process_that_writes_and_by_no_other(tmp_path):
+    run = launch(full_disk, tmp_path)
+    state = state_path(tmp_path / "m.pt")
+    assert run.status != 0 and torch.load(state)["count"] == 2
+    assert names(tmp_path) == sorted([state.name, previous_path(tmp_path / "m.pt").name])
+    assert len(run.said) == 1, run.said
+    assert_one_sentence(run.said[0], "the disk is full", state, "--resume")
 
 
 # ------------------------------------------------------------------------------------------------------- the command line, torchrun's
