@@ -26,6 +26,7 @@ import tinytrack.__main__ as program
 from tinytrack import demo, jobs, model, recipe, track, train, trainjob
 from tinytrack.clips import CLIPS
 from tinytrack.color import chroma, frames_to_lab
+from tinytrack.errors import TinytrackError
 from tinytrack.labels import MAX_OBJECTS, davis_palette
 from tinytrack.video import read_video, write_video
 
@@ -404,6 +405,13 @@ print("commands:", *COMMANDS)
         ("train clip.mp4 --seed 4294967296", "4294967295"),
         ("train clip.mp4 --threads 0", "'0'"),
         ("train clip.mp4 --threads 999999999999", "1024"),
+        ("train clip.mp4 --batch 0", "'0'"),
+        ("train clip.mp4 --accumulate half", "'half'"),
+        ("train clip.mp4 --clip-norm 0", "'0'"),
+        ("train clip.mp4 --fps inf", "'inf'"),
+        ("train clip.mp4 --precision half", "'half'"),
+        ("train clip.mp4 --workers -1", "'-1'"),
+        ("train clip.mp4 --save-every 0", "'0'"),
         ("studio clip.mp4 --port 0", "65535"),
         ("studio clip.mp4 --mask mask.png", "--mask"),
         ("data", "action"),
@@ -976,6 +984,15 @@ def test_an_interrupted_training_run_goes_on_to_the_same_weights(given, here):
     assert torch.equal(a.palette.centers, b.palette.centers)
 
 
+def test_training_that_a_batch_system_ends_is_saved_too(given, here):
+    process = start(here, "train", given.clip, "--steps", "100000", "--threads", "1", "--out", "m.pt")
+    wait_until(lambda: "step 1," in said(here), process)
+    process.terminate()
+    assert_refused(ended(here, process), "interrupted", "--out m.pt --resume")
+    assert os.listdir() == ["m.unfinished.pt"]
+    assert torch.load("m.unfinished.pt", weights_only=True)["count"] >= 1
+
+
 def test_an_interrupted_training_run_keeps_the_earlier_model(cli, given, here, monkeypatch):
     (here / "m.pt").write_text("an earlier model")
     interrupted_training(cli, given, monkeypatch, "m.pt")
@@ -1024,6 +1041,58 @@ def test_what_the_command_line_changes_of_a_recipe_stands_on_the_card(cli, given
     assert [config[name] for name in ("batch", "accumulate", "clip_norm", "fps", "seed", "steps")] == [2, 2, 0.5, 9.0, 3, 1]
     said = "--preset tiny --steps 1 --seed 3 --batch 2 --accumulate 2 --clip-norm 0.5 --fps 9 --precision bf16"
     assert said in card["command"]
+
+
+def test_the_command_on_the_card_makes_the_same_weights(cli, given, here):
+    options = ["--steps", "3", "--seed", "3", "--batch", "2", "--accumulate", "2", "--clip-norm", "0.05", "--fps", "9", "--threads", "1"]
+    assert_done(cli("train", given.clip, *options, "--precision", "bf16", "--out", "m.pt"))
+    made = model.load_model("m.pt")
+    start, *again = made.card["command"].split("train ")
+    assert start == "python -m tinytrack " and len(again) == 1
+    words = [given.clip if word == "clip.mp4" else word for word in again[0].split()]
+    assert_done(cli("train", *words, "--out", "again.pt"))
+    assert model.load_model("again.pt").fingerprint() == made.fingerprint()
+    for without in ("--accumulate", "--clip-norm", "--fps", "--precision"):
+        at = words.index(without)
+        assert_done(cli("train", *words[:at], *words[at + 2 :], "--out", "other.pt"))
+        assert model.load_model("other.pt").fingerprint() != made.fingerprint(), f"{without} makes a difference"
+
+
+@pytest.mark.parametrize(
+    "line, asked",
+    [
+        ("", {"minutes": None, "save_every": 30.0, "bf16": None, "compiled": False, "checkpoints": None, "resume": False}),
+        ("--minutes 2.5 --save-every 0.5 --precision bf16 --compile", {"minutes": 2.5, "save_every": 0.5, "bf16": True, "compiled": True}),
+        ("--precision fp32 --checkpoints steps --device cpu", {"bf16": False, "checkpoints": "steps", "device": "cpu"}),
+    ],
+)
+def test_what_the_command_line_asks_for_reaches_the_training(cli, given, monkeypatch, line, asked):
+    seen, signature = {}, inspect.signature(trainjob.fit)
+
+    def record(*args, **options):
+        bound = signature.bind(*args, **options)
+        bound.apply_defaults()
+        seen.update(bound.arguments)
+        raise TinytrackError("enough")
+
+    monkeypatch.setattr(trainjob, "fit", record)
+    assert_refused(cli("train", given.clip, *line.split(), "--out", "m.pt"), "enough")
+    assert {name: seen[name] for name in asked} == asked
+
+
+def test_so_many_workers_read_an_index(cli, make_video, here, monkeypatch):
+    make_video("all/a.mp4", frames=12, fps=10)
+    assert_done(cli("data", "index", here.parent / "all", "--workers", "1"))
+    asked = []
+
+    def record(source, *_, **__):
+        asked.append(source.workers)
+        raise TinytrackError("enough")
+
+    monkeypatch.setattr(trainjob, "fit", record)
+    for workers in (["--workers", "0"], ["--workers", "3"], []):
+        assert_refused(cli("train", here.parent / "all" / "tinytrack-index.csv", *workers), "enough")
+    assert asked[:2] == [0, 3] and asked[2] >= 1
 
 
 def test_clips_that_cannot_be_shared_evenly_are_refused_before_training(cli, given, here):

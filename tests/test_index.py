@@ -147,6 +147,11 @@ def looked(log, path, name):
     """In place of :func:`probe`: notes the name, and takes any file for a video."""
     with open(log, "ab") as file:
         file.write(os.fsencode(name) + b"\n")
+    return passed(path, name)
+
+
+def passed(path, name):
+    """What is said of a good video."""
     info = path.stat()
     return Entry(name, info.st_size, info.st_mtime_ns, 1.0, 10.0, 48, 64)
 
@@ -342,7 +347,15 @@ def test_an_index_moves_with_its_folder(make_video, tmp_path):
     make_video("root/deep/a.mp4", frames=3)
     make_index(tmp_path / "root", workers=1, progress=False)
     (tmp_path / "root").rename(tmp_path / "moved")
-    assert indices_of(Index(tmp_path / "moved" / NAME).video(0).read()) == [0, 1, 2]
+    video = Index(tmp_path / "moved" / NAME).video(0)
+    assert video.title == "deep/a.mp4" and indices_of(video.read()) == [0, 1, 2]
+
+
+def test_an_open_index_does_not_mind_where_one_works(make_video, here, monkeypatch, tmp_path):
+    shutil.move(make_video("root/a.mp4", frames=3), here / "a.mp4")
+    found = Index(make_index(".", workers=1, progress=False)[0])
+    monkeypatch.chdir(tmp_path)
+    assert indices_of(found.video(0).read()) == [0, 1, 2]
 
 
 def test_an_index_behind_a_link_finds_its_videos(make_video, tmp_path):
@@ -406,6 +419,25 @@ def test_an_interrupted_run_goes_on_where_it_was(undisturbed, index, monkeypatch
     seen, out, _ = index(root)
     assert set(seen) == {f"{i:02d}, a.mp4" for i in range(12)} - noted
     assert out.read_bytes() == content and os.listdir(root).count(journal_path(out).name) == 0
+
+
+def test_a_run_can_be_interrupted_more_than_once(undisturbed, index, monkeypatch):
+    root, content = undisturbed
+    whole = tqdm.tqdm
+
+    def pressed(found, *args, **options):
+        for number, entry in enumerate(whole(found, *args, **options)):
+            yield entry
+            if number == 2:
+                raise KeyboardInterrupt
+
+    for noted in (3, 6):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(tqdm, "tqdm", pressed)
+            index(root)
+        assert len(rows(journal_path(root / NAME))) == 2 + noted
+    seen, out, _ = index(root)
+    assert len(seen) == 6 and out.read_bytes() == content
 
 
 def test_an_interrupted_second_run_keeps_the_index_of_the_first(undisturbed, index, folder, monkeypatch):
@@ -554,12 +586,13 @@ def test_the_processes_of_a_run_that_was_ended_end_too(half_done, tmp_path, by):
 
 def crashing(log, path, name):
     """:func:`looked`, but some files take their process with them."""
+    looked(log, path, name)
     if name.startswith("leave"):
         os._exit(1)
     if name.startswith("crash"):
         faulthandler.disable()  # pytest's, which would print where
         os.kill(os.getpid(), signal.SIGSEGV)
-    return looked(log, path, name)
+    return passed(path, name)
 
 
 def test_a_file_that_crashes_the_decoder_is_named_and_stops_nothing(folder, index):

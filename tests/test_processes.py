@@ -28,7 +28,7 @@ from tinytrack.embed import PaperNet, _BasicBlock, _SpaceTime
 from tinytrack.errors import TinytrackError
 from tinytrack.fit import fit
 from tinytrack.index import Index, make_index
-from tinytrack.model import NETWORKS, load_model, make_network
+from tinytrack.model import NETWORKS, best_device, load_model, make_network
 from tinytrack.recipe import PAPER, TINY
 from tinytrack.states import previous_path, state_path
 from tinytrack.stream import Stream
@@ -155,7 +155,7 @@ def agreeing(folder):
 
     ran = []
     found = {
-        "who": [processes.launched(), processes.restarted(), processes.count(), me, processes.local()],
+        "who": [processes.launched(), processes.restarts(), processes.count(), me, processes.local()],
         "total": processes.total([me + 1.0, 0.1, 2.0**60 + me * 2.0**10]),
         "mean": processes.mean(me + 0.5),
         "gathered": processes.gathered({"of": "ab"[me]}),
@@ -169,9 +169,6 @@ def agreeing(folder):
         "the system fails": outcome(fails(1, kind=OSError)),
         "afterwards": outcome(lambda: "all well"),
     }
-    nowhere = dataclasses.replace(FAST, learning_rate=float("nan"))
-    for case, config in (("uneven", dataclasses.replace(FAST, batch=3)), ("diverging", nowhere)):
-        found[case] = outcome_of(lambda config=config: fit(some_shots(), config, progress=False))
     for name, (dims, offset, dtype) in NORMS.items():
         x, slope, norm = (part.to(dtype) for part in norm_case(dims, offset))
         shared = processes.share_norms(nn.Sequential(norm), torch.device("cpu"))[0]
@@ -203,7 +200,37 @@ def full_disk(folder):
     fit(some_shots(), KILLED, out=folder / "m.pt", save_every=0, progress=False)
 
 
-JOBS = {job.__name__: job for job in (training, agreeing, run_that_is_killed, full_disk)}
+def uneven(folder):
+    """All meet the same obstacle at once."""
+    fit(some_shots(), dataclasses.replace(FAST, batch=3), progress=False)
+
+
+def diverging(folder):
+    """The weights of one are spoilt, and with them the loss of all."""
+
+    def spoil(trainer, loss):
+        if processes.rank() == 1:
+            trainer.net.head.weight.data.fill_(float("nan"))
+
+    fit(some_shots(), FAST, progress=False, on_step=spoil)
+
+
+def no_disk(folder):
+    """One meets an obstacle alone, while the other waits for it."""
+    if processes.rank() == 1:
+        raise OSError("the disk is gone")
+    processes.mean(0.0)
+
+
+def lost(folder):
+    """One is killed while the other waits for it."""
+    processes.mean(0.0)
+    if processes.rank() == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    processes.mean(0.0)
+
+
+JOBS = {job.__name__: job for job in (training, agreeing, run_that_is_killed, full_disk, uneven, diverging, no_disk, lost)}
 
 
 def main(job, folder, *args):
@@ -213,7 +240,7 @@ def main(job, folder, *args):
     try:
         with processes.joined():
             JOBS[job](Path(folder), *args)
-    except TinytrackError as error:
+    except (TinytrackError, OSError) as error:
         print(f"tinytrack: {error}", file=sys.stderr, flush=True)
         sys.exit(2)
 
@@ -321,7 +348,7 @@ def agreed(tmp_path_factory):
 
 
 def test_each_process_knows_its_number(agreed):
-    assert [one["who"] for one in agreed] == [[True, False, 2, 0, 0], [True, False, 2, 1, 1]]
+    assert [one["who"] for one in agreed] == [[True, 0, 2, 0, 0], [True, 0, 2, 1, 1]]
 
 
 def test_numbers_are_added_over_all_processes(agreed):
@@ -346,11 +373,18 @@ def test_where_one_fails_it_says_so_and_the_others_end_in_silence(agreed):
     assert [one["afterwards"] for one in agreed] == ["all well"] * 2
 
 
-@pytest.mark.parametrize("case, part", [("uneven", "a batch of 3 clips"), ("diverging", "training diverged")])
-def test_what_stops_all_processes_is_said_by_one(agreed, case, part):
-    said = [one[case] for one in agreed if one[case] != "ends with status 2"]
-    assert len(said) == 1, said
-    assert_one_sentence(said[0], part)
+@pytest.mark.parametrize("job, part", [(uneven, "a batch of 3 clips"), (diverging, "training diverged"), (no_disk, "the disk is gone")])
+def test_what_stops_all_processes_is_said_by_one(tmp_path, job, part):
+    run = launch(job, tmp_path)
+    assert run.status != 0 and len(run.said) == 1, run.err
+    assert_one_sentence(run.said[0], part)
+    assert "RuntimeError" not in run.err, "that the other is gone is no news to the one that waited"
+
+
+def test_a_process_lost_outside_of_training_is_said(tmp_path):
+    run = launch(lost, tmp_path)
+    assert run.status != 0 and len(run.said) == 1, run.err
+    assert_one_sentence(run.said[0], "another process of this run has ended")
 
 
 @pytest.mark.parametrize("name", NORMS)
@@ -384,13 +418,23 @@ def test_sharing_its_norms_changes_no_name_and_no_value_of_a_network(network, ch
 
 def test_a_process_by_itself_is_all_of_a_run():
     with processes.joined():
-        assert not processes.launched() and not processes.restarted()
+        assert not processes.launched() and processes.restarts() == 0
         assert (processes.count(), processes.rank(), processes.local()) == (1, 0, 0)
         assert processes.total([1, 2.5]) == [1, 2.5] and processes.mean(3) == 3 and processes.gathered("a") == ["a"]
         assert processes.together(lambda: 7) == processes.together(lambda: 7, first_only=True) == 7
         for kind in (TinytrackError, OSError, KeyError):
             with pytest.raises(kind):
                 processes.together(lambda kind=kind: (_ for _ in ()).throw(kind("failed")))
+
+
+def test_each_process_takes_a_gpu_of_its_own_unless_told_which(monkeypatch):
+    asked, zeros = [], torch.zeros
+    monkeypatch.setattr(torch, "zeros", lambda *size, device="cpu": asked.append(device) or zeros(*size))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert best_device() == "cuda" and best_device("cpu") == "cpu"
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    assert [best_device(name) for name in ("auto", "cuda", "cuda:1", "cpu")] == ["cuda:3", "cuda:3", "cuda:1", "cpu"]
+    assert asked == ["cuda", "cuda:3", "cuda:3", "cuda:1"], "each is tried"
 
 
 # ------------------------------------------------------------------------------------------------------------------ whose clips

@@ -84,6 +84,24 @@ def test_a_truncated_state_gives_way_to_the_one_before_it(shots, whole, tmp_path
     assert names(tmp_path) == ["m.pt"]
 
 
+def test_a_damaged_state_never_takes_the_place_of_the_whole_one_before_it(shots, whole, tmp_path, monkeypatch):
+    """Going on from the older state, the run saves again; at no moment may the damaged one be all that there is."""
+    out, replace = tmp_path / "m.pt", Path.replace
+    stopped_at(shots, out, 3)
+    state_path(out).write_bytes(state_path(out).read_bytes()[:1000])
+
+    def die(self, target):
+        if Path(target) == state_path(out):
+            raise Killed
+        return replace(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", die)
+        with pytest.raises(Killed):
+            fit(shots, FAST, out=out, resume=True, progress=False, save_every=0)
+    assert resumed(shots, out) == whole
+
+
 def test_where_both_states_are_damaged_one_sentence_says_so(shots, tmp_path):
     stopped_at(shots, tmp_path / "m.pt", 3)
     for path in states.kept(tmp_path / "m.pt"):
@@ -100,6 +118,37 @@ def test_another_recipe_is_refused_though_there_is_an_older_state(shots, tmp_pat
     with pytest.raises(ModelError, match="seed"):
         fit(shots, dataclasses.replace(FAST, seed=5), out=tmp_path / "m.pt", resume=True, progress=False)
     assert count_in(state_path(tmp_path / "m.pt")) == 3
+
+
+def test_other_videos_are_refused_though_there_is_an_older_state(shots, tmp_path):
+    out = tmp_path / "m.pt"
+    stopped_at([255 - shots[0]], out, 3)
+    state_path(out).replace(tmp_path / "newest")
+    for path in states.kept(out):
+        path.unlink()
+    stopped_at(shots, out, 3)
+    (tmp_path / "newest").replace(state_path(out))
+    with pytest.raises(ModelError, match="other videos"):
+        resumed(shots, out)
+    assert (count_in(state_path(out)), count_in(previous_path(out))) == (3, 2)
+
+
+def test_a_state_whose_second_rename_fails_leaves_the_one_before_it(shots, whole, tmp_path, monkeypatch):
+    """The first rename puts the last state aside; then nothing has its name."""
+    out, replace = tmp_path / "m.pt", Path.replace
+
+    def refuse(self, target):
+        if Path(target) == state_path(out) and previous_path(out).exists():
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return replace(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", refuse)
+        with pytest.raises(OutputError) as error:
+            fit(shots, FAST, out=out, progress=False, save_every=0)
+    assert_one_sentence(error, previous_path(out), "--resume")
+    assert names(tmp_path) == ["m.unfinished.old.pt"] and count_in(previous_path(out)) == 1
+    assert resumed(shots, out) == whole and names(tmp_path) == ["m.pt"]
 
 
 def full_disk(monkeypatch, from_write):
@@ -223,6 +272,19 @@ def test_a_second_run_on_the_same_output_is_refused_and_disturbs_nothing(shots, 
     assert names(tmp_path) == ["m.pt", "other.pt"]
 
 
+def test_a_run_whose_output_is_asked_for_by_another_finishes_undisturbed(shots, whole, tmp_path):
+    out = tmp_path / "m.pt"
+    refused = []
+
+    def intrude(trainer, loss):
+        with pytest.raises(OutputError, match="another run is training"):
+            fit(shots, FAST, out=out, resume=trainer.count % 2 == 1, progress=False)
+        refused.append(trainer.count)
+
+    assert fit(shots, FAST, out=out, progress=False, save_every=0, on_step=intrude).fingerprint() == whole
+    assert refused == [1, 2, 3, 4, 5, 6] and names(tmp_path) == ["m.pt"]
+
+
 def test_an_interrupted_run_is_not_overwritten_by_a_new_one(shots, tmp_path):
     out = tmp_path / "m.pt"
     stopped_at(shots, out, 3)
@@ -247,6 +309,31 @@ def test_a_folder_made_for_a_run_that_fails_goes_again(shots, tmp_path):
     with pytest.raises(TinytrackError, match="nothing to resume"):
         resumed(shots, tmp_path / "new" / "deep" / "m.pt")
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("below", ["m.pt", "deep/m.pt"])
+def test_a_run_that_cannot_write_is_refused_before_it_begins(shots, tmp_path, below):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OutputError) as error:
+        fit(shots, FAST, out=tmp_path / "file" / below, progress=False, on_step=lambda *_: pytest.fail("it trains"))
+    assert_one_sentence(error, "cannot write", tmp_path / "file" / below)
+    assert names(tmp_path) == ["file"]
+
+
+def test_checkpoints_that_cannot_be_written_end_the_run_with_what_is_kept(shots, whole, tmp_path):
+    out, folder = tmp_path / "m.pt", tmp_path / "steps"
+
+    def spoil(trainer, loss):
+        if trainer.count == 2:
+            for path in folder.iterdir():
+                path.unlink()
+            folder.rmdir()
+            folder.write_text("in the way")
+
+    with pytest.raises(OutputError) as error:
+        fit(shots, FAST, out=out, progress=False, save_every=0, on_step=spoil, checkpoints=folder)
+    assert_one_sentence(error, folder, state_path(out), "--resume")
+    assert count_in(state_path(out)) == 2 and resumed(shots, out) == whole
 
 
 def test_what_stands_beside_is_not_cleared_away(tmp_path):

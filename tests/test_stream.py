@@ -440,6 +440,24 @@ def test_a_clip_that_was_lost_on_its_way_is_said(dozen, stream, kind):
     assert_one_sentence(error, "ended from outside")
 
 
+def test_that_a_process_was_lost_is_said_once(dozen, stream):
+    class Lost:
+        def __next__(self):
+            raise ConnectionResetError
+
+        def _shutdown_workers(self):
+            raise RuntimeError("DataLoader worker (pid 1) is killed by signal: Killed. ")
+
+    source = stream(dozen, 1)
+    source.clips(0)
+    source._clips = Lost()
+    try:
+        with pytest.raises(TinytrackError):
+            source.clips(1)
+    finally:
+        source._clips = iter(())
+
+
 @needs_proc
 def test_a_process_ended_while_the_network_computes_is_said(dozen, one_thread):
     before = set(children())

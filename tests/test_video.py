@@ -711,7 +711,7 @@ def test_the_same_time_twice_gives_the_same_frame_twice(make_video, make_folder)
 
 def test_near_the_end_the_last_frame_is_repeated(make_video):
     video = open_video(make_video(frames=12, fps=FPS))
-    near = (11 / FPS) + video_module.NEAR_THE_END - 0.01
+    near = 11 / FPS + 0.49
     assert indices_of(video.frames_at([1.0, 1.2, near])) == [10, 11, 11]
     assert indices_of(video.frames_at([near])) == [11]
 
@@ -719,7 +719,7 @@ def test_near_the_end_the_last_frame_is_repeated(make_video):
 @pytest.mark.parametrize("name", ["a.mp4", "a.webm", "a.gif"])
 def test_further_from_the_end_there_is_nothing(make_video, name):
     path = make_video(name, frames=12, fps=FPS)
-    far = (11 / FPS) + video_module.NEAR_THE_END + 0.01
+    far = 11 / FPS + 0.51
     for times in ([far], [0.5, far], [60.0]):
         with pytest.raises(VideoError) as error:
             open_video(path).frames_at(times)
@@ -757,6 +757,15 @@ def test_the_times_of_a_part_count_from_its_start(make_video, make_folder):
 def test_a_part_shows_nothing_behind_its_stop(make_video):
     part = open_video(make_video(frames=30, fps=FPS)).part(5, 10)
     assert indices_of(part.frames_at([0.4, 0.6])) == [9, 9]
+
+
+def test_further_from_the_end_of_a_part_there_is_nothing(make_video, make_folder):
+    for path in (make_video(frames=60, fps=24), make_folder(frames=60)):
+        part = open_video(path).part(6, 16, "middle")
+        assert indices_of(part.frames_at([9 / 24 + 0.49])) == [15]
+        with pytest.raises(VideoError) as error:
+            part.frames_at([0.1, 9 / 24 + 0.51])
+        assert_one_sentence(error, "ends after 0.4 s")
 
 
 def test_the_times_of_a_trimmed_clip_count_from_the_first_frame_that_is_shown(tmp_path, make_video):
@@ -803,6 +812,15 @@ def test_a_frame_that_is_shown_for_long_is_given_for_times_after_it(tmp_path):
 def test_where_frames_come_faster_than_on_average_the_nearest_is_given(tmp_path):
     video = uneven_video(tmp_path / "uneven.mp4", UNEVEN, g="4", bf="0")
     assert indices_of(video.frames_at([2.0, 2.11, 4.18])) == [3, 4, 9]
+
+
+@pytest.mark.parametrize("name", ["late.mkv", "late.ts"])
+def test_times_count_from_the_first_frame_wherever_the_clock_begins(tmp_path, sought, name):
+    video = uneven_video(tmp_path / name, range(5000, 6600, 100), g="4", bf="0")
+    assert indices_of(video.frames_at([0, 0.3, 1.0])) == [0, 3, 10]
+    sought.update(decoded=0)
+    assert indices_of(video.frames_at([0.9])) == [9]
+    assert sought["decoded"] <= 4, "8, its key frame, to 10, and not all from the start"
 
 
 @pytest.mark.xfail(

@@ -116,7 +116,7 @@ def fit(
                 raise TinytrackError(f"{LOST}; {run.what_is_left()}") from error
             if not processes.lost_another(error):
                 raise
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # by which torchrun now ends the others: our sentence first
+            processes.outlive()
             raise TinytrackError(f"another process of this training run has ended; {run.what_is_left()}") from error
 
 

@@ -8,11 +8,14 @@ import contextlib
 import datetime
 import gc
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .errors import TinytrackError
@@ -25,14 +28,16 @@ def launched() -> bool:
     return dist.is_available() and dist.is_torchelastic_launched()
 
 
-def restarted() -> bool:
-    """Whether torchrun started this process anew (``--max-restarts``), because one of the run had ended."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+def restarts() -> int:
+    """How often torchrun started the run anew (``--max-restarts``), because one of its processes had ended."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
 
 @contextlib.contextmanager
 def joined(minutes: float = 30) -> Iterator[None]:
     """Join the other processes that torchrun started: NCCL between GPUs, gloo between processors. Alone, nothing happens.
+
+    What ends them all is said once: the first to leave by a TinytrackError raises it, the others end without a word (``SystemExit``).
 
     Args:
         minutes: a process that does not answer for so long counts as dead.
@@ -44,12 +49,34 @@ def joined(minutes: float = 30) -> Iterator[None]:
     if torch.cuda.is_available():
         torch.cuda.set_device(local())
         backend += ",cuda:nccl"
-    dist.init_process_group(backend, timeout=datetime.timedelta(minutes=minutes))
+    # torchrun itself keeps the store: it is there even when a process is not, and so is what those wrote who had to start anew.
+    store, number, of = next(dist.rendezvous("env://"))
+    store = dist.PrefixStore(f"attempt {restarts()}", store)
+    dist.init_process_group(backend, timeout=datetime.timedelta(minutes=minutes), store=store, rank=number, world_size=of)
     try:
         yield
+    except (TinytrackError, OSError, RuntimeError) as error:
+        lost = lost_another(error)
+        if not lost and isinstance(error, RuntimeError):
+            raise
+        # Asked before the connections are closed, which is an error to the others.
+        if not _is_first(store):
+            raise SystemExit(2) from None
+        outlive()
+        if lost:
+            raise TinytrackError("another process of this run has ended") from error
+        raise
     finally:
         gc.collect()  # what still holds a connection must let go of it now: torn down at the very end, gloo aborts the process
         dist.destroy_process_group()
+
+
+def _is_first(store: dist.Store) -> bool:
+    """Whether no process of this run has asked before."""
+    try:
+        return store.add("tinytrack: said", 1) == 1
+    except RuntimeError:  # torchrun is gone: better said twice than never
+        return True
 
 
 def count() -> int:
@@ -70,7 +97,7 @@ def local() -> int:
 def together(function: Callable[[], T], first_only: bool = False) -> T:
     """``function()`` on every process, or on the first only, whose result all get. If it fails on one, none goes on.
 
-    The first process on which it failed raises the error; the others end without a word (``SystemExit``), for one sentence is enough.
+    The first process on which it failed raises the error; the others end without a word (``SystemExit``).
     """
     if count() == 1:
         return function()
@@ -121,20 +148,43 @@ def lost_another(error: BaseException) -> bool:
     return count() > 1 and isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
 
 
-class _Sum(torch.autograd.Function):
-    """The sum over all processes, in both directions."""
+def outlive() -> None:
+    """End when there is nothing more to say, and not when torchrun ends all processes because one has ended."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+class _NormOverAll(torch.autograd.Function):
+    """Batch normalisation over the clips of all processes, who talk once on the way there and once on the way back."""
 
     @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
-        x = x.clone()
-        dist.all_reduce(x)
-        return x
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+        own = torch.stack(torch.var_mean(x.to(weight.dtype), [0, *range(2, x.dim())], correction=0))
+        of_all = [torch.empty_like(own) for _ in range(count())]
+        dist.all_gather(of_all, own)
+        variances, means = torch.stack(of_all, 1)
+        # Not the mean square minus the squared mean, by which half of the digits would be lost.
+        mean = means.mean(0)
+        variance = variances.mean(0) + (means - mean).square().mean(0)
+        ctx.save_for_backward(x, weight, mean, variance)
+        ctx.eps = eps
+        ctx.mark_non_differentiable(mean, variance)
+        return F.batch_norm(x, mean, variance, weight, bias, eps=eps), mean, variance
 
     @staticmethod
-    def backward(ctx, slope: Tensor) -> Tensor:
-        slope = slope.clone()
-        dist.all_reduce(slope)
-        return slope
+    def backward(ctx, slope: Tensor, *_) -> tuple[Tensor, Tensor, Tensor, None]:
+        x, weight, mean, variance = ctx.saved_tensors
+        scale = (variance + ctx.eps).rsqrt()
+        # The slopes of weight and bias are the only sums that the slope of x needs, too: there over all processes.
+        known = (None, None, mean, scale, True, ctx.eps)
+        _, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(slope, x, weight, *known, [False, True, True])
+        sums = torch.stack([of_weight, of_bias])
+        dist.all_reduce(sums)
+        along, level = sums / (count() * x.numel() / x.shape[1])
+        shape = (1, -1) + (1,) * (x.dim() - 2)
+        by_x = -along * scale
+        of_x = torch.addcmul((-level - by_x * mean).view(shape), x, by_x.view(shape)).add_(slope).mul_((weight * scale).view(shape))
+        return of_x.to(x.dtype), of_weight, of_bias, None
 
 
 class SharedNorm(nn.modules.batchnorm._BatchNorm):
@@ -149,19 +199,13 @@ class SharedNorm(nn.modules.batchnorm._BatchNorm):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return super().forward(x)
-        axes = [0, *range(2, x.dim())]
-        shape = (1, -1) + (1,) * (x.dim() - 2)
-        # The variance around the mean of all, in a second round: mean square minus squared mean would lose half of the digits.
-        mean = _Sum.apply(x.mean(axes)) / count()
-        around = x - mean.view(shape)
-        variance = _Sum.apply(around.square().mean(axes)) / count()
+        y, mean, variance = _NormOverAll.apply(x, self.weight, self.bias, self.eps)
         with torch.no_grad():
             n = count() * x.numel() / x.shape[1]
             self.num_batches_tracked += 1
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * (n / (n - 1)), self.momentum)
-        scale = self.weight * (variance + self.eps).rsqrt()
-        return torch.addcmul(self.bias.view(shape), around, scale.view(shape))
+        return y
 
 
 def share_norms(net: nn.Module, device: torch.device) -> nn.Module:

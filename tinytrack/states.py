@@ -79,7 +79,7 @@ def keep(content: dict, out: str | Path) -> None:
 
 
 def newest(out: str | Path, read: Callable[[Path], dict], warn: Callable[[str], None] = print) -> dict:
-    """The newest state that is whole.
+    """The newest state that is whole; a damaged one gives way to it.
 
     Args:
         read: the content of a state file; raises DamagedState if it is not whole.
@@ -101,6 +101,7 @@ def newest(out: str | Path, read: Callable[[Path], dict], warn: Callable[[str], 
             continue
         if path != paths[0]:
             warn(f"'{paths[0]}' is damaged: going on from the state before it, of step {content['count']}")
+            path.replace(paths[0])  # now, or the next state that is saved would put the damaged one in the place of the whole one
         return content
     raise damage
 

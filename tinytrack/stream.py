@@ -170,8 +170,12 @@ class Stream:
     def close(self) -> None:
         """End the processes."""
         # Not left to the last reference: an error that is kept keeps its frames, and they the loader.
-        getattr(self._clips, "_shutdown_workers", lambda: None)()
-        self._clips, self._next = iter(()), None
+        clips, self._clips, self._next = self._clips, iter(()), None
+        try:
+            getattr(clips, "_shutdown_workers", lambda: None)()
+        except RuntimeError as error:  # that one of them was ended from outside may be noticed only now, when it no longer matters
+            if not lost_worker(error):
+                raise
 
 
 def _as_a_worker(_: int) -> None:

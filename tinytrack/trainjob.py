@@ -83,7 +83,7 @@ def _train(args: Namespace, device: Callable[[], str]) -> dict:
         if out.is_dir():
             raise OutputError(f"cannot write '{args.out}': it is a folder, expected the name of a weights file")
         check_writable(out)
-        resume = args.resume or (processes.restarted() and bool(kept(out)))
+        resume = args.resume or (processes.restarts() > 0 and bool(kept(out)))
         if not resume:
             refuse_to_overwrite(out)
         return resume
