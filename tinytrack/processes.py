@@ -159,10 +159,10 @@ class _NormOverAll(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-        own = torch.stack(torch.var_mean(x.to(weight.dtype), [0, *range(2, x.dim())], correction=0))
+        own = torch.stack(torch.batch_norm_update_stats(x.to(weight.dtype), None, None, 0.0))  # many times as fast as torch.var_mean
         of_all = [torch.empty_like(own) for _ in range(count())]
         dist.all_gather(of_all, own)
-        variances, means = torch.stack(of_all, 1)
+        means, variances = torch.stack(of_all, 1)
         # Not the mean square minus the squared mean, by which half of the digits would be lost.
         mean = means.mean(0)
         variance = variances.mean(0) + (means - mean).square().mean(0)
