@@ -22,7 +22,7 @@ from conftest import assert_one_sentence
 from torch import nn
 
 import tinytrack
-from tinytrack import batches, processes
+from tinytrack import batches, norms, processes
 from tinytrack.batches import own_clips, sample_clips
 from tinytrack.embed import PaperNet, _BasicBlock, _SpaceTime
 from tinytrack.errors import TinytrackError
@@ -171,7 +171,7 @@ def agreeing(folder):
     }
     for name, (dims, offset, dtype) in NORMS.items():
         x, slope, norm = (part.to(dtype) for part in norm_case(dims, offset))
-        shared = processes.share_norms(nn.Sequential(norm), torch.device("cpu"))[0]
+        shared = norms.share_norms(nn.Sequential(norm), torch.device("cpu"))[0]
         found[name] = norm_facts(shared, x[2 * me : 2 * me + 2], slope[2 * me : 2 * me + 2])
     torch.save(found, folder / f"agreed-{me}.pt")
 
@@ -409,11 +409,11 @@ def test_sharing_its_norms_changes_no_name_and_no_value_of_a_network(network, ch
     net = make_network(network, channels)
     before = {key: value.clone() for key, value in net.state_dict().items()}
     held = {id(p) for p in net.parameters()}
-    assert processes.share_norms(net, torch.device("cpu")) is net
+    assert norms.share_norms(net, torch.device("cpu")) is net
     assert list(net.state_dict()) == list(before) and all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
     assert {id(p) for p in net.parameters()} == held, "an optimiser that was made before still trains it"
     kinds = {type(m) for m in net.modules()}
-    assert processes.SharedNorm in kinds and not kinds & {nn.BatchNorm2d, nn.BatchNorm3d}
+    assert norms.SharedNorm in kinds and not kinds & {nn.BatchNorm2d, nn.BatchNorm3d}
 
 
 def test_a_process_by_itself_is_all_of_a_run():

@@ -26,6 +26,7 @@ from .errors import ModelError
 from .files import save_tensors
 from .loss import clip_loss, single_image_loss
 from .model import Model, make_network
+from .norms import share_norms
 from .recipe import TINY, TrainConfig, learning_rate
 from .states import DamagedState
 from .stream import Stream
@@ -91,7 +92,7 @@ class Trainer:
         kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[config.optimizer]
         self.optimizer = kind(self.trained, lr=config.learning_rate, weight_decay=config.weight_decay, fused=self.on_gpu)
         if processes.count() > 1:
-            self.net = processes.share_norms(self.net, self.device)
+            self.net = share_norms(self.net, self.device)
         if compiled:
             self.net.compile()
         self.engine = _Engine(self.net, self.prototypes)
