@@ -211,6 +211,16 @@ def test_the_file_is_a_table_with_a_line_a_video(make_video, make_folder, tmp_pa
     assert sorted(p.name for p in (tmp_path / "root").iterdir()) == ["a", "b", "frames", NAME], "no journal, no scratch file"
 
 
+def test_processes_that_begin_afresh_as_outside_of_linux_find_the_same(make_video, tmp_path, monkeypatch):
+    make_video("root/a.mp4", frames=4)
+    make_video("root/b.mp4", frames=5)
+    (tmp_path / "root" / "c.mp4").write_bytes(b"no video")
+    here = make_index(tmp_path / "root", tmp_path / "here.csv", workers=2, progress=False)[1]
+    monkeypatch.setattr("tinytrack.index.START", "spawn")
+    assert make_index(tmp_path / "root", tmp_path / "there.csv", workers=2, progress=False)[1] == here
+    assert [bool(entry.problem) for entry in here] == [False, False, True]
+
+
 def test_one_process_or_many_write_the_same_file(folder, index):
     root = folder(*(f"{i:03d}.mp4" for i in range(150)))  # more than are handed out at a time
     seen, out, entries = index(root, workers=1)

@@ -10,6 +10,7 @@ import itertools
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 import zlib
@@ -36,6 +37,9 @@ ENDS = ("\n", "\r")
 
 SHORTEST = 2
 """Frames that a video needs to move."""
+
+START = "fork" if sys.platform == "linux" else "spawn"
+"""How processes begin: as a copy of this one, which is quick, where that is safe."""
 
 
 @dataclass(frozen=True)
@@ -223,7 +227,8 @@ def _look_at_all(todo: list[tuple[Path, str]], workers: int, look: Callable) -> 
 
 
 def _in_processes(items: dict[int, tuple[Path, str]], workers: int, look: Callable) -> Iterator[tuple[int, Entry]]:
-    pool = ProcessPoolExecutor(min(workers, len(items)), multiprocessing.get_context("fork"), initializer=_follow, initargs=[os.getpid()])
+    context = multiprocessing.get_context(START)
+    pool = ProcessPoolExecutor(min(workers, len(items)), context, initializer=_follow, initargs=[os.getpid()])
     try:
         futures: dict[Future, int] = {pool.submit(look, *item): number for number, item in items.items()}
         while futures:
