@@ -948,8 +948,8 @@ def test_an_interrupt_while_the_demo_is_written_leaves_nothing(cli, given, here,
     assert snapshot(here) == {}
 
 
-def interrupted_training(cli, given, monkeypatch, out):
-    """``train`` stopped after one of its two steps."""
+def interrupted_training(cli, given, monkeypatch, out, *options):
+    """``train`` stopped after its first step."""
     step = train.Trainer.step
 
     def once(trainer):
@@ -959,8 +959,8 @@ def interrupted_training(cli, given, monkeypatch, out):
 
     with monkeypatch.context() as patch:
         patch.setattr(train.Trainer, "step", once)
-        result = cli("train", given.clip, "--out", out)
-    assert_refused(result, "interrupted", f"--out {out} --resume")
+        result = cli("train", given.clip, "--out", out, *options)
+    assert_refused(result, "interrupted", "m.unfinished.pt", "--resume")
     return result
 
 
@@ -971,7 +971,7 @@ def test_an_interrupted_training_run_goes_on_to_the_same_weights(given, here):
     process = start(here, *length, "--out", "stopped.pt")
     wait_until(lambda: "step 1," in said(here), process)
     press_ctrl_c(process)
-    assert_refused(ended(here, process), "interrupted", "--out stopped.pt --resume")
+    assert_refused(ended(here, process), "interrupted", "'stopped.unfinished.pt'", "--resume")
     assert_done(ended(here, straight, "straight"))
     assert sorted(os.listdir()) == ["stopped.unfinished.pt", "straight.pt"]
     unfinished = torch.load("stopped.unfinished.pt", weights_only=True)
@@ -988,9 +988,36 @@ def test_training_that_a_batch_system_ends_is_saved_too(given, here):
     process = start(here, "train", given.clip, "--steps", "100000", "--threads", "1", "--out", "m.pt")
     wait_until(lambda: "step 1," in said(here), process)
     process.terminate()
-    assert_refused(ended(here, process), "interrupted", "--out m.pt --resume")
+    assert_refused(ended(here, process), "interrupted", "'m.unfinished.pt'", "--resume")
     assert os.listdir() == ["m.unfinished.pt"]
     assert torch.load("m.unfinished.pt", weights_only=True)["count"] >= 1
+
+
+def test_those_who_decode_do_not_end_before_the_step_is_whole(cli, make_video, here):
+    """torchrun and batch systems tell all processes of a job to end, at the same moment."""
+    for name in "abc":
+        make_video(f"all/{name}.mp4", frames=20, fps=10)
+    assert_done(cli("data", "index", here.parent / "all", "--workers", "1"))
+    index = here.parent / "all" / "tinytrack-index.csv"
+    process = start(here, "train", index, "--steps", "100000", "--threads", "1", "--workers", "2", "--out", "m.pt")
+    wait_until(lambda: "step 1," in said(here), process)
+    os.killpg(process.pid, signal.SIGTERM)
+    assert_refused(ended(here, process), "interrupted", "'m.unfinished.pt'", "--resume")
+    assert torch.load("m.unfinished.pt", weights_only=True)["count"] >= 1
+
+
+def test_an_interrupted_run_knows_how_long_it_was_to_be(cli, given, here, monkeypatch):
+    for length, steps in ((["--steps", "3"], 3), (["--steps", "4"], 4)):
+        interrupted_training(cli, given, monkeypatch, "m.pt", *length)
+        assert_done(cli("train", given.clip, "--out", "m.pt", "--resume"))
+        assert model.load_model("m.pt").card["steps"] == steps
+        assert f"--steps {steps}" in model.load_model("m.pt").card["command"]
+    interrupted_training(cli, given, monkeypatch, "m.pt", "--steps", "3")
+    assert_done(cli("train", given.clip, "--out", "m.pt", "--resume", "--steps", "2"))
+    assert model.load_model("m.pt").card["steps"] == 2, "unless it is told"
+    interrupted_training(cli, given, monkeypatch, "m.pt", "--minutes", "0.02")
+    assert_done(cli("train", given.clip, "--out", "m.pt", "--resume"))
+    assert "--minutes 0.02" in model.load_model("m.pt").card["command"]
 
 
 def test_an_interrupted_training_run_keeps_the_earlier_model(cli, given, here, monkeypatch):
@@ -1098,6 +1125,7 @@ def test_so_many_workers_read_an_index(cli, make_video, here, monkeypatch):
 def test_clips_that_cannot_be_shared_evenly_are_refused_before_training(cli, given, here):
     before = snapshot(here)
     assert_refused(cli("train", given.clip, "--batch", "3", "--accumulate", "2", "--out", "new/m.pt"), "3 clips", "a multiple of 2")
+    assert_refused(cli("train", "missing.mp4", "--batch", "3", "--accumulate", "2"), "3 clips")  # before anything is read
     assert snapshot(here) == before
 
 
@@ -1106,6 +1134,7 @@ def test_a_new_run_does_not_take_the_place_of_an_interrupted_one(cli, given, her
     before = snapshot(here)
     read = []
     monkeypatch.setattr(trainjob, "load_shots", lambda *_: read.append(1))
+    assert_refused(cli("train", given.clip, "--out", "m.pt", "--batch", "3", "--accumulate", "2"), "m.unfinished.pt")
     assert_refused(cli("train", given.clip, "--out", "m.pt"), "m.unfinished.pt", "--resume", "delete it")
     assert snapshot(here) == before and not read, "said before any video is read"
 
@@ -1120,6 +1149,7 @@ def test_a_folder_is_indexed_and_trained_on(cli, make_video, here):
     index = here.parent / "all" / "tinytrack-index.csv"
     trained = cli("train", index, "--steps", "2", "--workers", "1", "--out", "m.pt")
     assert_done(trained)
+    assert "3 videos, 0.00 hours; 1 skipped" in trained.out
     assert "decoding could give" in trained.out and "sets the pace" in trained.out
     card = model.load_model("m.pt").card
     assert card["videos"] == 3 and card["sources"] == ["tinytrack-index.csv"] and card["unreadable"] == []

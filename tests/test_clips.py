@@ -586,3 +586,12 @@ def test_a_davis_tree_is_never_read_as_a_plain_folder_of_videos(tmp_path, make_f
         with pytest.raises(ClipError, match="DAVIS tree"):
             training_videos([str(path)])
     assert len(training_videos([str(tmp_path / "DAVIS" / "JPEGImages" / "480p" / "bear")])) == 1
+
+
+def test_links_to_folders_are_followed_once(make_video, tmp_path):
+    make_video("disk/a.mp4", frames=3)
+    make_video("root/b.mp4", frames=3)
+    (tmp_path / "root" / "more").symlink_to(tmp_path / "disk")
+    (tmp_path / "root" / "twice").symlink_to(tmp_path / "disk")
+    (tmp_path / "disk" / "back").symlink_to(tmp_path / "root")
+    assert [str(path.relative_to(tmp_path / "root")) for path in VideoFolder(tmp_path / "root").paths] == ["b.mp4", "more/a.mp4"]

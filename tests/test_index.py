@@ -655,8 +655,31 @@ NO_INDEX = {
     "another version": (lambda path: table(path, head=("tinytrack index 0", ".")), "not an index"),
     "noise": (lambda path: written(path, RANDOM), "not an index"),
     "a head alone": (lambda path: written(path, f"{FORMAT},.\n".encode()), "no video"),
+    "no line": (lambda path: table(path), "names no video"),
     "bad videos only": (lambda path: table(path, [["a.mp4", 1, 1, 0, 0, 0, 0, "'a.mp4' is empty"]]), "no video"),
 }
+
+
+@pytest.mark.parametrize(
+    "column, value",
+    [(3, "nan"), (3, "-1"), (3, "1e999"), (3, "soon"), (4, "0"), (4, "inf"), (5, "0"), (6, "99999999999"), (6, "64.5"), (7, None)],
+)
+def test_a_line_that_was_changed_by_hand_is_named_and_left_out(tmp_path, column, value):
+    rows = [[f"{name}.mp4", 1, 1, 1, 10, 48, 64, ""] for name in "abc"]
+    rows[1][column : column + 1] = [] if value is None else [value]
+    found = Index(table(tmp_path / "index.csv", rows))
+    assert [found.name(i) for i in range(len(found))] == ["a.mp4", "c.mp4"]
+    assert len(found.problems) == 1
+    assert_one_sentence(found.problems[0], "'b.mp4'", "not written by 'tinytrack data index'")
+
+
+def test_a_line_that_was_changed_by_hand_is_looked_at_again(folder, index):
+    root = folder("a.mp4", "b.mp4")
+    index(root)
+    text = (root / NAME).read_text()
+    (root / NAME).write_text(text.replace("1.000", "nan", 1))
+    assert index(root)[0] == ["a.mp4"]
+    assert (root / NAME).read_text() == text
 
 
 @pytest.mark.parametrize("kind", NO_INDEX)
@@ -753,7 +776,8 @@ def test_the_command_names_twenty_and_counts_the_rest(cli, folder):
     root = folder(*(f"{i:02d}.mp4" for i in range(23)))
     done = cli("data", "index", root, "--workers", 2)
     lines = done.out.splitlines()
-    assert done.status == 0 and len(lines) == 22, "no hint to train on them"
+    assert done.status == 2 and len(lines) == 22, "no hint to train on them"
+    assert_one_sentence(done.said[0], "no video", str(root), "can be trained on", "last column", NAME)
     assert [line[:17] for line in lines[:20]] == [f"skipped: '{i:02d}.mp4'" for i in range(20)]
     assert_one_sentence(lines[20], "3 more", "last column")
     assert lines[21].startswith("0 videos, 0.00 hours, 0.00 GB, 23 skipped")
@@ -773,6 +797,7 @@ REFUSED = {
     "--out for another action": (["data", "list", "--out", "a.csv"], ["--out", "'data index'"]),
     "--workers for another action": (["data", "verify", "--workers", "2"], ["--workers", "'data index'"]),
     "no processes": (["data", "index", "empty", "--workers", "0"], ["--workers", "from 1 to 1024"]),
+    "no table": (["data", "index", "full", "--out", "index.txt"], ["'index.txt'", "ends in .csv"]),
     "an unknown option": (["data", "index", "empty", "--fast"], ["unrecognized arguments: --fast"]),
     "a place that is a file": (["data", "index", "full", "--out", "file.mp4/a.csv"], ["file.mp4/a.csv", "a part of the path is a file"]),
 }

@@ -27,7 +27,7 @@ from tinytrack.batches import own_clips, sample_clips
 from tinytrack.embed import PaperNet, _BasicBlock, _SpaceTime
 from tinytrack.errors import TinytrackError
 from tinytrack.fit import fit
-from tinytrack.index import Index, make_index
+from tinytrack.index import NAME, Index, make_index
 from tinytrack.model import NETWORKS, best_device, load_model, make_network
 from tinytrack.recipe import PAPER, TINY
 from tinytrack.states import previous_path, state_path
@@ -513,14 +513,16 @@ def test_a_full_disk_is_said_by_the_process_that_writes_and_by_no_other(tmp_path
 @pytest.fixture
 def job(tmp_path):
     """``job(steps, *options)``: the real training command in two processes, begun."""
-    write_video(tmp_path / "clip.mp4", moving_shapes(0, frames=9, height=48, width=64).frames, 12)
+    (tmp_path / "videos").mkdir()
+    write_video(tmp_path / "videos" / "clip.mp4", moving_shapes(0, frames=9, height=48, width=64).frames, 12)
+    make_index(tmp_path / "videos", workers=1, progress=False)
     logs = tmp_path / "logs"
     logs.mkdir()
     begun = []
 
     def start(steps, *options):
-        train = ["-m", "tinytrack", "train", tmp_path / "clip.mp4", "--batch", 2, "--steps", steps, "--save-every", 0.01]
-        begun.append(torchrun(logs, *train, "--out", tmp_path / "m.pt", options=options))
+        train = ["-m", "tinytrack", "train", tmp_path / "videos" / NAME, "--batch", 2, "--steps", steps, "--save-every", 0.01]
+        begun.append(torchrun(logs, *train, "--workers", 1, "--out", tmp_path / "m.pt", options=options))
         wait_until(lambda: max(steps_shown(logs), default=0) >= 3, begun[-1])
         return begun[-1], logs
 
@@ -572,8 +574,29 @@ def test_torchrun_starts_a_job_anew_which_goes_on_by_itself(job, tmp_path):
     shown = steps_shown(logs)
     again = next(i for i in range(1, len(shown)) if shown[i] <= shown[i - 1])
     assert shown[again] >= 3, "it did not begin at the beginning"
-    assert names(tmp_path) == ["clip.mp4", "m.pt"]
+    assert names(tmp_path) == ["m.pt"]
     assert load_model(tmp_path / "m.pt").card["steps"] == 16 == len(load_model(tmp_path / "m.pt").card["loss"])
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="which process is which stands in /proc, on Linux only")
+def test_that_a_process_was_killed_is_not_blamed_on_those_who_decode(job, tmp_path):
+    process, logs = job(100_000)
+    os.kill(worker(process, 1), signal.SIGKILL)
+    run = ended(process, logs)
+    assert run.status != 0 and len(run.said) == 1, run.err
+    assert_one_sentence(run.said[0], "another process", "has ended", state_path(tmp_path / "m.pt"), "--resume")
+
+
+def test_started_anew_it_leaves_the_run_of_another_alone(tmp_path):
+    write_video(tmp_path / "clip.mp4", moving_shapes(0, frames=9, height=48, width=64).frames, 12)
+    state_path(tmp_path / "m.pt").write_bytes(b"another's")
+    command = ["-m", "tinytrack", "train", tmp_path / "clip.mp4", "--steps", 2, "--out", tmp_path / "m.pt"]
+    (tmp_path / "logs").mkdir()
+    run = ended(torchrun(tmp_path / "logs", *command, options=["--max-restarts=1"]), tmp_path / "logs")
+    assert run.status != 0 and len(run.said) == 2, run.err
+    for said in run.said:
+        assert_one_sentence(said, "holds an interrupted run")
+    assert state_path(tmp_path / "m.pt").read_bytes() == b"another's"
 
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ PACKAGE = ROOT / "tinytrack"
 # A module may import only what stands before it.
 LAYERS = [
     "errors", "source", "exercise", "files", "ahead", "video", "labels", "color", "example", "pointer", "loss", "tiles", "embed",
-    "model", "synth", "clips", "fetch", "datasets", "metrics", "recipe", "processes", "norms", "batches", "index", "stream", "states", "train",
-    "fit", "trainjob", "track", "baselines", "evaluate", "analysis", "draw", "check",
+    "model", "synth", "clips", "fetch", "datasets", "metrics", "recipe", "processes", "norms", "batches", "index", "stream", "states",
+    "train", "fit", "trainjob", "track", "baselines", "evaluate", "analysis", "draw", "check",
     "plots", "pages", "pictures", "jobs", "demo", "report", "annotate", "background", "stage", "playback", "upload", "studio", "widgets",
     "gallery", "page", "__main__",
 ]  # fmt: skip

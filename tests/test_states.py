@@ -336,6 +336,27 @@ def test_checkpoints_that_cannot_be_written_end_the_run_with_what_is_kept(shots,
     assert count_in(state_path(out)) == 2 and resumed(shots, out) == whole
 
 
+def test_names_that_differ_in_their_ending_only_are_two_runs(shots, whole, tmp_path):
+    stopped_at(shots, tmp_path / "m.pt", 3)
+    with pytest.raises(TinytrackError, match="nothing to resume"):
+        resumed(shots, tmp_path / "m.pth")
+    stopped_at(shots, tmp_path / "m.pth", 2)
+    assert [count_in(state_path(tmp_path / name)) for name in ("m.pt", "m.pth")] == [3, 2]
+    assert resumed(shots, tmp_path / "m.pt") == resumed(shots, tmp_path / "m.pth") == whole
+    assert names(tmp_path) == ["m.pt", "m.pth"]
+
+
+def test_the_length_of_an_unfinished_run_is_known(shots, tmp_path):
+    out = tmp_path / "m.pt"
+    assert states.length(out) is None
+    stopped_at(shots, out, 3)
+    assert states.length(out) == (FAST.steps, None)
+    state_path(out).write_bytes(state_path(out).read_bytes()[:1000])
+    assert states.length(out) == (FAST.steps, None), "from the state before"
+    previous_path(out).write_bytes(b"junk")
+    assert states.length(out) is None
+
+
 def test_what_stands_beside_is_not_cleared_away(tmp_path):
     beside = [".unfinished-1-other.pt", "m.pt", "m.txt", ".unfinished-1-m.png"]
     for name in (*beside, ".unfinished-1-m.pt", ".unfinished-22-m.unfinished.pt"):

@@ -22,7 +22,8 @@ from tinytrack.errors import TinytrackError, VideoError
 from tinytrack.fit import fit
 from tinytrack.index import Index, make_index
 from tinytrack.recipe import TINY
-from tinytrack.stream import TRIES, IndexedClips, Stream
+from tinytrack.states import state_path
+from tinytrack.stream import LOST, TRIES, IndexedClips, LostWorker, Stream
 from tinytrack.synth import moving_shapes
 from tinytrack.video import write_video
 
@@ -280,13 +281,13 @@ def test_when_nothing_can_be_read_any_more_it_is_said(dozen, tmp_path, stream, w
     source = stream(gone(dozen, tmp_path), workers)
     with pytest.raises(VideoError) as error:
         source.clips(0)
-    assert_one_sentence(error, f"{TRIES} videos in a row", "no such video: 'v", "are they still where they were?")
+    assert_one_sentence(error, f"{TRIES} videos in a row", "no such video: 'v", "if the videos have moved, index them again")
 
 
 def test_it_is_said_when_there_are_no_frames_for_the_palette(dozen, tmp_path, stream):
     with pytest.raises(VideoError) as error:
         list(stream(gone(dozen, tmp_path)).some_frames(5))
-    assert_one_sentence(error, "no video of the index could be read", "are they still where they were?")
+    assert_one_sentence(error, "no video of the index could be read", "if the videos have moved, index them again")
 
 
 def test_videos_that_come_back_are_read_again(dozen, tmp_path, stream):
@@ -438,6 +439,41 @@ def test_a_clip_that_was_lost_on_its_way_is_said(dozen, stream, kind):
     with pytest.raises(TinytrackError) as error:
         source.clips(1)
     assert_one_sentence(error, "ended from outside")
+
+
+def stopped_after_two_steps(source, out):
+    """A run that is interrupted."""
+
+    def stop(trainer, _):
+        if trainer.count == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(source, FAST, out=out, progress=False, on_step=stop)
+
+
+def test_a_run_whose_videos_are_gone_says_what_is_left(dozen, stream, tmp_path, one_thread):
+    out = tmp_path / "m.pt"
+    stopped_after_two_steps(stream(dozen), out)
+    with pytest.raises(VideoError) as error:
+        source = stream(gone(dozen, tmp_path))
+        source.some_frames = stream(dozen).some_frames  # they go after the palette has been made
+        fit(source, FAST, out=out, resume=True, progress=False)
+    assert_one_sentence(error, f"{TRIES} videos in a row", str(state_path(out)), "--resume")
+
+
+def test_a_run_that_lost_a_process_says_what_is_left(dozen, stream, tmp_path, one_thread, monkeypatch):
+    out = tmp_path / "m.pt"
+    stopped_after_two_steps(stream(dozen), out)
+    source = stream(dozen)
+
+    def lost(step):
+        raise LostWorker(LOST)
+
+    monkeypatch.setattr(source, "clips", lost)
+    with pytest.raises(LostWorker) as error:
+        fit(source, FAST, out=out, resume=True, progress=False)
+    assert_one_sentence(error, "ended from outside", str(state_path(out)), "--resume")
 
 
 def test_that_a_process_was_lost_is_said_once(dozen, stream):

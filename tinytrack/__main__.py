@@ -124,7 +124,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     length = sub.add_mutually_exclusive_group()
     length.add_argument("--minutes", type=_positive, metavar="X", help="train for so long")
-    length.add_argument("--steps", type=_whole(1), metavar="N", help="train for so many steps (default: the preset's)")
+    length.add_argument("--steps", type=_whole(1), metavar="N", help="for so many steps (default: the preset's, or the interrupted run's)")
     sub.add_argument("--seed", type=_whole(0, 2**32 - 1), default=0, metavar="N", help="the run is a function of it (default: 0)")
     sub.add_argument("--batch", type=_whole(1), metavar="N", help="clips a step, over all processes (default: the preset's)")
     sub.add_argument("--accumulate", type=_whole(1), metavar="N", help="take them in N parts, if they do not fit in memory (default: 1)")
@@ -134,10 +134,12 @@ def build_parser() -> argparse.ArgumentParser:
         "--precision", default="auto", choices=("auto", "bf16", "fp32"), help="of the network (default: bf16 on a GPU that can, else fp32)"
     )
     sub.add_argument("--compile", action="store_true", help="let torch.compile make the network faster first; takes a minute or more")
-    sub.add_argument("--workers", type=_whole(0, 1024), metavar="N", help="processes that decode an index's videos (default: one a core)")
+    sub.add_argument(
+        "--workers", type=_whole(0, 1024), metavar="N", help="processes that decode an index for each one that trains (default: its cores)"
+    )
     sub.add_argument("--save-every", type=_positive, default=30.0, metavar="S", help="seconds between saved states (default: 30)")
     sub.add_argument("--checkpoints", metavar="DIR", help="also keep the model as it was at steps 0, 1, 3, 10, 30, 100 ...")
-    sub.add_argument("--resume", action="store_true", help="go on with an interrupted run")
+    sub.add_argument("--resume", action="store_true", help="go on with an interrupted run: the same command and this")
     sub.add_argument("--out", default="tinytrack-model.pt", metavar="FILE", help="the weights file (default: tinytrack-model.pt)")
     device(sub)
 
@@ -313,8 +315,9 @@ def _index(args) -> None:
     hours = sum(entry.seconds for entry in good) / 3600
     gigabytes = sum(entry.bytes for entry in good) / 1e9
     print(f"{len(good)} videos, {hours:.2f} hours, {gigabytes:.2f} GB, {len(problems)} skipped: {out}")
-    if good:
-        print(f"train on them with 'python -m tinytrack train {out}'")
+    if not good:
+        raise TinytrackError(f"no video in '{args.name}' can be trained on: the last column of '{out}' says why")
+    print(f"train on them with 'python -m tinytrack train {out}'")
 
 
 def _data(args) -> None:

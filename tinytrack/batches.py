@@ -37,8 +37,8 @@ def own_clips(config: TrainConfig) -> np.ndarray:
     """
     if config.batch % (config.accumulate * count()):
         raise TinytrackError(
-            f"a batch of {config.batch} clips cannot be shared evenly by {count()} process(es), in {config.accumulate} part(s): "
-            f"expected a multiple of {config.accumulate * count()}"
+            f"a batch of {config.batch} clips cannot be shared evenly: expected a multiple of {config.accumulate * count()}, "
+            f"the number of processes ({count()}) times that of parts ({config.accumulate})"
         )
     return np.arange(config.batch).reshape(config.accumulate, count(), -1)[:, rank()].ravel()
 

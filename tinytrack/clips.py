@@ -379,8 +379,13 @@ class VideoFolder:
 
     def __init__(self, root: str | os.PathLike):
         self.root = user_path(root)
-        found = []
-        for folder, names, files in os.walk(self.root):
+        found, seen = [], set()
+        for folder, names, files in os.walk(self.root, followlinks=True):
+            real = os.path.realpath(folder)
+            if real in seen:  # a link that leads back, or to what has been listed
+                names.clear()
+                continue
+            seen.add(real)
             names.sort()
             names[:] = [n for n in names if not n.startswith(".")]
             if "JPEGImages" in names or "JPEGImages" in (self.root.name, self.root.absolute().parent.name):

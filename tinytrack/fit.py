@@ -13,11 +13,11 @@ import torch
 
 from . import processes, states
 from .batches import Shots
-from .errors import OutputError, TinytrackError
+from .errors import OutputError, TinytrackError, VideoError
 from .files import user_path
 from .model import Model
 from .recipe import TINY, TrainConfig, checkpoint_steps
-from .stream import LOST, Stream, lost_worker
+from .stream import LOST, LostWorker, Stream, lost_worker
 from .train import Trainer
 
 
@@ -109,11 +109,11 @@ def fit(
                     run.save()
                 raise
             return run.finish()
-        except OutputError as error:
-            raise OutputError(f"{error}; {run.what_is_left()}") from error
+        except (OutputError, VideoError, LostWorker) as error:
+            raise type(error)(f"{error}; {run.what_is_left()}") from error
         except RuntimeError as error:
             if lost_worker(error):
-                raise TinytrackError(f"{LOST}; {run.what_is_left()}") from error
+                raise LostWorker(f"{LOST}; {run.what_is_left()}") from error
             if not processes.lost_another(error):
                 raise
             processes.outlive()

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from .clips import VideoFolder
-from .errors import ClipError, VideoError, describe_os_error
+from .errors import ClipError, OutputError, VideoError, describe_os_error
 from .files import making, staged_file, user_path
 from .video import FOLDER_FPS, NEAR_THE_END, Video, list_images
 
@@ -74,7 +74,14 @@ class Entry:
         if len(row) != len(COLUMNS):
             raise ValueError("not a line of an index")
         path, size, changed, seconds, fps, height, width, problem = row
-        return cls(path, int(size), int(changed), float(seconds), float(fps), int(height), int(width), problem)
+        entry = cls(path, int(size), int(changed), float(seconds), float(fps), int(height), int(width), problem)
+        if not problem and not entry.possible():
+            raise ValueError("no video is like that")
+        return entry
+
+    def possible(self) -> bool:
+        """Whether a video can be so long, so fast and so large: a file may have been changed by hand."""
+        return 0 <= self.seconds < 1e8 and 0 < self.fps < 1e4 and all(0 < side < 1e5 for side in (self.height, self.width))
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -123,13 +130,20 @@ def _last_frame(video: Video) -> float:
 
 
 def _read(path: Path) -> Iterator[Entry]:
-    """The entries of an index, or of the journal of an unfinished one, as far as they are whole: the last line may be cut short."""
+    """The entries of an index, or of the journal of an unfinished one, as far as they are whole: the last line may be cut short.
+
+    Any other line that is none is an entry with a problem.
+    """
     with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
         lines = (line.replace("\0", "") for line in file if line.endswith(ENDS))
         with contextlib.suppress(csv.Error):
             for row in csv.reader(lines):
-                with contextlib.suppress(ValueError):
+                if not row or row[0] == FORMAT or row == list(COLUMNS):
+                    continue
+                try:
                     yield Entry.of_row(row)
+                except ValueError:
+                    yield Entry(row[0], 0, 0, problem=f"'{row[0]}' has a line that was not written by 'tinytrack data index'")
 
 
 def _write(path: Path, head: list[str], entries: Iterable[Entry]) -> None:
@@ -173,6 +187,8 @@ def make_index(
     if not folder.is_dir():
         raise ClipError(f"no such folder: '{folder}': expected one that holds videos")
     out = user_path(out) if out is not None else folder / NAME
+    if out.suffix != ".csv":
+        raise OutputError(f"cannot write an index to '{out}': expected a name that ends in .csv")
     videos = VideoFolder(folder)
     names = {os.path.relpath(path, folder): path for path in videos.paths}
     journal = journal_path(out)
@@ -285,7 +301,8 @@ class Index:
                 root_of.append(len(self.roots))
             self.roots.append(os.path.join(os.path.realpath(path.parent), head[1]))
         if not numbers:
-            raise ClipError(f"no video in the index '{paths[0]}' can be read: its last column says why")
+            names = f"no video in the index '{paths[0]}' can be read: " if self.problems else f"the index '{paths[0]}' names no video: "
+            raise ClipError(names + (f"{self.problems[0]}" if self.problems else "expected a line a video"))
         self._names, self._ends, self._root_of = bytes(names), np.array(ends), np.array(root_of, dtype=np.uint16)
         self.seconds, self.fps, height, width = np.array(numbers).T.copy()
         self.size = np.stack([height, width], axis=1).astype(np.int32)

@@ -20,6 +20,9 @@ from .errors import TinytrackError
 
 T = TypeVar("T")
 
+_store: dist.Store | None = None
+"""Of torchrun, while this process is joined to others."""
+
 
 def launched() -> bool:
     """Whether torchrun started this process."""
@@ -40,6 +43,7 @@ def joined(minutes: float = 30) -> Iterator[None]:
     Args:
         minutes: a process that does not answer for so long counts as dead.
     """
+    global _store
     if not launched() or dist.is_initialized():
         yield
         return
@@ -48,8 +52,8 @@ def joined(minutes: float = 30) -> Iterator[None]:
         torch.cuda.set_device(local())
         backend += ",cuda:nccl"
     # torchrun itself keeps the store: it is there even when a process is not, and so is what those wrote who had to start anew.
-    store, number, of = next(dist.rendezvous("env://"))
-    store = dist.PrefixStore(f"attempt {restarts()}", store)
+    _store, number, of = next(dist.rendezvous("env://"))
+    store = dist.PrefixStore(f"attempt {restarts()}", _store)
     dist.init_process_group(backend, timeout=datetime.timedelta(minutes=minutes), store=store, rank=number, world_size=of)
     try:
         yield
@@ -65,6 +69,7 @@ def joined(minutes: float = 30) -> Iterator[None]:
             raise TinytrackError("another process of this run has ended") from error
         raise
     finally:
+        _store = None
         gc.collect()  # what still holds a connection must let go of it now: torn down at the very end, gloo aborts the process
         dist.destroy_process_group()
 
@@ -90,6 +95,22 @@ def rank() -> int:
 def local() -> int:
     """The number of this process on its machine: its GPU."""
     return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def neighbours() -> int:
+    """How many processes of this run there are on this machine, this one included."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if count() > 1 else 1
+
+
+def note(word: str) -> None:
+    """Leave a word for those who come after a restart by torchrun. It is gone with torchrun."""
+    if _store is not None:
+        _store.set(f"tinytrack: {word}", "")
+
+
+def noted(word: str) -> bool:
+    """Whether a process of this run left the word, before or after a restart."""
+    return _store is not None and _store.check([f"tinytrack: {word}"])
 
 
 def together(function: Callable[[], T], first_only: bool = False) -> T:

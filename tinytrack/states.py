@@ -14,12 +14,17 @@ class DamagedState(ModelError):
 
 def state_path(out: str | Path) -> Path:
     """Where the unfinished run that will become the model ``out`` is kept."""
-    return user_path(out).with_suffix(".unfinished.pt")
+    return _beside(out, ".unfinished.pt")
 
 
 def previous_path(out: str | Path) -> Path:
     """Where the state before the last one is kept: should the last be damaged, little is lost."""
-    return user_path(out).with_suffix(".unfinished.old.pt")
+    return _beside(out, ".unfinished.old.pt")
+
+
+def _beside(out: str | Path, ending: str) -> Path:
+    path = user_path(out)
+    return path.with_name((path.stem if path.suffix == ".pt" else path.name) + ending)
 
 
 def kept(out: str | Path) -> list[Path]:
@@ -104,6 +109,17 @@ def newest(out: str | Path, read: Callable[[Path], dict], warn: Callable[[str], 
             path.replace(paths[0])  # now, or the next state that is saved would put the damaged one in the place of the whole one
         return content
     raise damage
+
+
+def length(out: str | Path) -> tuple[int, float | None] | None:
+    """(steps, minutes) that an unfinished run was to last, if there is one that can be read."""
+    import torch
+
+    for path in kept(out):
+        with contextlib.suppress(Exception):  # torch raises a different class for each way a file can be junk
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            return content["config"]["steps"], content["minutes"]
+    return None
 
 
 def clear(out: str | Path) -> None:

@@ -7,6 +7,7 @@ anew once all have had their turn; where in it is drawn at random, and found by 
 import functools
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 
@@ -18,15 +19,23 @@ from torch.utils.data import DataLoader, Dataset
 from .batches import Cutout, frame_size, own_clips
 from .errors import TinytrackError, VideoError
 from .index import Index, sentence
-from .processes import count
+from .processes import neighbours
 from .recipe import TrainConfig
 from .video import find_cuts
 
 TRIES = 20
 """So many videos in a row that cannot be read are no accident: the disk is gone, or the folder has moved."""
 
+GRACE = 20.0
+"""Seconds that a decoding process goes on when all of a job are told to end."""
+
+MOVED = "if the videos have moved, index them again"
 
 LOST = "a process that reads videos was ended from outside, perhaps for want of memory: try fewer --workers"
+
+
+class LostWorker(TinytrackError):
+    """A process that reads videos is gone."""
 
 
 def lost_worker(error: BaseException) -> bool:
@@ -80,7 +89,8 @@ class IndexedClips(Dataset):
 
 
 class Stream:
-    """A source of clips: an index, whose clips are decoded ahead by ``workers`` processes (0: by this one, when they are asked for).
+    """A source of clips: an index, whose clips are decoded ahead by ``workers`` processes (0: by this one, when they are asked for;
+    None: as many as this process has cores to itself).
 
     Attributes:
         problems: (video, why) for all that could not be read since this list was last emptied.
@@ -90,7 +100,7 @@ class Stream:
     def __init__(self, index: Index, config: TrainConfig, workers: int | None = None):
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self.index, self.config = index, config
-        self.workers = max(1, min(16, cores // count())) if workers is None else workers
+        self.workers = max(1, cores // neighbours()) if workers is None else workers
         self.dataset = IndexedClips(index, config)
         self.problems: list[tuple[str, str]] = []
         self.decoded, self.seconds = 0, 0.0
@@ -120,7 +130,7 @@ class Stream:
 
         Raises:
             VideoError: if nothing can be read any more.
-            TinytrackError: if a decoding process was ended from outside.
+            LostWorker: if a decoding process was ended from outside.
         """
         if step != self._next:
             self._clips = self._start(step)
@@ -132,7 +142,7 @@ class Stream:
                 self.problems += problems
                 if clip is None:
                     raise VideoError(
-                        f"{TRIES} videos in a row could not be read, the last: {problems[-1][1]}: are they still where they were?"
+                        f"{TRIES} videos in a row could not be read, the last: {problems[-1][1]}: {MOVED}"
                     )
                 self.decoded, self.seconds = self.decoded + 1, self.seconds + seconds
                 clips.append(clip)
@@ -141,7 +151,7 @@ class Stream:
             if isinstance(error, RuntimeError) and not lost_worker(error):
                 raise
             self.close()
-            raise TinytrackError(LOST) from error
+            raise LostWorker(LOST) from error
         return torch.stack(clips)
 
     def some_frames(self, n: int) -> Iterator[np.ndarray]:
@@ -157,7 +167,7 @@ class Stream:
             found += 1
             yield frame
         if not found:
-            raise VideoError(f"no video of the index could be read, the last: {problem}: are they still where they were?")
+            raise VideoError(f"no video of the index could be read, the last: {problem}: {MOVED}")
 
     def capacity(self) -> float:
         """Clips a second that the processes decode if nobody makes them wait."""
@@ -179,6 +189,15 @@ class Stream:
 
 
 def _as_a_worker(_: int) -> None:
-    """Signals are for the process that trains, which ends this one."""
+    """Signals are for the process that trains, which ends this one.
+
+    torchrun and batch systems send SIGTERM to all processes of a job. Clips are then needed until the step under way is whole.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, lambda *_: _end_later())
+
+
+def _end_later() -> None:
+    timer = threading.Timer(GRACE, os._exit, [0])
+    timer.daemon = True
+    timer.start()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from . import processes
-from .batches import Shots, load_shots
+from .batches import Shots, load_shots, own_clips
 from .clips import training_videos
 from .errors import OutputError, TinytrackError
 from .files import check_writable, user_path
@@ -15,7 +15,7 @@ from .fit import fit
 from .index import Index
 from .processes import together
 from .recipe import PRESETS, TrainConfig
-from .states import kept, refuse_to_overwrite
+from .states import kept, length, refuse_to_overwrite
 from .stream import Stream
 
 CHANGES = ("batch", "accumulate", "clip_norm", "fps")
@@ -70,7 +70,8 @@ def train_job(args: Namespace, device: Callable[[], str]) -> None:
                 raise SystemExit(2) from None
             if not kept(args.out):
                 raise
-            raise TinytrackError(f"interrupted: go on with 'tinytrack train ... --out {args.out} --resume'") from None
+            done = kept(args.out)[0]
+            raise TinytrackError(f"interrupted: what is done is in '{done}': go on by the same command with --resume") from None
         if first:
             _tell(card, args.out)
 
@@ -83,16 +84,24 @@ def _train(args: Namespace, device: Callable[[], str]) -> dict:
         if out.is_dir():
             raise OutputError(f"cannot write '{args.out}': it is a folder, expected the name of a weights file")
         check_writable(out)
-        resume = args.resume or (processes.restarts() > 0 and bool(kept(out)))
+        # Started anew by torchrun, it goes on with what itself began, and with nothing else.
+        resume = args.resume or (processes.noted("begun") and bool(kept(out)))
         if not resume:
             refuse_to_overwrite(out)
+        processes.note("begun")
         return resume
 
     resume = together(check, first_only=True)
+    if resume and args.steps is None and args.minutes is None:
+        args.steps, args.minutes = together(lambda: length(out), first_only=True) or (None, None)
     config, device = recipe_of(args), together(device)
-    if processes.rank() == 0:
+    own_clips(config)  # refused before an hour of reading
+    first = processes.rank() == 0
+    if first:
         print("reading " + ", ".join(args.sources), flush=True)
     source, facts = together(lambda: clip_source(args.sources, config, args.workers))
+    if first and isinstance(source, Stream):
+        print(f"{len(source.index)} videos, {facts['hours']:.2f} hours; {len(source.index.problems)} skipped", flush=True)
     # Names only: where someone keeps their videos is nobody else's business.
     names = [Path(s).name if os.sep in s else s for s in args.sources]
     model = fit(
@@ -119,5 +128,5 @@ def _tell(card: dict, out: str) -> None:
         slow = "decoding" if decoded < taken else "the network"
         print(
             f"clips a second: decoding could give {decoded:.1f}, the network could take {taken:.1f}: {slow} sets the pace"
-            f" (the network waited {card['waited']:.0%} of the time); videos that could not be read: {len(card['unreadable'])}"
+            f" (the network waited {card['waited']:.0%} of the time); videos that turned out damaged: {len(card['unreadable'])}"
         )

@@ -13,7 +13,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.benchmarks.throughput import make, operations, per_second
+from tests.benchmarks.throughput import davis, make, operations, per_second
 from tinytrack.index import probe
 from tinytrack.recipe import PAPER
 from tinytrack.stream import IndexedClips
@@ -45,6 +45,7 @@ def saved_bytes(trainer: Trainer) -> int:
 
 def main() -> None:
     torch.set_num_threads(1)
+    print("videos: DAVIS train sequences" if davis() else "videos: made-up scenes, which compress and decode more easily than DAVIS's")
     with tempfile.TemporaryDirectory() as folder:
         rows = {}
         for gop in (250, 30):

@@ -54,16 +54,21 @@ def _about(recipe: str) -> dict:
 ABOUT = _about("tiny") | _about("paper")
 
 
+def davis() -> Davis | None:
+    """The DAVIS tree in TINYTRACK_DATA, if there is one."""
+    root = Path(os.environ.get("TINYTRACK_DATA", "")) / "davis"
+    return Davis(root) if (root / "JPEGImages").is_dir() else None
+
+
 def make(folder: Path, gop: int, videos: int = 6, frames: int = 300, size: tuple[int, int] = (256, 340)) -> Index:
     """An index of ``videos`` files."""
     import av
 
     folder.mkdir()
-    root = Path(os.environ.get("TINYTRACK_DATA", "")) / "davis"
+    tree = davis()
     for number in range(videos):
-        if (root / "JPEGImages").is_dir():
-            davis = Davis(root)
-            scene = [resize(frame, *size) for frame in davis.video(davis.sequences("train")[number]).frames()]
+        if tree:
+            scene = [resize(frame, *size) for frame in tree.video(tree.sequences("train")[number]).frames()]
         else:
             scene = list(moving_shapes(number, frames=50, height=size[0], width=size[1]).frames)
         order = itertools.cycle([*range(len(scene)), *range(len(scene) - 2, 0, -1)])
