@@ -472,7 +472,7 @@ def test_clips_that_cannot_be_shared_evenly_are_refused(monkeypatch, batch, part
     for _ in take_turns(monkeypatch, n):
         with pytest.raises(TinytrackError) as error:
             own_clips(dataclasses.replace(FAST, batch=batch, accumulate=parts))
-        assert_one_sentence(error, f"a batch of {batch} clips", f"{n} process(es)", f"{parts} part(s)", f"a multiple of {multiple}")
+        assert_one_sentence(error, f"a batch of {batch} clips", f"processes ({n})", f"parts ({parts})", f"a multiple of {multiple}")
 
 
 # -------------------------------------------------------------------------------------------------------------- a process is lost
@@ -559,7 +559,7 @@ def test_a_job_that_is_told_to_end_saves_what_it_has(job, tmp_path):
     process.terminate()
     run = ended(process, logs)
     assert run.status != 0 and len(run.said) == 1, run.err
-    assert_one_sentence(run.said[0], "interrupted", "--resume", tmp_path / "m.pt")
+    assert_one_sentence(run.said[0], "interrupted", "--resume", state_path(tmp_path / "m.pt"))
     assert torch.load(state_path(tmp_path / "m.pt"))["count"] >= 3
     assert "m.pt" not in names(tmp_path) and not list(tmp_path.glob(".unfinished*")) and not list(tmp_path.glob("*.lock"))
 

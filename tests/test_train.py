@@ -518,7 +518,7 @@ def test_clips_that_are_fetched_ahead_are_those_of_the_next_step(shots, device):
 def test_a_batch_that_cannot_be_shared_evenly_is_refused(shots):
     with pytest.raises(TinytrackError) as error:
         Trainer(shots, dataclasses.replace(FAST, batch=3, accumulate=2)).step()
-    assert_one_sentence(error, "3 clips", "2 part(s)", "a multiple of 2")
+    assert_one_sentence(error, "3 clips", "parts (2)", "a multiple of 2")
 
 
 def test_only_some_of_a_steps_clips_are_those_of_all(shots):
