@@ -94,7 +94,7 @@ def fit(
             try:
                 while not trainer.done:
                     loss = trainer.step()
-                    bar(loss)
+                    bar()
                     run.name_unreadable()
                     run.keep()
                     if on_step is not None:
@@ -202,21 +202,20 @@ class _Run:
 
 
 @contextlib.contextmanager
-def _bar(trainer: Trainer, run: _Run, shown: bool) -> Iterator[Callable[[float], None]]:
-    """A progress bar that is told the loss of each step."""
+def _bar(trainer: Trainer, run: _Run, shown: bool) -> Iterator[Callable[[], None]]:
+    """A progress bar that is told of each step; its loss is the mean of the last thirty."""
     from tqdm import tqdm
 
     total = 100 if trainer.minutes else trainer.config.steps
     form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
-    smooth, mark = None, time.perf_counter()
+    mark = time.perf_counter()
     with tqdm(total=total, desc="training", bar_format=form, disable=not shown) as bar:
 
-        def update(loss: float) -> None:
-            nonlocal smooth, mark
-            smooth = loss if smooth is None else 0.97 * smooth + 0.03 * loss
+        def update() -> None:
+            nonlocal mark
             now = time.perf_counter()
             speed, mark = trainer.config.batch / (now - mark), now
-            text = f"step {trainer.count}, loss {smooth:.3f}, {speed:.1f} clips/s"
+            text = f"step {trainer.count}, loss {np.mean(trainer.losses[-30:]):.3f}, {speed:.1f} clips/s"
             if facts := run.streaming():
                 text += f" (decoding could {facts['decoded_per_second']:.0f}, the network {facts['taken_per_second']:.0f})"
             bar.n = min(total, trainer.progress * total)
