@@ -409,17 +409,22 @@ def undisturbed(folder, index):
     return root, content
 
 
+def interrupted_after(n, whole=tqdm.tqdm):
+    """In place of ``tqdm.tqdm``: Ctrl-C when n have been noted and the next is under way."""
+
+    def pressed(found, *args, **options):
+        for number, entry in enumerate(whole(found, *args, **options), 1):
+            yield entry
+            if number == n:
+                raise KeyboardInterrupt
+
+    return pressed
+
+
 def test_an_interrupted_run_goes_on_where_it_was(undisturbed, index, monkeypatch):
     root, content = undisturbed
     whole = tqdm.tqdm
-
-    def pressed(found, *args, **options):
-        for number, entry in enumerate(whole(found, *args, **options)):
-            yield entry
-            if number == 4:  # the sixth is under way, and not noted
-                raise KeyboardInterrupt
-
-    monkeypatch.setattr(tqdm, "tqdm", pressed)
+    monkeypatch.setattr(tqdm, "tqdm", interrupted_after(5))
     with pytest.raises(KeyboardInterrupt):
         index(root)
     assert not (root / NAME).exists()
@@ -433,17 +438,9 @@ def test_an_interrupted_run_goes_on_where_it_was(undisturbed, index, monkeypatch
 
 def test_a_run_can_be_interrupted_more_than_once(undisturbed, index, monkeypatch):
     root, content = undisturbed
-    whole = tqdm.tqdm
-
-    def pressed(found, *args, **options):
-        for number, entry in enumerate(whole(found, *args, **options)):
-            yield entry
-            if number == 2:
-                raise KeyboardInterrupt
-
     for noted in (3, 6):
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(tqdm, "tqdm", pressed)
+            patch.setattr(tqdm, "tqdm", interrupted_after(3))
             index(root)
         assert len(rows(journal_path(root / NAME))) == 2 + noted
     seen, out, _ = index(root)

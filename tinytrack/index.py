@@ -301,8 +301,9 @@ class Index:
                 root_of.append(len(self.roots))
             self.roots.append(os.path.join(os.path.realpath(path.parent), head[1]))
         if not numbers:
-            names = f"no video in the index '{paths[0]}' can be read: " if self.problems else f"the index '{paths[0]}' names no video: "
-            raise ClipError(names + (f"{self.problems[0]}" if self.problems else "expected a line a video"))
+            if self.problems:
+                raise ClipError(f"no video in the index '{paths[0]}' can be read: {self.problems[0]}")
+            raise ClipError(f"the index '{paths[0]}' names no video: expected a line a video")
         self._names, self._ends, self._root_of = bytes(names), np.array(ends), np.array(root_of, dtype=np.uint16)
         self.seconds, self.fps, height, width = np.array(numbers).T.copy()
         self.size = np.stack([height, width], axis=1).astype(np.int32)
