@@ -1,7 +1,7 @@
 """Colour as the training target: RGB <-> Lab, and a palette of a few ab colours.
 
-Lab splits a colour into lightness L, which the network sees, and (a, b), which it must explain.  The palette turns (a, b)
-into one of K classes, so that "which colour?" becomes a classification whose answer can have several modes.
+Lab splits a colour into lightness L, which the network sees, and (a, b), which it must predict. The palette turns (a, b) into one
+of K classes, so predicting a colour becomes a classification, and a prediction can give several colours a probability each.
 """
 
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# sRGB primaries and the D65 white point of the 2-degree observer, as scikit-image has them.
+# sRGB primaries and the D65 white point of the 2-degree observer, the same constants as in scikit-image.
 XYZ_FROM_RGB = torch.tensor(
     [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]], dtype=torch.float64
 )
 WHITE = torch.tensor([0.95047, 1.0, 1.08883], dtype=torch.float64)
-_DELTA3 = 0.008856  # below this the CIE cube root is replaced by a line
+_DELTA3 = 0.008856  # below this value of XYZ the CIE cube root is replaced by a straight line
 _SLOPE, _OFFSET = 7.787, 16.0 / 116.0
 _LAB_FROM_F = torch.tensor([[0.0, 116.0, 0.0], [500.0, -500.0, 0.0], [0.0, 200.0, -200.0]], dtype=torch.float64)
 
@@ -26,18 +26,18 @@ def _mix(matrix: Tensor, channels: Tensor) -> Tensor:
 
 
 def rgb_to_lab(rgb: Tensor) -> Tensor:
-    """Convert sRGB to CIE Lab (D65).
+    """Convert sRGB to CIE Lab (D65), as ``skimage.color.rgb2lab`` does.
 
     Args:
         rgb: (..., 3, H, W) floating point, in [0, 1].
 
     Returns:
-        (..., 3, H, W): L in [0, 100], a and b about [-128, 128]. Differentiable everywhere, black included.
+        (..., 3, H, W): L in [0, 100], a and b about [-128, 128]. Differentiable everywhere, also at black.
 
     Raises:
         TypeError: for integer input, whose range would be ambiguous.
 
-    Agrees with ``skimage.color.rgb2lab``. Derived in notebooks/01_color_quantization.ipynb.
+    Derived in notebooks/01_color_quantization.ipynb.
     """
     if not rgb.is_floating_point():
         raise TypeError(f"rgb_to_lab expects floating point in [0, 1], got {rgb.dtype}; use frames_to_lab for uint8 frames")
@@ -46,15 +46,15 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
 
 def _linear(rgb: Tensor) -> Tensor:
     """Undo the gamma of sRGB, in [0, 1]."""
-    # Each branch of a where is clamped into its own domain: the branch not taken would otherwise send NaN back in backward.
+    # Each branch of `where` is clamped to its own domain: otherwise the branch that is not taken sends NaN back in backward.
     return torch.where(rgb > 0.04045, ((rgb.clamp(min=0.04045) + 0.055) / 1.055) ** 2.4, rgb / 12.92)
 
 
 def _lab_of_linear(linear: Tensor, channels: int = 3) -> Tensor:
-    """Linear RGB (..., 3, H, W) -> Lab (..., 3, H, W), or with ``channels`` 1 only L, for which Y of XYZ is enough."""
+    """Linear RGB (..., 3, H, W) -> Lab (..., 3, H, W); with ``channels`` 1 only L, which needs only Y of XYZ."""
     wanted = slice(1, 2) if channels == 1 else slice(0, 3)
     xyz = _mix((XYZ_FROM_RGB / WHITE[:, None])[wanted], linear)
-    # The cube root by way of the logarithm: a third of the time of a power.
+    # The cube root is computed through the logarithm, which takes a third of the time of a power.
     f = torch.where(xyz > _DELTA3, (xyz.clamp(min=_DELTA3).log() / 3).exp(), _SLOPE * xyz + _OFFSET)
     lab = _mix(_LAB_FROM_F[:channels, wanted], f)
     lab[..., 0, :, :] -= 16
@@ -68,7 +68,7 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
         lab: (..., 3, H, W) floating point, L in [0, 100].
 
     Returns:
-        (..., 3, H, W) in [0, 1]. Inverse of :func:`rgb_to_lab` inside the gamut.
+        (..., 3, H, W) in [0, 1], the inverse of :func:`rgb_to_lab` inside the gamut.
     """
     lightness, a, b = lab.unbind(-3)
     y = (lightness + 16) / 116
@@ -80,14 +80,13 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
     return rgb.clamp(0, 1)
 
 
-_LINEAR_LEVELS = _linear(torch.arange(256) / 255)
-"""The 256 levels of 8-bit video without their gamma: looked up, where a power for each pixel would take most of the time."""
+_LINEAR_LEVELS = _linear(torch.arange(256) / 255)  # a lookup table for 8-bit frames: a power per pixel would take most of the time
 
 
 def frames_to_lab(frames: np.ndarray | Tensor, device: torch.device | str = "cpu", channels: int = 3) -> Tensor:
-    """uint8 RGB frames (T, H, W, 3) or one frame (H, W, 3) -> float32 Lab (T, 3, H, W) or (3, H, W).
+    """Convert uint8 RGB frames (T, H, W, 3), or one frame (H, W, 3), to float32 Lab (T, 3, H, W), or (3, H, W).
 
-    With ``channels`` 1 only L, (T, 1, H, W) or (1, H, W): all that a network sees, in half the time.
+    With ``channels`` 1 only L is computed, which is all that a gray network sees and takes half the time.
     """
     rgb = torch.as_tensor(frames, device=device)
     if rgb.dtype != torch.uint8 or rgb.shape[-1] != 3:
@@ -98,14 +97,14 @@ def frames_to_lab(frames: np.ndarray | Tensor, device: torch.device | str = "cpu
 
 
 def lab_to_frames(lab: Tensor) -> np.ndarray:
-    """Float Lab (T, 3, H, W) or (3, H, W) -> uint8 RGB frames (T, H, W, 3) or (H, W, 3)."""
+    """Convert float Lab (T, 3, H, W) or (3, H, W) to uint8 RGB frames (T, H, W, 3) or (H, W, 3)."""
     return (lab_to_rgb(lab).movedim(-3, -1) * 255).round().to(torch.uint8).cpu().numpy()
 
 
 def network_input(lab: Tensor, channels: int = 1) -> Tensor:
-    """The picture a network sees: L of Lab (..., 3, H, W) scaled from [0, 100] to [-1, 1], (..., 1, H, W).
+    """Scale L of Lab (..., 3, H, W) from [0, 100] to [-1, 1], which is what a network sees: (..., 1, H, W).
 
-    With ``channels`` 3 also a and b on the same scale, (..., 3, H, W): for baselines that are allowed colour.
+    With ``channels`` 3, a and b follow on the same scale, (..., 3, H, W), for networks and baselines that may see colour.
     """
     seen = lab[..., :channels, :, :] / 50
     seen[..., :1, :, :] -= 1
@@ -117,8 +116,8 @@ class Palette:
     """K representative (a, b) colours: the classes of the colour target.
 
     Attributes:
-        centers: (K, 2) float32, in Lab units, sorted by hue so that equal videos give equal pictures. Palettes of other channels of
-            Lab, which networks that see colour are trained with, have (K, C).
+        centers: (K, 2) float32 in Lab units, sorted by hue so that equal videos give equal pictures. A network that sees colour is
+            trained with palettes of other channels of Lab, which have (K, C).
 
     Derived in notebooks/01_color_quantization.ipynb; the paper uses K = 16.
     """
@@ -131,29 +130,31 @@ class Palette:
 
         Args:
             ab: (..., 2, H, W) in Lab units, any number of frames; or other channels, (..., C, H, W).
-            k: clusters wanted. A video with fewer distinct colours gets one cluster per colour.
+            k: number of clusters. A video with fewer distinct colours gets one cluster per colour.
             seed: seeds both the sampling of pixels and k-means.
-            sample: at most this many pixels are used.
+            sample: the largest number of pixels to use.
 
         Raises:
-            ValueError: if there is no finite pixel at all, or k < 1.
+            ValueError: if there is no finite pixel, or k < 1.
         """
         from sklearn.cluster import KMeans
 
         if k < 1:
             raise ValueError(f"a palette needs at least one colour, got k={k}")
+        # one row per pixel, finite ones only, at most `sample` of them
         pixels = ab.movedim(-3, -1).flatten(0, -2).double().cpu().numpy()
         pixels = pixels[np.isfinite(pixels).all(axis=1)]
         if len(pixels) == 0:
             raise ValueError("a palette cannot be fitted to no pixels")
         if len(pixels) > sample:
             pixels = pixels[np.random.default_rng(seed).choice(len(pixels), sample, replace=False)]
-        # 8-bit video resolves about half a Lab unit; colours closer than a tenth are one colour (a gray film is all (0, 0)).
+        # cluster, unless there are too few colours; 8-bit video resolves about half a Lab unit, so a tenth is no difference
         distinct = np.unique(pixels.round(1), axis=0)
         if len(distinct) <= k:
             centers = distinct
         else:
             centers = KMeans(k, n_init=4, random_state=seed).fit(pixels).cluster_centers_
+        # sort by hue, then by colourfulness
         hue = np.arctan2(centers[:, 1], centers[:, 0]) if centers.shape[1] == 2 else centers[:, 0]
         order = np.lexsort((np.linalg.norm(centers, axis=1), hue))
         return cls(torch.tensor(centers[order], dtype=torch.float32))
@@ -167,23 +168,16 @@ class Palette:
         return (ab.unsqueeze(-4) - centers[:, :, None, None]).square().sum(-3)
 
     def hard(self, ab: Tensor) -> Tensor:
-        """Nearest centre: (..., 2, H, W) -> int64 class ids (..., H, W) in [0, K)."""
+        """Classify each pixel by its nearest centre: (..., 2, H, W) -> int64 class ids (..., H, W) in [0, K)."""
         return self._squared_distance(ab).min(-3).indices
 
     def one_hot(self, ab: Tensor) -> Tensor:
-        """Nearest centre as a distribution: (..., 2, H, W) -> (..., K, H, W) of zeros and ones, dtype of ``ab``."""
+        """Classify each pixel as a one-hot distribution: (..., 2, H, W) -> (..., K, H, W), dtype of ``ab``."""
         labels = torch.nn.functional.one_hot(self.hard(ab), len(self))
         return labels.movedim(-1, -3).to(ab.dtype)
 
-    def soft(self, ab: Tensor, sigma: float = 5.0) -> Tensor:
-        """Gaussian-weighted distribution over centres: (..., 2, H, W) -> (..., K, H, W), sums to one.
-
-        ``sigma`` is in Lab units; as it goes to 0 the answer becomes :meth:`one_hot`.
-        """
-        return torch.softmax(-self._squared_distance(ab) / (2 * sigma**2), dim=-3)
-
     def decode(self, labels: Tensor) -> Tensor:
-        """Back to colour: class ids (..., H, W) or distributions (..., K, H, W) -> ab (..., 2, H, W).
+        """Turn class ids (..., H, W) or distributions (..., K, H, W) back into colours ab (..., 2, H, W).
 
         A distribution gives its expected colour, which is exact for one-hot labels.
         """
@@ -191,13 +185,7 @@ class Palette:
             return self.centers.to(labels.device)[labels].movedim(-1, -3)
         return torch.einsum("...khw,kc->...chw", labels, self.centers.to(labels))
 
-    def swatches(self, lightness: float = 65.0, size: int = 24) -> np.ndarray:
-        """A picture of the palette: uint8 RGB (size, K * size, 3), one square a colour, at one lightness."""
-        lab = torch.cat([torch.full((len(self), 1), float(lightness)), self.centers.cpu()], dim=1)
-        row = lab_to_frames(lab.T[:, None, :])
-        return row.repeat(size, axis=0).repeat(size, axis=1)
-
 
 def chroma(ab: Tensor) -> Tensor:
-    """Colourfulness sqrt(a^2 + b^2) of ab (..., 2, H, W) -> (..., H, W); 0 is gray."""
+    """Compute colourfulness sqrt(a^2 + b^2) of ab (..., 2, H, W) -> (..., H, W); 0 is gray."""
     return torch.hypot(ab[..., 0, :, :], ab[..., 1, :, :])

@@ -1,9 +1,8 @@
-"""Networks that turn gray frames into embeddings: one D-vector for each cell of a coarse grid.
+"""Networks that turn gray frames into embeddings: one vector of D numbers for each cell of a coarse grid.
 
-Both share one interface, ``net(gray) -> embeddings``: gray (..., T, 1, H, W) in [-1, 1] gives (..., T, D, h, w) with
-h = H / stride and w = W / stride.  A network with ``channels`` = 3 sees Lab frames (..., T, 3, H, W) instead.  The grid is
-aligned with the picture: cell (y, x) is centred on the centre of its own stride x stride square of pixels, which is what
-area-averaging does to colours and masks.
+Both share one interface, ``net(gray) -> embeddings``: gray (..., T, 1, H, W) in [-1, 1] gives (..., T, D, h, w) with h = H / stride
+and w = W / stride. A network with ``channels`` = 3 sees Lab frames (..., T, 3, H, W) instead. The grid is aligned with the picture:
+each cell is centred on its own stride x stride square of pixels, just as area-averaged colours and masks are.
 """
 
 import torch
@@ -20,7 +19,7 @@ def _check_picture(picture: Tensor, stride: int, channels: int = 1) -> None:
 
 
 class _Residual(nn.Module):
-    """Two 3x3 convolutions beside a shortcut; the dilation widens what a cell can see without coarsening the grid."""
+    """Two 3x3 convolutions and a shortcut; dilation widens the receptive field without a coarser grid."""
 
     def __init__(self, channels: int, dilation: int = 1):
         super().__init__()
@@ -35,18 +34,18 @@ class _Residual(nn.Module):
 
 
 class TinyNet(nn.Module):
-    """What the labs train: stride 4, about 0.33 million weights, unit-length embeddings.
+    """The network that the notebooks train: stride 4, about 0.33 million weights, unit-length embeddings.
 
-    Each frame is embedded by itself (``clip_frames`` = 1).  Differs from the paper in size, in stride (4 instead of 8: the
-    label grid is the ceiling of every tracker), in the L2 norm, which keeps the softmax of Eq. 2 from saturating, and in its
-    reflecting borders: zeros beyond the border would tell a cell where it is, and "the same place" is too easy a pointer.
-    Derived in notebooks/02_embedding_net.ipynb.
+    Each frame is embedded by itself (``clip_frames`` = 1). It differs from the paper's network in four ways. It is smaller. Its
+    stride is 4 instead of 8, because no tracker can be finer than its label grid. Its embeddings have length one, which keeps the
+    softmax of Eq. 2 from saturating. And its convolutions use reflection padding: zeros beyond the border would tell a cell where
+    it is, and "point at the same place" is too easy a solution. Derived in notebooks/02_embedding_net.ipynb.
 
     Args:
-        channels: 1: sees gray, and colour is what it must explain. 3: sees Lab; in training one channel at a time is hidden from
-            it, which it must explain from the two others (the idea of CorrFlow and MAST; the paper's network is gray).
-        width: channels inside.
-        dim: D.
+        channels: 1: the network sees gray and must predict colour. 3: it sees Lab; during training one channel at a time is hidden
+            and must be predicted from the two others (the idea of CorrFlow and MAST; the paper's network is gray).
+        width: channels of the hidden layers.
+        dim: D, the size of an embedding.
     """
 
     stride = 4
@@ -56,7 +55,7 @@ class TinyNet(nn.Module):
         super().__init__()
         self.channels = channels
         self.dim = dim
-        # Even kernels with stride 2 are centred between pixels, which is where area-averaged labels sit too.
+        # Even kernels with stride 2 are centred between pixels, exactly where area-averaged labels are centred too.
         self.stem = nn.Sequential(
             nn.Conv2d(channels, width // 2, 6, stride=2, padding=2, bias=False, padding_mode="reflect"),
             nn.BatchNorm2d(width // 2),
@@ -67,10 +66,10 @@ class TinyNet(nn.Module):
         )
         self.blocks = nn.Sequential(*(_Residual(width, d) for d in (1, 2, 4, 1)))
         self.head = nn.Conv2d(width, dim, 1)
-        self.to(memory_format=torch.channels_last)  # as the pictures are: a fifth faster on a CPU
+        self.to(memory_format=torch.channels_last)  # the layout of the pictures too: a fifth faster on a CPU
 
     def forward(self, picture: Tensor) -> Tensor:
-        """picture (..., T, channels, H, W) in [-1, 1], H and W at least 20 -> (..., T, D, H/4, W/4), each vector of length one."""
+        """Embed frames (..., T, channels, H, W) in [-1, 1], H and W at least 20 -> (..., T, D, H/4, W/4), vectors of length one."""
         _check_picture(picture, self.stride, self.channels)
         if min(picture.shape[-2:]) < 20:
             raise ValueError(f"TinyNet needs frames of at least 20x20 pixels, got {picture.shape[-2]}x{picture.shape[-1]}")
@@ -97,7 +96,7 @@ class _BasicBlock(nn.Module):
 
 
 class _SpaceTime(nn.Module):
-    """1x3x3 dilated over space, then 3x1x1 over time."""
+    """A dilated 1x3x3 convolution over space, then a 3x1x1 convolution over time."""
 
     def __init__(self, inputs: int, channels: int, dilation: int):
         super().__init__()
@@ -112,10 +111,10 @@ class _SpaceTime(nn.Module):
 
 
 class PaperNet(nn.Module):
-    """The network of the paper: ResNet-18 trunk to stride 8, location, five dilated 3-D blocks, 64-d, no normalisation.
+    """The network of the paper: ResNet-18 trunk to stride 8, location, five dilated 3-D blocks, 64 dimensions, no normalisation.
 
-    A frame's embedding depends on the clip of ``clip_frames`` = 4 it sits in (the temporal convolutions look one frame to each
-    side, five times).  Weights start Gaussian, as the paper says.  Derived in notebooks/02_embedding_net.ipynb.
+    A frame's embedding depends on the whole clip of ``clip_frames`` = 4, because each of the five temporal convolutions looks one
+    frame to either side. Weights start Gaussian, as in the paper. Derived in notebooks/02_embedding_net.ipynb.
     """
 
     stride = 8
@@ -142,10 +141,10 @@ class PaperNet(nn.Module):
             (self.trunk, torch.channels_last),
             (self.context, torch.channels_last_3d),
         ):
-            part.to(memory_format=form)  # a fifth faster on a CPU; on a GPU what half precision wants
+            part.to(memory_format=form)  # a fifth faster on a CPU, and what half precision needs on a GPU
 
     def forward(self, gray: Tensor) -> Tensor:
-        """gray (..., T, 1, H, W) in [-1, 1], T consecutive frames of one clip -> (..., T, D, H/8, W/8)."""
+        """Embed clips (..., T, 1, H, W) in [-1, 1], T consecutive frames each -> (..., T, D, H/8, W/8)."""
         _check_picture(gray, self.stride)
         clips = gray.flatten(0, -5) if gray.dim() > 4 else gray.unsqueeze(0)
         b, t = clips.shape[:2]
@@ -157,12 +156,12 @@ class PaperNet(nn.Module):
 
     @staticmethod
     def location(x: Tensor) -> Tensor:
-        """Where a cell is: x and y in [-1, 1] for features (B, C, h, w), as (B, 2, h, w)."""
+        """Make maps of each cell's x and y in [-1, 1] for features (B, C, h, w): (B, 2, h, w)."""
         h, w = x.shape[-2:]
         y, x_ = torch.meshgrid(torch.linspace(-1, 1, h).to(x), torch.linspace(-1, 1, w).to(x), indexing="ij")
         return torch.stack([x_, y]).expand(len(x), -1, -1, -1)
 
 
 def count_parameters(net: nn.Module) -> int:
-    """How many numbers training may change."""
+    """Count the weights that training changes."""
     return sum(p.numel() for p in net.parameters() if p.requires_grad)

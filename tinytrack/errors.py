@@ -1,4 +1,4 @@
-"""The errors a user can meet, each one sentence that names the thing and says what was expected."""
+"""The errors that a user can meet: each is one sentence that names the thing and says what was expected."""
 
 import errno
 
@@ -8,31 +8,31 @@ class TinytrackError(Exception):
 
 
 class VideoError(TinytrackError):
-    """A video or a folder of frames that cannot be read or written as asked."""
+    """A video or a folder of frames cannot be read or written."""
 
 
 class ClipError(TinytrackError):
-    """A named clip or a data set that is not there or is not what its name promises."""
+    """A named clip or a data set is missing, or is not what its name promises."""
 
 
 class MaskError(TinytrackError):
-    """A first-frame mask that does not fit the video."""
+    """A mask does not fit the video."""
 
 
 class JointsError(TinytrackError):
-    """A joints file or an array of joints that does not fit the video."""
+    """A joints file or an array of joints does not fit the video."""
 
 
 class ModelError(TinytrackError):
-    """A weights file that is missing, damaged or made for another network."""
+    """A weights file is missing, damaged or made for another network."""
 
 
 class OutputError(TinytrackError):
-    """A result that cannot be written where it should go."""
+    """A result cannot be written to its place."""
 
 
 def describe_os_error(error: OSError) -> str:
-    """The reason behind an ``OSError`` in plain words ("the disk is full", "the folder is read-only" ...)."""
+    """Say the reason for an ``OSError`` in plain words, such as "the disk is full"."""
     return {
         errno.ENOSPC: "the disk is full",
         errno.EDQUOT: "the disk quota is used up",
@@ -40,7 +40,7 @@ def describe_os_error(error: OSError) -> str:
         errno.EROFS: "the file system is read-only",
         errno.EACCES: "permission is denied",
         errno.EPERM: "permission is denied",
-        errno.EADDRINUSE: "another program has it",
+        errno.EADDRINUSE: "another program is using it",
         errno.EEXIST: "a part of the path is a file, not a folder",
         errno.ENOTDIR: "a part of the path is a file, not a folder",
         errno.EISDIR: "it is a folder, not a file",

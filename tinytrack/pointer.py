@@ -1,10 +1,10 @@
 """The pointer: where does each target pixel come from (Eq. 2), and what does it copy from there (Eq. 1)?
 
-Shapes, here and everywhere: B batch, R reference frames, h w feature grid, D embedding size, K label channels,
-N = R*h*w reference pixels (index i), M = h*w target pixels (index j).  ``A`` is (B, M, N): row j is a distribution over i.
-Labels can be anything that may be averaged: colours, masks, heat maps of joints.
+Shapes, here and everywhere: B batch, R reference frames, h w feature grid, D embedding size, K label channels, N = R*h*w reference
+pixels (index i), M = h*w target pixels (index j). ``A`` is (B, M, N): row j is a distribution over the reference pixels i. Labels can
+be anything that may be averaged: colours, masks, heat maps of keypoints.
 
-This is the form to read, and to train with. Tracking takes the same from ``tiles.py``, where the matrix is never built.
+This is the form to read. ``fast.py`` computes the same results without ever storing A, for training and for tracking.
 """
 
 from collections.abc import Sequence
@@ -22,30 +22,24 @@ def pixels(maps: Tensor) -> Tensor:
     return maps.permute(0, 1, 3, 4, 2).flatten(1, 3)
 
 
-def similarity(target: Tensor, reference: Tensor, temperature: float = 1.0, l2: bool = False) -> Tensor:
-    """Logits of Eq. 2, f_i . f_j / temperature; with ``l2`` minus half the squared distance instead of the product.
+def similarity(target: Tensor, reference: Tensor, temperature: float = 1.0) -> Tensor:
+    """Compute the logits of Eq. 2, f_i . f_j / temperature.
 
     Args:
         target: (B, M, D) embeddings f_j.
         reference: (B, N, D) embeddings f_i.
         temperature: > 0; the paper's equation has 1.
-        l2: use -|f_i - f_j|^2 / 2. Equal to the product for embeddings of unit length (up to a constant a softmax ignores).
 
     Returns:
         (B, M, N) logits.
     """
     if temperature <= 0:
         raise ValueError(f"temperature must be positive, got {temperature}")
-    # Scaling the smaller factor (D columns instead of N) does the division once and cheaply.
-    logits = (target / temperature) @ reference.mT
-    if l2:
-        half = 0.5 / temperature
-        logits = logits - half * target.square().sum(-1)[:, :, None] - half * reference.square().sum(-1)[:, None, :]
-    return logits
+    return (target / temperature) @ reference.mT  # the smaller factor is divided: D columns instead of N
 
 
 def window(h: int, w: int, radius: int, frames: int = 1, device: torch.device | str = "cpu") -> Tensor:
-    """Which reference pixels a target pixel may point at: (M, N) bool, True inside a square of +-radius grid cells."""
+    """Mark the reference pixels that a target pixel may point at: (M, N) bool, True within a square of +-radius grid cells."""
     y, x = torch.meshgrid(torch.arange(h, device=device), torch.arange(w, device=device), indexing="ij")
     y, x = y.flatten(), x.flatten()
     near = ((y[:, None] - y).abs() <= radius) & ((x[:, None] - x).abs() <= radius)
@@ -53,10 +47,10 @@ def window(h: int, w: int, radius: int, frames: int = 1, device: torch.device | 
 
 
 def keep_top_k(logits: Tensor, k: int) -> Tensor:
-    """Keep the k largest logits of each row (jointly over all reference frames), set the others to -inf.
+    """Keep the k largest logits of each row, jointly over all reference frames, and set the others to -inf.
 
-    The softmax that follows then runs over the k kept *logits*; rows with fewer than k candidates keep them all.
-    Exactly k survive a tie.
+    The softmax that follows then runs over the k kept *logits*. Rows with fewer than k candidates keep them all; a tie at the k-th
+    place still leaves exactly k.
     """
     if k < 1:
         raise ValueError(f"top-k needs k >= 1, got {k}")
@@ -70,7 +64,6 @@ def affinity(
     target: Tensor,
     reference: Tensor,
     temperature: float = 1.0,
-    l2: bool = False,
     allowed: Tensor | None = None,
     top_k: int | None = None,
 ) -> Tensor:
@@ -80,16 +73,15 @@ def affinity(
         target: (B, M, D) embeddings of the target frame's pixels.
         reference: (B, N, D) embeddings of all reference pixels.
         temperature: divides the logits once. Eq. 2 as written has 1; towards 0 this becomes nearest neighbour.
-        l2: see :func:`similarity`.
         allowed: (M, N) or (B, M, N) bool from :func:`window`; every row needs at least one True.
-        top_k: keep only the k largest logits of a row, jointly over all reference frames.
+        top_k: keep only the k largest logits of a row, see :func:`keep_top_k`.
 
     Returns:
         A (B, M, N): each *row* (target pixel) is non-negative and sums to one over the reference pixels.
 
     Derived in notebooks/03_pointer_copy.ipynb.
     """
-    logits = similarity(target, reference, temperature, l2)
+    logits = similarity(target, reference, temperature)
     if allowed is not None:
         logits = logits.masked_fill(~allowed, OUTSIDE)
     if top_k is not None:
@@ -111,25 +103,25 @@ def attention(
     radius: int | None = None,
     top_k: int | None = None,
 ) -> Tensor:
-    """Eq. 2 for a few cells of the last frame, to look at: where does each point?
+    """Evaluate Eq. 2 for a few cells of the last frame, as maps to look at.
 
     Args:
-        embeddings: (T, D, h, w); the target is the last.
-        references: R frames among them; one softmax runs over the cells of all.
+        embeddings: (T, D, h, w); the last frame is the target.
+        references: R frame numbers; one softmax runs over the cells of all of them.
         cells: (P, 2) grid cells (column, row).
         temperature, top_k: as in :func:`affinity`.
-        radius: a cell points only within a square of +-radius cells, in every reference; None: anywhere.
+        radius: a cell points only within a square of +-radius cells in every reference; None: anywhere.
 
     Returns:
-        (P, R, h, w); the values of each target sum to one.
+        (P, R, h, w); the values of each target cell sum to one.
     """
     h, w = embeddings.shape[-2:]
     column, row = torch.as_tensor(cells).T
     allowed = None
     if radius is not None:
         near_rows = (torch.arange(h) - row[:, None]).abs() <= radius  # (P, h)
-        near_columns = (torch.arange(w) - column[:, None]).abs() <= radius
+        near_columns = (torch.arange(w) - column[:, None]).abs() <= radius  # (P, w)
         allowed = (near_rows[:, :, None] & near_columns[:, None]).flatten(1).repeat(1, len(references)).to(embeddings.device)
-    target = embeddings[-1][:, row, column].T[None]
+    target = embeddings[-1][:, row, column].T[None]  # (1, P, D)
     A = affinity(target, pixels(embeddings[list(references)][None]), temperature, allowed=allowed, top_k=top_k)
     return A[0].unflatten(-1, (len(references), h, w))

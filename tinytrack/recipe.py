@@ -6,28 +6,28 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Everything that decides a run; defaults are the tiny recipe, comments give the paper's value."""
+    """Everything that decides a training run. Defaults are the tiny recipe; comments give the paper's value."""
 
-    network: str = "TinyNet"  # PaperNet
-    channels: int = 1  # what it sees: 1 gray, as in the paper; 3 Lab, of which one channel a step is hidden from it, and is copied
-    task: str = "copy"  # paper: "copy"; its control is "classify": each frame's colours from that frame alone, no pointing
-    height: int = 160  # pixels of the shorter side of a training frame; paper: 256
-    crop: int = 128  # side of the square that is cut out of it; paper: the whole 256x256
-    jitter: int = 16  # frames of a clip are cut out up to so many pixels apart; paper: 0, the whole frame
-    references: int = 3  # reference frames a clip; paper: 3
-    fps: float | None = None  # frames a second that clips are drawn from, by leaving frames out; None: as filmed; paper: 6
-    gap: tuple[int, int] = (1, 8)  # such frames between neighbours of a clip, drawn evenly; paper: 1
+    network: str = "TinyNet"  # paper: PaperNet
+    channels: int = 1  # channels the network sees: 1 gray, as in the paper; 3 Lab, of which one is hidden and copied in each step
+    task: str = "copy"  # paper: "copy"; its control is "classify": predict each frame's colours from that frame alone, no pointing
+    height: int = 160  # pixels on the shorter side of a training frame; paper: 256
+    crop: int = 128  # side of the square crop; paper: the whole 256x256 frame
+    jitter: int = 16  # pixels by which the crops of one clip are shifted at random; paper: 0
+    references: int = 3  # reference frames per clip; paper: 3
+    fps: float | None = None  # frame rate that clips are drawn from, by leaving frames out; None: the video's own; paper: 6
+    gap: tuple[int, int] = (1, 8)  # frames between neighbours of a clip, drawn evenly from this range; paper: 1
     colors: int = 16  # clusters of the palette; paper: 16
-    temperature: float = 0.07  # of Eq. 2; paper: 1, on embeddings without a norm
-    batch: int = 4  # clips a step, over all processes; paper: 32
-    accumulate: int = 1  # parts that a step's clips are taken in, one after the other, if they do not fit in memory together
+    temperature: float = 0.07  # of Eq. 2; paper: 1, on embeddings that are not normalised
+    batch: int = 4  # clips per step, over all ranks; paper: 32
+    accumulate: int = 1  # micro-batches that a step's clips are split into, if they do not fit in memory together
     optimizer: str = "adamw"  # paper: Adam
-    learning_rate: float = 2e-3  # paper: 1e-3, a tenth of it after 60,000 steps
+    learning_rate: float = 2e-3  # paper: 1e-3, and a tenth of it after 60,000 steps
     schedule: str = "cosine"  # paper: "drop"
-    drop_at: int = 60_000  # paper: 60,000; only for the schedule "drop"
+    drop_at: int = 60_000  # step at which "drop" lowers the rate; paper: 60,000
     warmup: int = 20  # steps of linear warm-up; paper: none
     weight_decay: float = 1e-4  # paper: none
-    clip_norm: float | None = None  # a longer gradient is shortened to this length; paper: none, as far as we know
+    clip_norm: float | None = None  # gradients longer than this are shortened to it; paper: none, as far as we know
     steps: int = 2000  # paper: 400,000
     seed: int = 0
 
@@ -49,15 +49,13 @@ PAPER = TrainConfig(
     weight_decay=0.0,
     steps=400_000,
 )
-LAB = TrainConfig(channels=3)
-"""The tiny recipe for a network that sees colour, but never the channel that it must predict: channel dropout, after CorrFlow and MAST."""
-SINGLE = TrainConfig(task="classify", steps=1000)
-"""The paper's control: the tiny recipe, but colorization of single images. If colours alone were enough, this would track too."""
+LAB = TrainConfig(channels=3)  # for a network that sees colour, but never the channel it must predict (after CorrFlow and MAST)
+SINGLE = TrainConfig(task="classify", steps=1000)  # the paper's control, colorization of single images: does colour alone track?
 PRESETS = {"tiny": TINY, "lab": LAB, "paper": PAPER, "single": SINGLE}
 
 
 def learning_rate(config: TrainConfig, step: int, progress: float) -> float:
-    """The step size at ``step`` when ``progress`` (0..1) of the run is done."""
+    """Compute the learning rate at ``step``, when the share ``progress`` (0 to 1) of the run is done."""
     warm = min(1.0, (step + 1) / config.warmup) if config.warmup else 1.0
     if config.schedule == "cosine":
         return config.learning_rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))))
@@ -65,6 +63,6 @@ def learning_rate(config: TrainConfig, step: int, progress: float) -> float:
 
 
 def checkpoint_steps(last: int) -> list[int]:
-    """Steps 0, 1, 3, 10, 30, 100, ... up to ``last``, and ``last``: learning is fast at first, so the scale is a logarithmic one."""
+    """List the steps 0, 1, 3, 10, 30, 100, ... up to ``last``, and ``last``; logarithmic, because learning is fastest at first."""
     grid = [0, *(digit * 10**power for power in range(12) for digit in (1, 3))]
     return [step for step in grid if step < last] + [last]

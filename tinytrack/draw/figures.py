@@ -1,0 +1,239 @@
+"""Figures made of pictures: film strips, number grids, palettes, attention."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from ..color import Palette, chroma, lab_to_frames
+from ..io.frames import rescale
+from .pictures import principal_colors, swatches, to_gray
+from .style import chart, label, listed, numbers, object_color, plain_axes, row_title, show_picture
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def filmstrip(
+    rows: Sequence[Sequence[np.ndarray]],
+    titles: Sequence[str],
+    columns: Sequence[str] = (),
+    notes: Sequence[Sequence[str]] = (),
+    heading: str = "",
+    width: float = 9.0,
+) -> "Figure":
+    """Pictures in rows, which may be of different sizes, with a note on each.
+
+    Args:
+        rows: R lists of C uint8 RGB pictures.
+        titles: R texts at the left.
+        columns: C texts on top.
+        notes: R lists of C texts, written into the pictures.
+        width: of the figure in inches.
+    """
+    cell = (width - 1.6 * any(titles)) / len(rows[0])
+    heights = [cell * row[0].shape[0] / row[0].shape[1] for row in rows]
+    said = [f"{title}: {listed(texts)}" for title, texts in zip(titles, notes, strict=False) if listed(texts)]
+    alt = f"{heading or 'Pictures'}. Rows: {listed(titles)}. Columns: {listed(columns) or len(rows[0])}. {'; '.join(said)}"
+    figure = chart(width, sum(heights) + 0.08 * len(rows) + 0.35 * bool(columns) + 0.45 * bool(heading), alt)
+    axes = figure.subplots(len(rows), len(rows[0]), squeeze=False, height_ratios=heights)
+    for r, (row, title) in enumerate(zip(rows, titles, strict=True)):
+        for c, picture in enumerate(row):
+            axis = axes[r, c]
+            show_picture(axis, picture)
+            if r == 0 and columns:
+                axis.set_title(columns[c], fontsize=10.5)
+            if notes and notes[r][c]:
+                box = {"facecolor": "black", "alpha": 0.65, "linewidth": 0, "pad": 2.5}
+                axis.text(0.02, 0.03, notes[r][c], transform=axis.transAxes, color="white", fontsize=9.5, va="bottom", bbox=box)
+        row_title(axes[r, 0], title)
+    if heading:
+        figure.suptitle(heading, fontsize=12)
+    return figure
+
+
+def number_grid(matrices: Sequence[np.ndarray | torch.Tensor], titles: Sequence[str], heading: str = "", digits: int = 2) -> "Figure":
+    """Small matrices (h, w) side by side, each cell in the shade of its value with the number in it; NaN stays empty.
+
+    All share one scale of shades, from the least value to the greatest.
+    """
+    values = [numbers(matrix) for matrix in matrices]
+    low, high = min(np.nanmin(v) for v in values), max(np.nanmax(v) for v in values)
+    shapes = " and ".join(dict.fromkeys(f"{v.shape[0]}x{v.shape[1]}" for v in values))
+    alt = f"{heading or 'Matrices'}: {listed(titles)} ({shapes} numbers, {low:.{digits}f} to {high:.{digits}f})"
+    columns = sum(v.shape[1] for v in values)
+    side = min(0.62, 8.6 / columns)
+    figure = chart(side * columns + 0.5 * len(values), side * max(v.shape[0] for v in values) + 0.4 + 0.4 * bool(heading), alt)
+    axes = figure.subplots(1, len(values), squeeze=False, width_ratios=[v.shape[1] for v in values])[0]
+    for axis, matrix, title in zip(axes, values, titles, strict=True):
+        axis.pcolormesh(matrix, cmap="Blues", vmin=low, vmax=high + 1e-9, edgecolors="white", linewidth=1)
+        axis.invert_yaxis()
+        axis.set_aspect("equal")
+        axis.set_xticks([])
+        axis.set_yticks([])
+        axis.spines[:].set_visible(False)
+        axis.set_title(title, fontsize=10.5)
+        for (r, c), value in np.ndenumerate(matrix):
+            if np.isfinite(value):
+                dark = (value - low) / (high - low + 1e-9) > 0.55
+                axis.text(c + 0.5, r + 0.5, f"{value:.{digits}f}", ha="center", va="center", fontsize=9, color="white" if dark else "black")
+    if heading:
+        figure.suptitle(heading, fontsize=12)
+    return figure
+
+
+def palette_swatches(palette: Palette, ab: torch.Tensor, heading: str = "", lightness: float = 65.0) -> "Figure":
+    """A palette in two pictures: its centres among the pixels of the (a, b) plane, and one square a colour, as tall as its share.
+
+    Args:
+        palette: K colours.
+        ab: (..., 2, H, W) the pixels it stands for, in Lab units.
+        lightness: L at which colours are shown.
+    """
+    pixels = ab.movedim(-3, -1).flatten(0, -2).cpu()
+    shares = np.bincount(palette.hard(ab).flatten().cpu().numpy(), minlength=len(palette)) / len(pixels)
+    rgb = swatches(palette, lightness, 1)[0] / 255
+    sample = pixels[:: max(1, len(pixels) // 4000)]
+    dots = lab_to_frames(torch.cat([torch.full((len(sample), 1), lightness), sample], dim=1).T[:, None])[0] / 255
+    largest = listed([f"{share:.0%}" for share in np.sort(shares)[::-1][:4]])
+    alt = f"{heading or 'Palette'}: {len(palette)} colours. Largest shares of the pixels: {largest}"
+    figure = chart(9, 3.9, alt)
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1.5])
+    left.scatter(*sample.T, s=5, c=dots, linewidths=0)
+    left.scatter(*palette.centers.cpu().T, s=70, c=rgb, edgecolors="black", linewidths=1.2)
+    left.set_xlabel("a (green to red, Lab units)")
+    left.set_ylabel("b (blue to yellow, Lab units)")
+    reach = max(20.0, 1.15 * float(chroma(palette.centers.T[:, :, None]).max()), 1.05 * float(sample.abs().max()))
+    left.set_xlim(-reach, reach)
+    left.set_ylim(-reach, reach)
+    left.set_aspect("equal")
+    left.set_title("pixels, and the centres (ringed)", fontsize=10.5)
+    right.bar(range(len(palette)), 100 * shares, color=rgb, edgecolor="#666666", linewidth=0.6)
+    right.set_xticks(range(len(palette)))
+    right.tick_params(axis="x", labelsize=8)
+    right.set_xlabel("colour class")
+    right.set_ylabel("share of the pixels (%)")
+    right.set_title(f"{len(palette)} classes", fontsize=10.5)
+    for axis in (left, right):
+        plain_axes(axis)
+    if heading:
+        figure.suptitle(heading, fontsize=12)
+    return figure
+
+
+def pointer_picture(
+    target: np.ndarray,
+    points: np.ndarray,
+    references: Sequence[np.ndarray],
+    attention: np.ndarray | torch.Tensor,
+    columns: Sequence[str] = (),
+    heading: str = "",
+    strongest: int = 8,
+) -> "Figure":
+    """The pointer as lines: from pixels of the target frame (at the left) to where they copy from.
+
+    Args:
+        target: uint8 RGB (H, W, 3).
+        points: (P, 2) pixels (x, y) in it; each has its own colour.
+        references: R pictures (H, W, 3).
+        attention: (P, R, h, w) from :func:`tinytrack.pointer.attention`.
+        columns: R + 1 texts.
+        strongest: lines a point, the heavier the more attention; dots where they end.
+    """
+    from matplotlib.patches import ConnectionPatch
+
+    attention = numbers(attention)
+    h, w = attention.shape[-2:]
+    high, wide = target.shape[:2]
+    top = [np.unravel_index(np.argsort(a, axis=None)[: -strongest - 1 : -1], a.shape) for a in attention]
+    kept = [f"point {p + 1}: {100 * attention[p][t].sum():.0f} %" for p, t in enumerate(top)]
+    what = f"lines from {len(points)} pixels to the {strongest} places each copies from most"
+    alt = f"{heading or 'The pointer'}: {what}. Attention in them: {listed(kept)}"
+    cell = 9 / (len(references) + 1)
+    figure = chart(9, cell * high / wide + 0.4 + 0.35 * bool(heading), alt)
+    axes = figure.subplots(1, len(references) + 1, squeeze=False)[0]
+    for axis, picture in zip(axes, [target, *references], strict=True):
+        show_picture(axis, picture)
+    for axis, text in zip(axes, columns, strict=False):
+        axis.set_title(text, fontsize=10.5)
+    for p, (x, y) in enumerate(points):
+        hue = object_color(p + 1) / 255
+        axes[0].plot(x, y, "o", markersize=9, markerfacecolor=hue, markeredgecolor="white", markeredgewidth=1.5)
+        for r, row, column in zip(*top[p], strict=True):
+            end = rescale((column, row), (h, w), (high, wide))
+            weight = float(attention[p, r, row, column]) ** 0.5  # a root, or all but the strongest would be invisible
+            look = {"color": hue, "linewidth": 0.5 + 2.5 * weight, "alpha": 0.25 + 0.7 * weight}
+            figure.add_artist(ConnectionPatch((x, y), end, "data", "data", axesA=axes[0], axesB=axes[r + 1], **look))
+            axes[r + 1].plot(*end, "o", markersize=3 + 6 * weight, color=hue, markeredgecolor="white", markeredgewidth=0.6)
+    if heading:
+        figure.suptitle(heading, fontsize=12)
+    return figure
+
+
+def attention_maps(
+    target: np.ndarray,
+    points: np.ndarray,
+    titles: Sequence[str],
+    references: Sequence[np.ndarray],
+    heat: np.ndarray | torch.Tensor,
+    columns: Sequence[str],
+    heading: str,
+    boxes: np.ndarray | None = None,
+    width: float = 9.0,
+) -> "Figure":
+    """A row a target pixel: where it is, then where it points in each reference frame.
+
+    Args:
+        target: uint8 RGB (H, W, 3).
+        points: (P, 2) pixels (x, y) in it.
+        titles: P texts.
+        references: R pictures (H, W, 3).
+        heat: (P, R, h, w) attention; a row's panels share one scale.
+        columns: R + 1 texts.
+        boxes: (P, R, 4) left, top, right, bottom in pixels: drawn dashed into the references; NaN for none.
+        width: of the figure in inches.
+    """
+    heat = numbers(heat)
+    boxes = np.full((*heat.shape[:2], 4), np.nan) if boxes is None else boxes
+    h, w = target.shape[:2]
+    cell = (width - 1.6) / (len(references) + 1)
+    shares = [f"{t}: {listed([f'{100 * m.sum():.0f} %' for m in maps])}".replace("\n", " ") for t, maps in zip(titles, heat, strict=True)]
+    figure = chart(
+        width, len(points) * (cell * h / w + 0.25) + 0.7, f"{heading}. Share of the attention in each reference: {'; '.join(shares)}"
+    )
+    axes = figure.subplots(len(points), len(references) + 1, squeeze=False)
+    for row, (x, y), title, maps, frames in zip(axes, points, titles, heat, boxes, strict=True):
+        show_picture(row[0], target)
+        row[0].plot(x, y, "o", markersize=11, markerfacecolor="none", markeredgecolor="white", markeredgewidth=3.2)
+        row[0].plot(x, y, "o", markersize=11, markerfacecolor="none", markeredgecolor="#D55E00", markeredgewidth=1.8)
+        row_title(row[0], title)
+        for axis, picture, values, (left, top, right, bottom) in zip(row[1:], references, maps, frames, strict=True):
+            show_picture(axis, picture)
+            bright = np.sqrt(values / maps.max())  # a root, or all but the peak would be invisible
+            where = (-0.5, w - 0.5, h - 0.5, -0.5)
+            axis.imshow(bright, cmap="inferno", vmin=0, vmax=1, alpha=0.35 + 0.6 * bright, extent=where, interpolation="nearest")
+            axis.plot([left, right, right, left, left], [top, top, bottom, bottom, top], "--", color="white", linewidth=1)
+            axis.set_xlim(-0.5, w - 0.5)
+            axis.set_ylim(h - 0.5, -0.5)
+            axis.set_xlabel(f"{100 * values.sum():.0f} % of the attention", fontsize=9)
+    for axis, text in zip(axes[0], columns, strict=True):
+        axis.set_title(text, fontsize=10.5)
+    figure.suptitle(heading, fontsize=12)
+    return figure
+
+
+def embedding_pca(
+    frames: Sequence[np.ndarray], embeddings: Mapping[str, torch.Tensor], shown: Sequence[int], heading: str = "", width: float = 9.0
+) -> "Figure":
+    """What embeddings know: gray frames above, below them a row a network, see :func:`principal_colors`.
+
+    Args:
+        frames: uint8 RGB (T, H, W, 3).
+        embeddings: method -> (T, D, h, w) of the whole video.
+        shown: frames to draw.
+        heading: above it all.
+    """
+    rows = [[to_gray(frames[t]) for t in shown], *(list(principal_colors(f, shown)) for f in embeddings.values())]
+    titles = ["what they see", *(label(name).replace(" (", "\n(") for name in embeddings)]
+    return filmstrip(rows, titles, [f"frame {t}" for t in shown], heading=heading, width=width)

@@ -1,0 +1,1 @@
+"""Evaluation: metrics, baselines, statistics, scoring, and the report."""

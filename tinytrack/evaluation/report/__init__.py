@@ -1,0 +1,1 @@
+"""The report: every method on every data set, as tables and figures."""

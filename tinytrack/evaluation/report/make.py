@@ -1,0 +1,286 @@
+"""The whole report: every method on every data set on this machine, a training run, and the tables and figures of both."""
+
+import functools
+import importlib.util
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ...datasets.clips import CLIPS
+from ...datasets.davis_download import davis_root
+from ...datasets.folders import training_videos
+from ...datasets.truth import Dataset, Truth, open_dataset
+from ...errors import ClipError, ModelError, TinytrackError
+from ...io.paths import SHIPPED, user_path
+from ...model import Model, load_model
+from ...propagate import MODERN, PROTOCOLS
+from ...recipe import TINY
+from ...training.checkpoint import checkpoint_path
+from ...training.fit import fit
+from ...training.sources import load_shots
+from ..baselines import FOLLOWERS, baseline_model
+from ..methods import Method, find_method, model_method, run_name
+from ..scoring import evaluate, read_results
+from ..statistics import failures, frame_scores
+from .charts import draw_report, save_figure
+from .pictures import dissolve_figure, embedding_figure, overlay_figure, pointer_figure
+from .results import BY, FORMAT, MAIN, OUR_METHOD, OURS, write_report
+from .tables import summary_text
+
+# Data set -> methods, protocols.
+PLAN = {
+    "davis2016": ("identity flow gray lab random random-1 random-2 random-lab single tiny-gray tiny-lab", "modern paper"),
+    "davis2017": ("identity flow gray lab random random-lab tiny-gray tiny-lab", "modern paper"),
+    "badja": ("identity flow gray lab random random-lab single tiny-gray tiny-lab", "modern"),
+    "pose2sim": ("identity flow gray lab random random-lab single tiny-gray tiny-lab", "modern"),
+    "carphone": ("identity flow gray lab random random-lab single tiny-gray tiny-lab", "modern"),
+    "synth": ("identity flow gray lab random random-lab single tiny-gray tiny-lab", "modern"),
+}
+# Methods without the paper's protocol: further seeds, and networks that see colour, which the paper's does not.
+MODERN_ONLY = ("random-1", "random-2", "random-lab", "tiny-lab")
+# Methods that DAVIS 2016 also sees with the window in the first frame: whom does it help that the others do without?
+WINDOWED_TOO = ("gray", "tiny-gray")
+# Checkpoints of a training run that are scored, beside its last: each takes minutes, and these show the curve.
+SCORED_STEPS = (0, 10, 30, 100, 300, 1000, 3000, 10_000)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One data set, one method, one protocol (None for methods without a pointer)."""
+
+    dataset: str
+    method: str
+    protocol: str | None
+
+
+def plan_runs(datasets: Iterable[str], missing: Iterable[str] = ()) -> list[Run]:
+    """What to evaluate, in order.
+
+    Args:
+        datasets: keys of :data:`PLAN` that are here.
+        missing: methods that cannot run here.
+    """
+    missing, plan = set(missing), []
+    for dataset in datasets:
+        methods, protocols = (words.split() for words in PLAN[dataset])
+        for method in methods:
+            if method in missing:
+                continue
+            if method in FOLLOWERS:
+                plan.append(Run(dataset, method, None))
+            else:
+                plan += [Run(dataset, method, p) for p in protocols if p == "modern" or method not in MODERN_ONLY]
+            if dataset == MAIN and method in WINDOWED_TOO:
+                plan.append(Run(dataset, method, "windowed"))
+    return plan
+
+
+def find_data(data: str | os.PathLike | None) -> tuple[dict[str, dict], list[str]]:
+    """Which data sets are here.
+
+    Args:
+        data: a folder with davis, badja, pose2sim in it, as far as they are there; None: the one that ``TINYTRACK_DATA`` names, if any.
+            DAVIS can also be the fetched one.
+
+    Returns:
+        Key of :data:`PLAN` -> arguments of :func:`tinytrack.datasets.open_dataset`; and a sentence for each that is missing.
+
+    Raises:
+        TinytrackError: if ``data`` is given and is no folder.
+    """
+    data = data or os.environ.get("TINYTRACK_DATA")
+    root = user_path(data) if data else None
+    if root is not None and not root.is_dir():
+        raise TinytrackError(f"no such folder: '{data}': expected one with davis, badja, pose2sim in it")
+    why = {name: f"no folder {name} in the data" if root else "no data folder was given" for name in ("davis", "badja", "pose2sim")}
+    folder = {name: root / name for name in why if root is not None and (root / name).is_dir()}
+    if "davis" not in folder:
+        try:
+            folder["davis"] = davis_root("davis")
+        except ClipError:
+            why["davis"] += ", and it was not fetched"
+    found, left_out = {}, [f"{name} ({why[name]})" for name in why if name not in folder]
+    if "davis" in folder:
+        found["davis2016"] = {"name": "davis", "root": folder["davis"], "year": 2016}
+        if (folder["davis"] / "ImageSets" / "2017" / "val.txt").is_file():
+            found["davis2017"] = found["davis2016"] | {"year": 2017}
+        else:
+            left_out.append("davis 2017 (the DAVIS folder has no list of its val split)")
+    if "badja" in folder and "davis" in folder:
+        found["badja"] = {"name": "badja", "root": folder["badja"], "davis": folder["davis"]}
+    elif "badja" in folder:
+        left_out.append("badja (its frames are those of DAVIS, which is missing)")
+    if "pose2sim" in folder:
+        found["pose2sim"] = {"name": "pose2sim", "root": folder["pose2sim"]}
+    if CLIPS["carphone"].file.is_file():
+        found["carphone"] = {"name": "carphone"}
+    else:
+        left_out.append(f"carphone (install it with 'pip install {CLIPS['carphone'].package}')")
+    return found | {"synth": {"name": "synth"}}, left_out
+
+
+def missing_methods() -> dict[str, str]:
+    """Methods that cannot run on this machine -> why."""
+    missing = {}
+    if importlib.util.find_spec("cv2") is None:
+        missing["flow"] = "OpenCV is not installed"
+    try:
+        baseline_model("single")
+    except ModelError:
+        missing["single"] = "its weights are not here"
+    return missing
+
+
+def make_report(data: str | None, out: str, device: str = "cpu") -> str:
+    """Evaluate everything that the data present allows, re-make all tables and figures; goes on where it was stopped.
+
+    Writes ``out/RUN/`` for each run as the command ``evaluate`` does, ``out/emergence/``, ``out/results.json``, ``out/figures/`` and
+    ``out/report.md``.
+
+    Args:
+        data: see :func:`find_data`.
+        out: the folder for all of it.
+        device: where networks run.
+
+    Returns:
+        The scores as text, what was left out, where to look.
+
+    Raises:
+        TinytrackError: if ``out`` holds results of something else, and what data sets and tracker raise.
+    """
+    try:
+        return _make_report(data, out, device)
+    except KeyboardInterrupt:
+        if not user_path(out).exists():
+            raise
+        raise TinytrackError(f"interrupted: what is done is kept in '{out}', the same command goes on from there") from None
+
+
+def _make_report(data: str | None, out: str, device: str) -> str:
+    folder = user_path(out)
+    sources, left_out = find_data(data)
+    missing = missing_methods()
+    left_out += [f"the method {name} ({why})" for name, why in missing.items()]
+    for source in sources.values():
+        open_dataset(**source)  # what is broken is said now, not after hours
+    load = functools.cache(lambda name: load_model(name, device) if name in SHIPPED else baseline_model(name, device))
+    runs = {}
+    for run in plan_runs(sources, missing):
+        dataset, method = open_dataset(**sources[run.dataset]), _method(run, load)
+        name = run_name(dataset, method)
+        runs[name] = _track(method, dataset, folder / name)
+    checkpoints, training, notes = emergence(sources.get(MAIN), folder / "emergence", device)
+    results = {
+        "format": FORMAT,
+        "runs": {name: {k: v for k, v in run.items() if k != "format"} for name, run in runs.items()},
+        "emergence": checkpoints,
+        "training": training,
+        "failures": failure_numbers(runs),
+        "pictures": draw_pictures(runs, sources, load, folder),
+        "left_out": left_out + notes,
+    }
+    write_report(results, folder)
+    draw_report(results, folder)
+    return summary_text(results, out)
+
+
+def _method(run: Run, load: Callable[[str], Model]) -> Method:
+    """The method of a run, its network loaded once for all its runs."""
+    if run.protocol is None:
+        return find_method(None, run.method, MODERN)
+    return model_method(run.method, load(run.method), PROTOCOLS[run.protocol])
+
+
+def _track(method: Method, dataset: Dataset, out: Path) -> dict:
+    """:func:`tinytrack.evaluate.evaluate`, which does not even open the videos where nothing is left to do."""
+    path = out / "results.json"
+    done = path.exists() and set(dataset.facts["sequences"]) <= set(read_results(path)["sequences"])
+    return evaluate(method, replace(dataset, truths=iter(())) if done else dataset, out, progress=not done)
+
+
+def emergence(source: Mapping | None, out: Path, device: str = "cpu") -> tuple[list[dict], dict, list[str]]:
+    """Score a training run's checkpoints on DAVIS val; trains it first where there are none (the shipped recipe).
+
+    Args:
+        source: arguments of ``open_dataset`` for DAVIS 2016; None: there is no DAVIS.
+        out: ``out/checkpoints/step000010.pt`` ... are used if they are there; the scores go to ``out/step000010/`` ...
+
+    Returns:
+        A row {"step", "minutes", "fingerprint", "summary"} for each of :data:`SCORED_STEPS` that is there, and for the last checkpoint,
+        "minutes" being what training took so far; {"steps", "loss", "command", "machine"} of the run, the loss as
+        at most 100 means over equal stretches; and notes on what was left out.
+    """
+    if source is None:
+        return [], {}, ["tracking emerges, figure 4 (no DAVIS to score checkpoints on)"]
+    note = _train_checkpoints(source["root"], out, device)
+    if note:
+        return [], {}, [f"tracking emerges, figure 4 ({note})"]
+    rows = []
+    paths = sorted((out / "checkpoints").glob("step*.pt"))
+    for path in paths:
+        model = load_model(path, device)
+        if model.card["steps"] not in SCORED_STEPS and path != paths[-1]:
+            continue
+        scores = _track(model_method(path.stem, model, MODERN), open_dataset(**source), out / path.stem)
+        facts = {"step": int(model.card["steps"]), "minutes": model.card.get("minutes"), "fingerprint": model.fingerprint()}
+        rows.append(facts | {"summary": scores["summary"]})
+    return rows, {key: model.card.get(key) for key in ("steps", "loss", "command", "machine")}, []
+
+
+def _train_checkpoints(davis: Path, out: Path, device: str) -> str:
+    """See that ``out/checkpoints`` holds those of a whole run; returns why it cannot."""
+    model, checkpoints = out / "model.pt", out / "checkpoints"
+    found = sorted(checkpoints.glob("step*.pt"))
+    resume = checkpoint_path(model).exists()
+    if found and not resume:
+        card = load_model(found[-1]).card
+        # A run of ours that was killed before it could save its state; anybody else's checkpoints are taken as they are.
+        if card.get("command") != BY or card["steps"] >= card["config"]["steps"]:
+            return ""
+    try:
+        videos = training_videos([str(davis)])
+    except ClipError:
+        return "" if found else "no DAVIS train split to train on"
+    shots = load_shots(videos, TINY)
+    card = {"command": BY, "sources": ["davis"], "preset": "tiny", "shots": len(shots), "frames": sum(len(s) for s in shots)}
+    fit(shots, TINY, out=model, resume=resume, device=device, card=card, checkpoints=checkpoints)
+    return ""
+
+
+def failure_numbers(runs: Mapping[str, Mapping]) -> dict:
+    """:func:`tinytrack.analysis.failures` of our model on DAVIS, for colours on the object and everywhere; {} without that run."""
+    numbers = {}
+    for key in ("object_color_error", "color_error"):
+        videos = {name: record for name, record in runs.get(OURS, {}).get("sequences", {}).items() if key in record}
+        if videos:
+            numbers[key] = failures(videos, key)
+    return numbers
+
+
+def draw_pictures(runs: Mapping[str, Mapping], sources: Mapping[str, Mapping], load: Callable[[str], Model], out: Path) -> dict[str, str]:
+    """Figures 6 to 9, from DAVIS where it is there, else from carphone.
+
+    Returns:
+        Name of the figure -> the videos in it, for the captions.
+    """
+    name = next((n for n in (OURS, f"carphone-{OUR_METHOD}-modern") if n in runs), None)
+    if name is None:
+        return {}
+    key, records = name.split("-")[0], runs[name]["sequences"]
+    ranked = sorted(records, key=lambda video: frame_scores(records[video]).mean(), reverse=True)
+    picked = ranked if len(ranked) < 5 else ranked[:2] + ranked[-2:]
+    truths = {video: _truth(sources[key], video) for video in picked}
+    median = ranked[len(ranked) // 2]
+    one = truths.get(median) or _truth(sources[key], median)
+    models = {method: load(method) for method in (OUR_METHOD, "random", "gray")}
+    save_figure(embedding_figure(one, models, MODERN), out, "embeddings")
+    save_figure(pointer_figure(one, models[OUR_METHOD], MODERN), out, "pointer")
+    longest = max(records, key=lambda video: records[video]["frames"])
+    save_figure(dissolve_figure(truths.get(longest) or _truth(sources[key], longest), models[OUR_METHOD], MODERN), out, "dissolve")
+    save_figure(overlay_figure(list(truths.values()), records, out / name, OUR_METHOD), out, "overlays")
+    return {"embeddings": median, "pointer": median, "dissolve": longest, "overlays": ", ".join(picked)}
+
+
+def _truth(source: Mapping, video: str) -> Truth:
+    return next(iter(open_dataset(**source, sequences=[video]).truths))

@@ -1,0 +1,77 @@
+"""The stored results of a report, and questions about them."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import TinytrackError
+from ...io.atomic import write_json
+from ...io.paths import user_path
+from ..baselines import random_seed
+
+FORMAT = "tinytrack report 1"
+BY = "python -m tinytrack evaluate report"
+MAIN = "davis2016"
+OUR_METHOD = "tiny-gray"  # Ours where a figure has room for one: it sees what the paper's network sees.
+OURS = f"{MAIN}-{OUR_METHOD}-modern"  # The run whose failures, pictures and masks are looked at.
+NAMES = {
+    "davis2016": "DAVIS-2016 val",
+    "davis2017": "DAVIS-2017 val",
+    "badja": "BADJA",
+    "pose2sim": "pose2sim",
+    "carphone": "carphone",
+    "synth": "synthetic scenes",
+}
+
+
+def write_report(results: Mapping, out: Path) -> None:
+    """Write ``out/results.json``.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    write_json(out / "results.json", results)
+
+
+def read_report(path: str | os.PathLike) -> dict:
+    """Read the ``results.json`` of a report, to draw it again with :func:`~tinytrack.evaluation.report.charts.draw_report`.
+
+    Raises:
+        TinytrackError: if it is not one.
+    """
+    try:
+        content = json.loads(user_path(path).read_text(encoding="utf-8"))
+        if content["format"] != FORMAT:
+            raise ValueError("format")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TinytrackError(f"'{path}' is not a report's results file: expected one written by '{BY}'") from error
+    return content
+
+
+def key_of(run: Mapping) -> str:
+    """The data set of a stored run: "davis2016", "badja" ..."""
+    return f"{run['dataset']['name']}{run['dataset'].get('year', '')}"
+
+
+def runs_of(results: Mapping, dataset: str, protocol: str | None = None) -> dict[str, dict]:
+    """Runs on one data set by name of the run; with ``protocol`` those of it, and methods that have none, by name of the method."""
+    runs = {name: run for name, run in results["runs"].items() if key_of(run) == dataset}
+    if protocol is None:
+        return runs
+    return {run["method"]["name"]: run for run in runs.values() if run["method"]["protocol"] in (None, protocol)}
+
+
+def seeds(runs: Mapping[str, dict], metric: str) -> np.ndarray:
+    """A metric of the random network that sees gray under every seed there is, in percent."""
+    return np.array([100 * run["summary"][metric] for name, run in runs.items() if random_seed(name) is not None])
+
+
+def correlation_text(name: str, answer: Mapping) -> str:
+    """One rank correlation in words: "over videos -0.52 [-0.80, -0.10]"."""
+    if answer["rho"] is None:
+        return f"{name}: too few to say"
+    ends = answer["interval"] and f" [{answer['interval'][0]:+.2f}, {answer['interval'][1]:+.2f}]"
+    return f"{name} {answer['rho']:+.2f}{ends or ''}"

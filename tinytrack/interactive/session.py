@@ -1,0 +1,440 @@
+"""A video with a person's marks on it, what is tracked from them, and the export: the studio without its widgets.
+
+A frame that a person has marked is a *key frame*, and its labels are taken as true. Every other frame is tracked from the last key
+frame before it. Frames before the first key frame are tracked backwards from it. Correcting a frame makes it a key frame.
+"""
+
+import io
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..draw.pictures import carried_picture, nearest, overlay, skeleton
+from ..errors import JointsError, MaskError, VideoError
+from ..io.atomic import staged_folder, write_json
+from ..io.frames import fit_size, rescale
+from ..io.joints import Joints, write_joints_csv
+from ..io.masks import MAX_OBJECTS, write_mask
+from ..io.prefetch import prefetch
+from ..io.video import Video
+from ..io.video_writer import write_video
+from ..label_maps import certain, paint
+from ..model import Model
+from ..propagate import MODERN, Protocol
+from ..track import Carried, carry
+from .skeletons import SKELETONS
+
+SHOWN_HEIGHT = 360  # Rows of the copies of frames that are kept for showing; tracking and export read the video again, at its own size.
+EXPORTS = ("overlay.mp4", "masks", "objects.json", "joints.csv", "joints.json", "colorized.mp4")  # What an export may write.
+UNDO = 30  # Steps back.
+
+
+@dataclass(frozen=True, eq=False)  # one drawing is not another, even if they look alike
+class Marks:
+    """The labels of one frame: object ids uint8 (H, W), and joints (J, 2) in pixels, NaN for those that are absent."""
+
+    ids: np.ndarray
+    xy: np.ndarray
+
+    @property
+    def empty(self) -> bool:
+        return not self.ids.any() and not np.isfinite(self.xy).any()
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A tracked frame, small: masks as PNG, colours in half precision; and what it was tracked from, and how."""
+
+    ids: bytes | None
+    xy: np.ndarray | None
+    confidence: np.ndarray | None
+    ab: np.ndarray | None
+    origin: tuple
+
+
+def _packed(carried: Carried, origin: tuple) -> _Stored:
+    buffer = io.BytesIO()
+    if carried.ids is not None:
+        write_mask(buffer, carried.ids)
+    ab = None if carried.ab is None else carried.ab.half().cpu().numpy()
+    return _Stored(buffer.getvalue() or None, carried.xy, carried.confidence, ab, origin)
+
+
+def _unpacked(stored: _Stored) -> Carried:
+    from PIL import Image
+
+    ids = None if stored.ids is None else np.array(Image.open(io.BytesIO(stored.ids)))
+    ab = None if stored.ab is None else torch.tensor(stored.ab.astype(np.float32))
+    return Carried(ids, stored.xy, stored.confidence, ab)
+
+
+def brush(ids: np.ndarray, points: np.ndarray, radius: float, value: int) -> np.ndarray:
+    """A round brush drawn along points: the pixels whose centre is within ``radius`` of the line become ``value``.
+
+    Args:
+        ids: uint8 (H, W); a changed copy is returned.
+        points: (N, 2) pixels (x, y), N >= 1; they may lie outside.
+        radius: in pixels.
+        value: the object's number, 0 erases.
+    """
+    points = np.asarray(points, np.float64)
+    if points.ndim != 2 or points.shape[1] != 2 or not len(points) or not np.isfinite(points).all():
+        raise MaskError("a stroke needs at least one point with finite coordinates")
+    result = ids.copy()
+    height, width = ids.shape
+    for a, b in itertools.pairwise(points) if len(points) > 1 else [(points[0], points[0])]:
+        low = np.floor(np.minimum(a, b) - radius).clip(0, [width, height]).astype(int)
+        high = np.ceil(np.maximum(a, b) + radius + 1).clip(0, [width, height]).astype(int)
+        y, x = np.mgrid[low[1] : high[1], low[0] : high[0]]
+        step = b - a
+        along = ((x - a[0]) * step[0] + (y - a[1]) * step[1]) / max(step @ step, 1e-12)
+        along = along.clip(0, 1)
+        near = np.hypot(x - a[0] - along * step[0], y - a[1] - along * step[1]) <= radius
+        result[low[1] : high[1], low[0] : high[0]][near] = value
+    return result
+
+
+class Session:
+    """One video with its marks and tracks. Long work is a generator, so that whoever drives it can show progress and stop.
+
+    Args:
+        video: from :func:`tinytrack.clips.open_clip`.
+
+    Attributes:
+        objects: names of the objects 1, 2, ...
+        joints: names and lines of the skeleton; its places are in the marks.
+        keys: {frame: Marks}, what a person has marked.
+        colors: whether the colours of the first key frame are carried too.
+        reference: the frame that gave the colours when nothing was marked on any; else None.
+    """
+
+    def __init__(self, video: Video):
+        self.video = video
+        self.size = (video.height, video.width)
+        self.objects: list[str] = ["object 1"]
+        self.joints = SKELETONS["human"]
+        self.keys: dict[int, Marks] = {}
+        self.colors = False
+        self._shown: list[bytes] = []
+        self._tracked: dict[int, _Stored] = {}
+        self._blank = self._empty()
+        self.reference: int | None = None
+        self._aside: dict[tuple[str, ...], dict[int, np.ndarray]] = {}  # joints of other skeletons
+        self._past: list[tuple[int, Marks | None]] = []
+
+    def __len__(self) -> int:
+        """Frames read so far."""
+        return len(self._shown)
+
+    # ---- frames
+
+    def read(self) -> Iterator[int]:
+        """Read the video for showing; yields the number of frames so far. Memory: a small JPEG a frame.
+
+        Raises:
+            VideoError: if it is damaged, or has fewer than two frames.
+        """
+        from PIL import Image
+
+        size = fit_size(*self.size, min(SHOWN_HEIGHT, min(self.size)))
+        self._shown = []
+        for frame in self.video.moving_frames(None if size == self.size else size):
+            buffer = io.BytesIO()
+            Image.fromarray(frame).save(buffer, format="JPEG", quality=95, subsampling=0)
+            self._shown.append(buffer.getvalue())
+            yield len(self._shown)
+
+    def frame(self, index: int) -> np.ndarray:
+        """The copy of a frame for showing: uint8 RGB, at most :data:`SHOWN_HEIGHT` pixels on its shorter side."""
+        from PIL import Image
+
+        return np.array(Image.open(io.BytesIO(self._shown[index])))
+
+    def picture(self, index: int, strength: float = 0.5, width: int = 600) -> np.ndarray:
+        """A frame with its marks, or what was tracked, drawn over it: uint8 RGB, about ``width`` wide."""
+        frame = self.frame(index)
+        carried = self.carried(index)
+        ids, xy = carried.ids, carried.xy
+        if ids is not None:
+            ids = nearest(ids, *frame.shape[:2])
+        if xy is not None:
+            xy = rescale(xy, self.size, frame.shape[:2])
+        return carried_picture(frame, Carried(ids, xy, carried.confidence, carried.ab), self.joints.edges, strength, width)
+
+    def carried(self, index: int) -> Carried:
+        """What is known of a frame: the marks of a key frame, else what was tracked, else nothing."""
+        tracked = _unpacked(self._tracked[index]) if index in self._tracked else Carried()
+        if index not in self.key_frames:
+            return tracked
+        marks = self.keys[index]
+        return Carried(marks.ids, marks.xy, certain(marks.xy), tracked.ab)
+
+    @property
+    def tracked(self) -> set[int]:
+        """Frames that have been tracked, perhaps from marks that have changed since."""
+        return set(self._tracked)
+
+    @property
+    def key_frames(self) -> dict[int, Marks]:
+        """The key frames in order. Those that were cleared, before the first one that holds anything, are none."""
+        return dict(itertools.dropwhile(lambda item: item[1].empty, sorted(self.keys.items())))
+
+    # ---- marks
+
+    def marks(self, index: int) -> Marks:
+        """The labels to start editing from: the frame's own, what was tracked there, or none."""
+        if index in self.keys:
+            return self.keys[index]
+        carried, empty = self.carried(index), self._empty()
+        return Marks(empty.ids if carried.ids is None else carried.ids, empty.xy if carried.xy is None else carried.xy)
+
+    def _mark(self, index: int, marks: Marks) -> None:
+        if not 0 <= index < len(self):
+            raise VideoError(f"'{self.video.title}' has no frame {index}: it has {len(self)}")
+        self._past = [*self._past[-UNDO + 1 :], (index, self.keys.get(index))]
+        self.keys[index] = marks
+
+    def paint(self, index: int, points: np.ndarray, radius: float, value: int) -> None:
+        """A stroke of the brush on frame ``index``; value 0 erases. See :func:`brush`."""
+        if not 0 <= value <= len(self.objects):
+            raise MaskError(f"there is no object {value}: there are {len(self.objects)}")
+        marks = self.marks(index)
+        self._mark(index, replace(marks, ids=brush(marks.ids, points, radius, value)))
+
+    def place(self, index: int, joint: int, xy: tuple[float, float] | None) -> None:
+        """Put a joint at (x, y) on frame ``index``; None: it is absent there."""
+        h, w = self.size
+        if xy is not None and not (-0.5 <= xy[0] <= w - 0.5 and -0.5 <= xy[1] <= h - 0.5):
+            raise JointsError(f"joint '{self.joints.names[joint]}' at ({xy[0]:g}, {xy[1]:g}) is outside the {w}x{h} video")
+        marks = self.marks(index)
+        places = marks.xy.copy()
+        places[joint] = np.nan if xy is None else xy
+        self._mark(index, replace(marks, xy=places))
+
+    def undo(self) -> int | None:
+        """Take back the last mark; returns the frame on which it was."""
+        if not self._past:
+            return None
+        index, before = self._past.pop()
+        if before is None:
+            self.keys.pop(index, None)
+        else:
+            self.keys[index] = before
+        return index
+
+    def clear(self, index: int) -> None:
+        """Take all marks off a frame."""
+        self._mark(index, self._empty())
+
+    def _empty(self) -> Marks:
+        return Marks(np.zeros(self.size, np.uint8), np.full((len(self.joints.names), 2), np.nan))
+
+    def _name(self, name: str) -> str:
+        name = name.strip()
+        if not name:
+            raise MaskError("type a name for the object")
+        if name in self.objects:
+            raise MaskError(f"there is an object '{name}' already: expected another name")
+        return name
+
+    def rename_object(self, number: int, name: str) -> None:
+        """Another name for object ``number``, from 1."""
+        if name.strip() != self.objects[number - 1]:
+            self.objects[number - 1] = self._name(name)
+
+    def add_object(self, name: str) -> int:
+        """Another object; returns its number."""
+        name = self._name(name)
+        if len(self.objects) >= MAX_OBJECTS:
+            raise MaskError(f"there are {MAX_OBJECTS} objects already, which is the most")
+        self.objects.append(name)
+        return len(self.objects)
+
+    def choose(self, joints: Joints) -> None:
+        """Another skeleton. Joints that were placed are put aside until theirs is chosen again; what was tracked of them is forgotten."""
+        placed = {k: m.xy for k, m in self.keys.items() if np.isfinite(m.xy).any()}
+        self._aside[self.joints.names] = placed
+        self.joints = joints
+        back, empty = self._aside.pop(joints.names, {}), self._empty()
+        # A frame from which all objects were erased says something; one that had joints only says nothing now.
+        kept = {k: m.ids for k, m in self.keys.items() if m.ids.any() or (k not in placed and any(n.ids.any() for n in self.keys.values()))}
+        self.keys = {k: Marks(kept.get(k, empty.ids), back.get(k, empty.xy)) for k in sorted(kept.keys() | back.keys())}
+        tracked = {t: replace(stored, xy=None, confidence=None) for t, stored in self._tracked.items()}
+        self._tracked = {t: stored for t, stored in tracked.items() if stored.ids is not None or stored.ab is not None}
+        self._past, self._blank = [], self._empty()
+
+    # ---- tracking
+
+    def _starts(self, reference: int) -> dict[int, Marks]:
+        """The key frames. Colours alone need no mark: then it is the reference."""
+        return self.key_frames or ({reference: self._blank} if self.colors else {})
+
+    def plan(self, setting: tuple = (), reference: int = 0) -> list[tuple[int, list[int]]]:
+        """What is to be tracked: (key frame, the frames from there on in their order), forwards or backwards.
+
+        A part is left out if all its frames were tracked from these very marks with this setting. Each part ends *on* the next key
+        frame, whose marks are given, but whose colours are not.
+        """
+        keys = self._starts(reference)
+        parts = [(key, list(range(key + 1, min(after + 1, len(self))))) for key, after in itertools.pairwise([*keys, len(self)])]
+        parts += [(key, list(range(key - 1, -1, -1))) for key in list(keys)[:1]]
+        fresh = [all(t in self._tracked and self._tracked[t].origin == self._origin(keys, key, setting) for t in ts) for key, ts in parts]
+        return [part for part, done in zip(parts, fresh, strict=True) if not done]
+
+    def _origin(self, keys: dict[int, Marks], key: int, setting: tuple) -> tuple:
+        """What a track from ``key`` is a function of. Colours, unlike marks, pass through key frames."""
+        return (*setting, self.colors, *((k, marks) for k, marks in keys.items() if k == key or (self.colors and k < key)))
+
+    def track(self, model: Model, protocol: Protocol = MODERN, reference: int = 0) -> Iterator[tuple[int, int]]:
+        """Track from every key frame that has changed; yields (frames done, frames to do). Stop whenever you like: what is done stays.
+
+        Args:
+            model, protocol: see :func:`tinytrack.track.carry`.
+            reference: the frame whose colours are carried, if nothing is marked on any.
+
+        Raises:
+            MaskError: if nothing is marked and no colours are asked for.
+            VideoError, ModelError: see :func:`tinytrack.track.carry`.
+        """
+        keys = self._starts(reference)
+        if not keys:
+            raise MaskError("nothing is marked: brush an object or place a joint on a frame, or ask for colours")
+        first = min(keys)
+        self.reference = None if first in self.key_frames else first
+        self._tracked.pop(first, None)  # it was tracked from another, but now it is what all comes from
+        setting = (model.fingerprint(), protocol)
+        parts = self.plan(setting, reference)
+        done, total = 0, sum(len(frames) for _, frames in parts)
+        for key, frames in parts:
+            origin = self._origin(keys, key, setting)
+            tracked = self._carry(key, keys[key], frames, model, protocol)
+            for index in frames:
+                carried = next(tracked, None)
+                if carried is None:
+                    raise self._shorter(index)
+                self._tracked[index] = _packed(carried, origin)
+                done += 1
+                yield done, total
+
+    def _carry(self, key: int, marks: Marks, frames: list[int], model: Model, protocol: Protocol) -> Iterator[Carried]:
+        """The labels of ``frames``, which lead away from the key frame one by one."""
+        start = self._full(key)
+        if frames[0] > key:
+            rest = self.video.part(key + 1, key + 1 + len(frames)).frames()
+        else:
+            rest = self.video.frames_before(key)
+        colors = None
+        if self.colors:
+            known = self._tracked[key].ab if key in self._tracked else None
+            colors = start if known is None else paint(start, torch.tensor(known.astype(np.float32)))
+        mask = marks.ids if marks.ids.any() else None
+        xy = marks.xy if np.isfinite(marks.xy).any() else None
+        if mask is None and xy is None and colors is None:
+            nothing = Carried(np.zeros(self.size, np.uint8), np.full_like(marks.xy, np.nan), np.zeros(len(marks.xy)))
+            yield from (nothing for _ in frames)
+            return
+        stream = prefetch(itertools.chain([start], rest))
+        tracked = carry(stream, mask, xy, colors, model=model, protocol=protocol)
+        next(tracked)
+        yield from tracked
+
+    def _full(self, index: int) -> np.ndarray:
+        """A frame at the video's own size, decoded from its start."""
+        count = 0
+        for count, frame in enumerate(itertools.islice(self.video.frames(), index + 1), start=1):
+            if count > index:
+                return frame
+        raise self._shorter(count)
+
+    def _shorter(self, count: int) -> VideoError:
+        return VideoError(f"'{self.video.title}' has changed: it ends before frame {count}, expected {len(self)} frames")
+
+    # ---- export
+
+    def export(self, out: str | os.PathLike, tell: Callable[[int, int], None] = lambda done, total: None) -> list[str]:
+        """Write what was marked and tracked into ``out``, all or nothing.
+
+        With objects or joints ``overlay.mp4``; with objects ``masks/00000.png`` ... (palette PNGs) and ``objects.json`` (their names);
+        with joints ``joints.csv``, and ``joints.json`` with those of frame 0; with colours ``colorized.mp4``. The command line reads
+        them again: ``track VIDEO --mask masks/00000.png``, ``pose VIDEO --joints joints.json`` or ``joints.csv``, and either video.
+
+        Args:
+            out: the folder; what it holds under other names stays.
+            tell: is told (frames done, frames to do) now and then; whatever it raises ends the export.
+
+        Returns:
+            The names of what was written.
+
+        Raises:
+            MaskError: if a frame has neither marks nor a track.
+            VideoError, OutputError: nothing is written then.
+        """
+        missing = [t for t in range(len(self)) if t not in self.key_frames and t not in self._tracked and t != self.reference]
+        if missing:
+            raise MaskError(
+                f"{len(missing)} of {len(self)} frames are not tracked yet, the first is frame {missing[0]}:"
+                " expected a tracked video to export"
+            )
+        masks = any(m.ids.any() for m in self.key_frames.values())
+        pose = any(np.isfinite(m.xy).any() for m in self.key_frames.values())
+        colors = any(stored.ab is not None for stored in self._tracked.values())
+        kinds = ["overlay"] * (masks or pose) + ["colorized"] * colors
+        if not kinds:
+            raise MaskError("nothing is marked any more: expected a tracked video to export")
+        if pose and len(self.key_frames) < len(self) and all(stored.xy is None for stored in self._tracked.values()):
+            raise JointsError("the joints are not tracked yet: expected a tracked video to export")
+        ticks = itertools.count(1)
+        rows: list[tuple[np.ndarray, np.ndarray]] = []
+
+        def pictures(kind: str, scratch: Path) -> Iterator[np.ndarray]:
+            index = -1
+            for index, frame in enumerate(prefetch(itertools.islice(self.video.frames(), len(self)))):
+                carried = self.carried(index)
+                if kind == "overlay":
+                    yield self._overlay(scratch, index, frame, carried, masks, rows if pose else None)
+                else:
+                    yield frame if carried.ab is None else paint(frame, carried.ab)  # the frame that gave the colours has its own
+                tell(next(ticks), len(kinds) * len(self))
+            if index + 1 < len(self):
+                raise self._shorter(index + 1)
+
+        with staged_folder(out) as scratch:
+            for kind in kinds:
+                write_video(scratch / f"{kind}.mp4", pictures(kind, scratch), self.video.fps)
+            if masks:
+                content = {
+                    "objects": {str(n): name for n, name in enumerate(self.objects, start=1)},
+                    "marked_frames": list(self.key_frames),
+                }
+                write_json(scratch / "objects.json", content)
+            if pose:
+                write_joints_csv(scratch / "joints.csv", self.joints.names, rows)
+                self._write_first_joints(scratch / "joints.json", rows[0][0])
+            return sorted(item.name for item in scratch.iterdir())
+
+    def _overlay(self, scratch: Path, index: int, frame: np.ndarray, carried: Carried, masks: bool, rows: list | None) -> np.ndarray:
+        """One frame of ``overlay.mp4``; what it shows also goes to ``masks/`` and to ``rows``."""
+        if masks:
+            ids = np.zeros(self.size, np.uint8) if carried.ids is None else carried.ids
+            (scratch / "masks").mkdir(exist_ok=True)
+            write_mask(scratch / "masks" / f"{index:05d}.png", ids)
+            frame = overlay(frame, ids)
+        if rows is None:
+            return frame
+        lost = np.full((len(self.joints.names), 2), np.nan)
+        xy = lost if carried.xy is None else carried.xy
+        rows.append((xy, np.zeros(len(xy)) if carried.confidence is None else carried.confidence))
+        return skeleton(frame, xy, self.joints.edges)
+
+    def _write_first_joints(self, path: Path, xy: np.ndarray) -> None:
+        """The joints of frame 0 as the command ``pose`` takes them; no file where there are none."""
+        names = self.joints.names
+        known = {name: [round(float(v), 2) for v in place] for name, place in zip(names, xy, strict=True) if np.isfinite(place).all()}
+        lines = [[names[a], names[b]] for a, b in self.joints.edges if names[a] in known and names[b] in known]
+        if known:
+            write_json(path, {"joints": known, "edges": lines})

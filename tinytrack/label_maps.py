@@ -1,0 +1,131 @@
+"""Labels and label maps: masks, keypoints and colours of a frame become maps on the grid, and propagated maps are read out again."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .color import chroma, frames_to_lab, lab_to_frames
+from .errors import VideoError
+from .io.frames import rescale
+
+BALANCE = 0.2  # exponent of the class prior in the "balanced" read-out; chosen by J on masks of the DAVIS *train* split
+GRAY = 2.0  # chroma (Lab units) below which a picture counts as gray: rounding to 8 bits alone makes about 1
+LOST_BELOW = 0.05  # a keypoint is lost when its peak is lower than this share of its peak in the first frame
+
+
+# ---- masks
+
+
+def mask_labels(mask: np.ndarray, ids: np.ndarray, grid: tuple[int, int], device: torch.device | str = "cpu") -> Tensor:
+    """Turn object ids (H, W) into soft class maps (K, h, w) on the grid, background first; each cell sums to one.
+
+    One-hot maps are averaged, never the ids themselves: there is no object 2 between object 1 and object 3.
+    """
+    classes = np.concatenate([[0], ids])
+    one_hot = (torch.as_tensor(mask == i, dtype=torch.float32, device=device) for i in classes)  # one in memory at a time
+    return torch.cat([F.adaptive_avg_pool2d(one[None], grid) for one in one_hot])
+
+
+def read_masks(labels: Tensor, ids: np.ndarray, size: tuple[int, int], read: str = "argmax", balance: float = BALANCE) -> np.ndarray:
+    """Read object ids uint8 (H, W) out of class maps (K, h, w): scale up bilinearly, then choose one class per pixel.
+
+    Propagated masks *fade*: whenever a pointer goes astray, it copies some other class, most often the background, because the
+    background is large. The map stays on the object, but its probability sinks below one half, and a plain argmax loses it.
+
+    Args:
+        labels: from :func:`~tinytrack.propagate.propagate`, background first.
+        ids: the K - 1 objects.
+        size: (H, W).
+        read: "argmax": the largest y_k. "balanced": the largest y_k / p_k^balance, where the prior p_k is the share of the frame
+            that map k holds, so an object does not lose only because it is small (known as logit adjustment). "min_max": each map
+            is first stretched to [0, 1], as in DINO's script, which a single stray peak upsets.
+        balance: 0 ignores the prior, 1 divides it out completely.
+    """
+    if read == "balanced":
+        labels = labels / labels.mean((1, 2), keepdim=True).clamp(min=1e-4) ** balance  # before scaling up, which is linear
+    elif read not in ("argmax", "min_max"):
+        raise ValueError(f"masks are read by argmax, min_max or balanced, not '{read}'")
+    best, found = -np.inf, np.zeros(size, np.uint8)
+    for n, label in zip([0, *ids], labels.detach().cpu(), strict=True):  # one full-size map at a time: memory does not grow with K
+        y = F.interpolate(label[None, None], size, mode="bilinear", align_corners=False)[0, 0].numpy()
+        if read == "min_max":
+            y = (y - y.min()) / max(y.max() - y.min(), 1e-6)
+        found[y > best] = n
+        best = np.maximum(best, y)
+    return found
+
+
+# ---- keypoints
+
+
+def joint_maps(xy: np.ndarray, size: tuple[int, int], grid: tuple[int, int], sigma: float = 0.7, device="cpu") -> Tensor:
+    """Turn keypoints (J, 2) in pixels into heat maps (J, h, w): Gaussians of ``sigma`` cells, all zero for NaN keypoints."""
+    cell = torch.as_tensor(rescale(xy, size, grid), dtype=torch.float32, device=device)
+    y = torch.arange(grid[0], device=device)[None, :, None] - cell[:, 1, None, None]
+    x = torch.arange(grid[1], device=device)[None, None, :] - cell[:, 0, None, None]
+    return torch.nan_to_num(torch.exp(-(x.square() + y.square()) / (2 * sigma**2)), nan=0.0)
+
+
+def locate_joints(maps: Tensor, size: tuple[int, int], reach: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    """Find the pixel positions (J, 2) and peak heights (J,) of heat maps (J, h, w).
+
+    Positions are finer than a cell: the centre of mass within +-``reach`` cells of the peak. A map that is zero everywhere gives
+    NaN and height 0.
+    """
+    _, h, w = maps.shape
+    # keep only the neighbourhood of each peak
+    peak, index = maps.flatten(1).max(1)
+    y0, x0 = index // w, index % w
+    y = torch.arange(h, device=maps.device)[None, :, None]
+    x = torch.arange(w, device=maps.device)[None, None, :]
+    near = ((y - y0[:, None, None]).abs() <= reach) & ((x - x0[:, None, None]).abs() <= reach)
+    # its centre of mass, from cells to pixels
+    mass = maps * near
+    total = mass.sum((1, 2)).clamp(min=1e-12)
+    cell = torch.stack([(mass * x).sum((1, 2)) / total, (mass * y).sum((1, 2)) / total], dim=1)
+    xy = rescale(cell.double().cpu().numpy(), (h, w), size)
+    peak = peak.double().cpu().numpy()
+    xy[peak <= 0] = np.nan
+    return xy, peak
+
+
+def certain(xy: np.ndarray) -> np.ndarray:
+    """Return the confidence (J,) of known keypoints (J, 2): 1, or 0 for absent ones (NaN)."""
+    return (~np.isnan(xy).any(axis=1)).astype(np.float64)
+
+
+def find_joints(maps: Tensor, first_maps: Tensor, size: tuple[int, int], lost_below: float = LOST_BELOW) -> tuple[np.ndarray, np.ndarray]:
+    """Read keypoints out of heat maps (J, h, w): positions (J, 2), NaN where lost, and confidence (J,).
+
+    The confidence is the peak's height relative to the first frame's; a keypoint is lost where it is below ``lost_below``.
+    """
+    place, peak = locate_joints(maps, size)
+    height = first_maps.flatten(1).amax(1).double().cpu().numpy()
+    confidence = (peak / height.clip(min=1e-6)).clip(0, 1)
+    place[confidence < lost_below] = np.nan
+    return place, confidence
+
+
+# ---- colours
+
+
+def color_labels(reference: np.ndarray, grid: tuple[int, int], device: torch.device | str = "cpu") -> Tensor:
+    """Average the (a, b) of a colour frame uint8 (H, W, 3) to the grid: (2, h, w) in Lab units.
+
+    Eq. 1 is linear in the colours, so copying (a, b) equals copying a palette with one class for every colour of the frame.
+
+    Raises:
+        VideoError: if the frame is gray.
+    """
+    ab = frames_to_lab(reference, device)[1:]
+    if chroma(ab).max() < GRAY:
+        raise VideoError("the reference frame is gray: expected a frame with colours to copy")
+    return F.adaptive_avg_pool2d(ab, grid)
+
+
+def paint(frame: np.ndarray, ab: Tensor) -> np.ndarray:
+    """Replace the colours of a frame uint8 (H, W, 3) by ab (2, h, w), scaled up; L stays the frame's own."""
+    lab = frames_to_lab(frame, ab.device)
+    lab[1:] = F.interpolate(ab[None], lab.shape[1:], mode="bilinear", align_corners=False)[0]
+    return lab_to_frames(lab)

@@ -1,0 +1,1 @@
+"""What only the notebooks need: exercises with checks, the worked example, source code to show."""

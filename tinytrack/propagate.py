@@ -1,0 +1,98 @@
+"""Propagation: carry the labels of the first frame through a video, one pointer step per frame.
+
+Colours, masks and keypoints all go through the one function :func:`propagate`, and each of its steps is ``affinity`` then ``copy``.
+Memory holds the first frame and the last few, so it does not grow with the video.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from .fast import point_and_copy
+from .io.frames import Size
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How labels are propagated through a video. Three have a name: :data:`PAPER`, :data:`MODERN`, :data:`WINDOWED`."""
+
+    name: str
+    size: Size  # of the network's input: the shorter side, or (height, width)
+    back: tuple[int, ...]  # the references, as numbers of frames back from the target
+    keep_first: bool  # whether the first frame, whose labels are true, stays a reference
+    grid: tuple[int, int] | None = None  # embeddings are averaged to this grid; None: the network's own grid
+    radius: int | None = None  # a target cell points within +-radius cells; None: anywhere
+    first_anywhere: bool = False  # the first frame is searched without a window once it is further back than the other references
+    top_k: int | None = None  # softmax over the k best logits, jointly over all references; None: over all
+    sharpen: float = 1.0  # tracking temperature = sharpen x training temperature
+    read: str = "argmax"  # how masks are decoded: "argmax", "min_max" or "balanced", see label_maps.read_masks
+
+    def references(self, index: int) -> list[int]:
+        """List the frames at which frame ``index`` points, in ascending order; includes the first frame if it is kept."""
+        past = {index - k for k in self.back if k <= index}
+        return sorted(past | {0} if self.keep_first else past)
+
+    def searches_first(self, index: int) -> bool:
+        """Tell whether frame ``index`` searches the whole first frame, without the window."""
+        return self.keep_first and self.first_anywhere and index > max(self.back)
+
+
+# The paper's protocol: 256x256 squashed input, 32x32 grid, the last 3 frames, half the training temperature, no window, no top-k.
+PAPER = Protocol("paper", size=(256, 256), back=(1, 2, 3), keep_first=False, grid=(32, 32), sharpen=0.5)
+
+# What later work settled on: native shape, the first and 7 previous frames, a 25x25 window, joint top-10. Two changes are ours: masks
+# are decoded with a class prior, and the first frame, whose labels are the only true ones, is searched without a window.
+MODERN = Protocol(
+    "modern", size=240, back=(1, 2, 3, 4, 5, 6, 7), keep_first=True, radius=12, first_anywhere=True, top_k=10, read="balanced"
+)
+
+WINDOWED = replace(MODERN, name="windowed", first_anywhere=False)  # the window in the first frame too, as in later work
+PROTOCOLS = {"paper": PAPER, "modern": MODERN, "windowed": WINDOWED}
+
+
+def propagate(
+    embeddings: Iterable[Tensor], first_labels: Tensor, protocol: Protocol = MODERN, temperature: float = 1.0
+) -> Iterator[Tensor]:
+    """Propagate the first frame's labels: each frame points at its references (Eq. 2) and copies their labels (Eq. 1).
+
+    Args:
+        embeddings: one item per frame: (D, h, w), or for networks that see clips (C, D, h, w), the embeddings of the last C frames
+            as seen together. The last of these is the frame's own; the others replace those in memory.
+        first_labels: (K, h, w) labels of the first frame: colours, class distributions, heat maps.
+        protocol: which frames are references, and how the pointer is restricted.
+        temperature: of Eq. 2 in training; tracking uses ``protocol.sharpen`` times this.
+
+    Yields:
+        (K, h, w) per frame; the first is ``first_labels`` itself. Labels stay soft and become references as they are.
+
+    Derived in notebooks/05_track_masks.ipynb.
+    """
+    past: deque[tuple[Tensor, Tensor]] = deque(maxlen=max(protocol.back))
+    first = None
+    for index, clip in enumerate(embeddings):
+        clip = clip if clip.dim() == 4 else clip[None]
+        clip = clip.movedim(1, -1).contiguous()  # (C, h, w, D): once per frame, not once for each time it is a reference
+        target, labels = clip[-1], first_labels
+        if first is None:
+            first = (target, first_labels)
+        else:
+            # a network that sees clips has embedded the last frames again
+            for back in range(1, min(len(clip) - 1, len(past)) + 1):
+                past[-back] = (clip[-1 - back], past[-back][1])
+            # gather the references, then point and copy
+            memory = [past[i - index] if index - i <= len(past) else first for i in protocol.references(index)]
+            f_i, c_i = (torch.stack(item)[None] for item in zip(*memory, strict=True))
+            labels = point_and_copy(
+                target[None].movedim(-1, 1),
+                f_i.movedim(-1, 2),
+                c_i,
+                temperature * protocol.sharpen,
+                radius=protocol.radius,
+                top_k=protocol.top_k,
+                anywhere=int(protocol.searches_first(index)),
+            )[0]
+        past.append((target, labels))
+        yield labels

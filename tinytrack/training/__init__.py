@@ -1,0 +1,1 @@
+"""Training beyond one process: fit, checkpoints, ranks, an index and a stream of videos."""
