@@ -4,57 +4,14 @@ import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded, here and in kernels; see tinytrack.__main__.main
 
-import re
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 import tinytrack.__main__ as program
-
-H, W = 48, 64
-CODECS = {
-    ".mp4": ("libx264", "yuv420p"),
-    ".mov": ("libx264", "yuv420p"),
-    ".webm": ("libvpx-vp9", "yuv420p"),
-    ".avi": ("mpeg4", "yuv420p"),
-}
-
-
-def index_color(index):
-    """The colour of the plain part of frame ``index``: far enough from its neighbours' to survive a codec."""
-    return np.array([20 + 12 * (index % 16), 60 + 40 * (index // 16), 220 - 12 * (index % 16)])
-
-
-def index_frames(count, height=H, width=W):
-    """Frames in the colour of their index, with a yellow top left and a blue bottom left corner that tell up from down."""
-    frames = np.empty((count, height, width, 3), np.uint8)
-    for index, frame in enumerate(frames):
-        frame[:] = index_color(index)
-        frame[: height // 4, : width // 4] = (250, 250, 0)
-        frame[-height // 4 :, : width // 4] = (0, 0, 250)
-    return frames
-
-
-def indices_of(frames):
-    """Which indices the right halves of upright ``index_frames`` show; fails where a colour is off by 7 levels or more."""
-    found = []
-    for frame in frames:
-        seen = frame[:, frame.shape[1] // 2 + 2 :].reshape(-1, 3).mean(0)
-        off = [np.abs(seen - index_color(i)).max() for i in range(64)]
-        assert min(off) < 7, f"{seen} is nobody's colour"
-        found.append(int(np.argmin(off)))
-    return found
-
-
-def assert_one_sentence(error, *parts):
-    """The message is one line without a traceback's debris and names every one of ``parts``."""
-    text = str(error.value if hasattr(error, "value") else error)
-    assert text and "\n" not in text and not re.search(r"Traceback|Errno|\bat 0x", text), text
-    for part in parts:
-        assert str(part) in text, f"{part!r} is not in {text!r}"
+from tests.support.helpers import CODECS, H, W, index_frames, result_of
 
 
 @pytest.fixture
@@ -150,15 +107,6 @@ def here(tmp_path, monkeypatch):
     folder.mkdir()
     monkeypatch.chdir(folder)
     return folder
-
-
-BAR = re.compile(r"^(?!tinytrack:)[\w ,-]+?(:|\d+%).*(frames|videos|/s|<\?|\d\d:\d\d)")
-
-
-def result_of(status, out, err):
-    """What a run of the command line said; ``said`` are the lines on the error stream that are not a progress bar."""
-    said = [line for line in re.split(r"[\r\n]+", err) if line.strip() and not BAR.match(line)]
-    return SimpleNamespace(status=status, out=out, err=err, said=said)
 
 
 @pytest.fixture

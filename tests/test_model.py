@@ -17,9 +17,11 @@ def test_a_saved_model_comes_back_the_same(tmp_path, device):
     model.save(tmp_path / "m.pt")
     again = load_model(tmp_path / "m.pt", device)
     assert again.fingerprint() == model.fingerprint()
-    assert again.card == model.card and again.temperature == model.temperature
+    assert again.card == model.card
+    assert again.temperature == model.temperature
     assert torch.equal(again.palette.centers, model.palette.centers)
-    assert not again.net.training and again.device.type == torch.device(device).type
+    assert not again.net.training
+    assert again.device.type == torch.device(device).type
     gray = torch.rand(1, 1, 32, 32, device=device)
     assert torch.equal(again.net(gray), model.net(gray))
     assert [p.name for p in tmp_path.iterdir()] == ["m.pt"]
@@ -29,10 +31,13 @@ def test_a_model_that_sees_colour_comes_back_as_one(tmp_path, device):
     model = random_model(seed=3, device=device, channels=3)
     model.save(tmp_path / "m.pt")
     again = load_model(tmp_path / "m.pt", device)
-    assert again.sees_color and again.net.channels == 3 and again.fingerprint() == model.fingerprint()
+    assert again.sees_color
+    assert again.net.channels == 3
+    assert again.fingerprint() == model.fingerprint()
     lab = torch.rand(1, 3, 32, 32, device=device)
     assert torch.equal(again.net(lab), model.net(lab))
-    assert not random_model().sees_color and random_model().fingerprint() != random_model(channels=3).fingerprint()
+    assert not random_model().sees_color
+    assert random_model().fingerprint() != random_model(channels=3).fingerprint()
 
 
 def test_a_file_that_does_not_say_what_it_sees_is_of_a_network_that_sees_gray(tmp_path):
@@ -40,7 +45,9 @@ def test_a_file_that_does_not_say_what_it_sees_is_of_a_network_that_sees_gray(tm
     assert "channels" not in old
     torch.save(old, tmp_path / "old.pt")
     model = load_model(tmp_path / "old.pt")
-    assert model.net.channels == 1 and not model.sees_color and model.fingerprint() == random_model().fingerprint()
+    assert model.net.channels == 1
+    assert not model.sees_color
+    assert model.fingerprint() == random_model().fingerprint()
 
 
 def test_the_fingerprint_changes_with_any_weight():
@@ -94,11 +101,11 @@ def nan_weights() -> dict:
         (content(network=["TinyNet"]), "expected one of"),
         (content(weights=PaperNet().state_dict()), "does not fit TinyNet"),
         (content(channels=3), "does not fit TinyNet"),
-        (content(channels=7), "no TinyNet that sees 7 channels: expected 1"),
-        (content(channels="x"), "no TinyNet that sees x channels: expected 1"),
+        (content(channels=7), "no TinyNet sees 7 channels: expected 1"),
+        (content(channels="x"), "no TinyNet sees x channels: expected 1"),
         (content(channels=3.0), "does not fit TinyNet"),
-        (content(channels=None), "no TinyNet that sees None channels"),
-        (content(network="PaperNet", channels=3), "no PaperNet that sees 3 channels: expected 1"),
+        (content(channels=None), "no TinyNet sees None channels"),
+        (content(network="PaperNet", channels=3), "no PaperNet sees 3 channels: expected 1"),
         (content(weights={}), "does not fit TinyNet"),
         (content(weights=None), "does not fit TinyNet"),
         (content(palette=None), "does not fit TinyNet"),
@@ -109,7 +116,8 @@ def test_other_files_are_refused_in_one_sentence(tmp_path, what, match):
     torch.save(what, tmp_path / "x.pt")
     with pytest.raises(ModelError, match=match) as caught:
         load_model(tmp_path / "x.pt")
-    assert "\n" not in str(caught.value) and "x.pt" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "x.pt" in str(caught.value)
 
 
 @pytest.mark.parametrize("junk", [b"", b"hello", pickle.dumps([1, 2]), bytes(range(256)) * 40])

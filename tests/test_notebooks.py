@@ -1,7 +1,7 @@
 """The notebooks as they are committed: run from top to bottom, small, nothing defined twice, no dead link. No kernel is started.
 
 Each rule is a function from a notebook to what breaks it, and is tried on a notebook that breaks it. ``pytest --nbval-lax notebooks``
-is what runs them, ``python -m tests.record`` what writes them.
+is what runs them, ``python -m tests.tools.record`` what writes them.
 """
 
 import ast
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from record import clean
 
-from tinytrack.check import EXERCISES
+from tinytrack.lessons.check import EXERCISES
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "notebooks"
@@ -368,13 +368,14 @@ def test_enough_output_is_compared():
 
 
 def test_what_the_papers_choices_cost_stands_in_a_measured_table():
-    """In README and at the end of the notebooks; the tables themselves are what ``tests/benchmarks/ablate.py`` printed."""
+    """In README and at the end of the notebooks; the tables themselves are what ``tests/experiments/ablate.py`` printed."""
     printed = "".join(page.read_text() for page in [ROOT / "data" / "README.md", *(ROOT / "data" / "report").glob("*.md")])
     pages = {path.name: "\n\n".join(source for _, source, _ in cells(load(path), "markdown")) for path in PATHS}
     pages["README.md"] = (ROOT / "README.md").read_text()
     parts = {name: page.split("## Differences from the paper")[1].split("\n## ")[0] for name, page in pages.items()}
     found = {name: re.findall(r"-\d+\.\d", part) for name, part in parts.items()}
-    assert len(found["README.md"]) > 10 and sum(map(len, found.values())) > 25
+    assert len(found["README.md"]) > 10
+    assert sum(map(len, found.values())) > 25
     assert [(name, n) for name, numbers in found.items() for n in numbers if n not in printed] == []
 
 
@@ -572,7 +573,7 @@ BAD = {
     "no such exercise": (changed("my_copy", "check.copy", "check.coppy"), "there is no check.coppy"),
     "one exercise": (changed("my_window", "check.window", "check.copy"), "fewer than 2 exercises"),
     "no such import": (changed("import check", "check, pointer", "check, pointer, points"), "tinytrack has no points"),
-    "no such name": (changed("import check", "import show", "import show, tell"), "tinytrack.source has no tell"),
+    "no such name": (changed("import check", "import show", "import show, tell"), "tinytrack.lessons.show_source has no tell"),
     "shows what is not there": (changed("show(", "pointer.affinity", "pointer.afinity"), "there is no pointer.afinity to show"),
     "few cells": (cut("some words", 3), "cells, 25 to 48"),
     "many cells": (appended(*[markdown("More.")] * 24), "cells, 25 to 48"),
@@ -649,7 +650,8 @@ def test_clean_drops_what_changes_from_run_to_run():
     assert [cell["id"] for cell in cleaned["cells"][:5]] == [f"03_pointer_copy-0{n}" if n != 2 else "mine" for n in range(5)]
     assert all(cell["metadata"] == {"tags": ["keep"]} for cell in cleaned["cells"])
     assert cleaned["cells"][5]["outputs"][0]["data"] == {"text/plain": "Box()"}
-    assert cleaned["metadata"] == good()["metadata"] and (cleaned["nbformat"], cleaned["nbformat_minor"]) == (4, 5)
+    assert cleaned["metadata"] == good()["metadata"]
+    assert (cleaned["nbformat"], cleaned["nbformat_minor"]) == (4, 5)
     assert [cell["source"] for cell in cleaned["cells"]] == sources
     assert [cell.get("execution_count") for cell in cleaned["cells"]] == counts
     again = copy.deepcopy(cleaned)

@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 
+from tinytrack.fast import AXES, BLOCK, TILE, _pruner, _top_k, point_and_copy
 from tinytrack.pointer import affinity, attention, copy, keep_top_k, pixels, similarity, window
-from tinytrack.tiles import AXES, BLOCK, TILE, _best, _judge, point_and_copy
 
 
-def naive(target, reference, labels, temperature=1.0, l2=False, radius=None, top_k=None):
+def naive(target, reference, labels, temperature=1.0, radius=None, top_k=None):
     """Eq. 2 and Eq. 1, pixel by pixel: target (D, h, w), reference (R, D, h, w), labels (R, K, h, w) -> (K, h, w)."""
     r, _, h, w = reference.shape
     out = torch.zeros(labels.shape[1], h, w, dtype=torch.float64)
@@ -22,7 +22,7 @@ def naive(target, reference, labels, temperature=1.0, l2=False, radius=None, top
                         if radius is not None and max(abs(v - y), abs(u - x)) > radius:
                             continue
                         a, b = target[:, y, x], reference[n, :, v, u]
-                        score = -((a - b) ** 2).sum() / 2 if l2 else (a * b).sum()
+                        score = (a * b).sum()
                         found.append((score.item() / temperature, labels[n, :, v, u]))
             found.sort(key=lambda item: -item[0])
             found = found[:top_k]
@@ -39,37 +39,37 @@ def random_maps(b, r, d, k, h, w, seed=0, dtype=torch.float64):
 
 
 CASES = [
-    # h, w, R, radius, top_k, temperature, l2
-    (3, 5, 2, None, None, 1.0, False),
-    (3, 5, 2, None, None, 0.5, True),
-    (4, 3, 3, None, 5, 0.07, False),
-    (5, 7, 2, 1, None, 1.0, False),
-    (7, 5, 1, 0, None, 1.0, False),
-    (9, 4, 3, 2, 4, 0.3, True),
-    (1, 9, 2, 2, 3, 1.0, False),
-    (11, 13, 1, 3, 7, 0.5, False),
-    (6, 6, 2, 5, None, 1.0, False),
-    (6, 5, 2, 40, 3, 1.0, False),
+    # h, w, R, radius, top_k, temperature
+    (3, 5, 2, None, None, 1.0),
+    (3, 5, 2, None, None, 0.5),
+    (4, 3, 3, None, 5, 0.07),
+    (5, 7, 2, 1, None, 1.0),
+    (7, 5, 1, 0, None, 1.0),
+    (9, 4, 3, 2, 4, 0.3),
+    (1, 9, 2, 2, 3, 1.0),
+    (11, 13, 1, 3, 7, 0.5),
+    (6, 6, 2, 5, None, 1.0),
+    (6, 5, 2, 40, 3, 1.0),
 ]
 
 
-@pytest.mark.parametrize("h,w,r,radius,top_k,temperature,l2", CASES)
-def test_fast_pointer_equals_the_plain_loop(h, w, r, radius, top_k, temperature, l2, device):
+@pytest.mark.parametrize("h,w,r,radius,top_k,temperature", CASES)
+def test_fast_pointer_equals_the_plain_loop(h, w, r, radius, top_k, temperature, device):
     target, reference, labels = random_maps(2, r, 6, 3, h, w)
-    options = {"temperature": temperature, "l2": l2, "radius": radius, "top_k": top_k}
+    options = {"temperature": temperature, "radius": radius, "top_k": top_k}
     fast = point_and_copy(target.to(device), reference.to(device), labels.to(device), **options).cpu()
     slow = torch.stack([naive(target[b], reference[b], labels[b], **options) for b in range(2)])
     assert fast.shape == (2, 3, h, w)
     assert (fast - slow).abs().max() < 1e-12
 
 
-@pytest.mark.parametrize("h,w,r,radius,top_k,temperature,l2", CASES)
-def test_equations_as_written_equal_the_plain_loop(h, w, r, radius, top_k, temperature, l2):
+@pytest.mark.parametrize("h,w,r,radius,top_k,temperature", CASES)
+def test_equations_as_written_equal_the_plain_loop(h, w, r, radius, top_k, temperature):
     target, reference, labels = random_maps(1, r, 4, 2, h, w, seed=1)
     allowed = None if radius is None else window(h, w, radius, r)
-    A = affinity(pixels(target), pixels(reference), temperature, l2, allowed, top_k)
+    A = affinity(pixels(target), pixels(reference), temperature, allowed=allowed, top_k=top_k)
     y = copy(A, pixels(labels)).mT.reshape(1, 2, h, w)
-    assert (y[0] - naive(target[0], reference[0], labels[0], temperature, l2, radius, top_k)).abs().max() < 1e-12
+    assert (y[0] - naive(target[0], reference[0], labels[0], temperature, radius, top_k)).abs().max() < 1e-12
 
 
 def test_worked_by_hand():
@@ -88,7 +88,8 @@ def test_rows_sum_to_one_and_columns_do_not(radius, top_k):
     target, reference, _ = random_maps(2, 1, 5, 1, 4, 6)
     allowed = None if radius is None else window(4, 6, radius)
     A = affinity(pixels(target), pixels(reference), 0.5, allowed=allowed, top_k=top_k)
-    assert A.shape == (2, 24, 24) and (A >= 0).all()
+    assert A.shape == (2, 24, 24)
+    assert (A >= 0).all()
     assert torch.allclose(A.sum(-1), torch.ones(2, 24, dtype=torch.float64))
     assert not torch.allclose(A.sum(-2), torch.ones(2, 24, dtype=torch.float64), atol=1e-2)
     if top_k:
@@ -128,21 +129,6 @@ def test_temperature_to_zero_is_nearest_neighbour(radius):
     assert torch.allclose(cold[0], nearest)
 
 
-def test_l2_equals_the_product_for_unit_vectors_and_differs_otherwise():
-    target, reference, _ = random_maps(1, 2, 4, 1, 3, 4)
-    f_j, f_i = pixels(target), pixels(reference)
-    assert not torch.allclose(affinity(f_j, f_i), affinity(f_j, f_i, l2=True))
-    u_j, u_i = (torch.nn.functional.normalize(f, dim=-1) for f in (f_j, f_i))
-    assert torch.allclose(affinity(u_j, u_i, 0.1), affinity(u_j, u_i, 0.1, l2=True))
-
-
-def test_l2_points_at_the_equal_pixel_and_the_product_at_the_longest():
-    target = torch.tensor([[[1.0, 0.0]]])
-    reference = torch.tensor([[[1.0, 0.0], [9.0, 0.0]]])
-    assert affinity(target, reference, l2=True)[0, 0].argmax() == 0
-    assert affinity(target, reference)[0, 0].argmax() == 1
-
-
 def test_top_k_is_a_softmax_over_the_k_kept_logits_jointly():
     """Three rules are about: softmax first and renormalise gives the same, softmax without renormalising and k a frame do not."""
     logits = torch.tensor([[[3.0, 1.0, 2.0, 0.0]]])
@@ -172,8 +158,12 @@ def test_meaningless_settings_are_refused(bad):
 
 def test_window_is_a_square_around_the_target():
     near = window(4, 5, 1, frames=2).reshape(4, 5, 2, 4, 5)
-    assert near[0, 0].sum() == 2 * 4 and near[1, 1].sum() == 2 * 9 and near[3, 2].sum() == 2 * 6
-    assert near[1, 1, 0, 0, 0] and near[1, 1, 1, 2, 2] and not near[1, 1, 0, 3, 1]
+    assert near[0, 0].sum() == 2 * 4
+    assert near[1, 1].sum() == 2 * 9
+    assert near[3, 2].sum() == 2 * 6
+    assert near[1, 1, 0, 0, 0]
+    assert near[1, 1, 1, 2, 2]
+    assert not near[1, 1, 0, 3, 1]
 
 
 def test_stored_labels_and_embeddings_are_not_edited():
@@ -230,12 +220,12 @@ def test_references_without_a_window_compete_with_those_that_have_one(anywhere, 
     assert torch.allclose(found, expected, atol=1e-5)
 
 
-def oracle(target, reference, labels, temperature=1.0, l2=False, radius=None, top_k=None, anywhere=0):
+def oracle(target, reference, labels, temperature=1.0, radius=None, top_k=None, anywhere=0):
     """The equations as written, on maps."""
     r, h, w = reference.shape[1], *reference.shape[3:]
     allowed = window(h, w, max(h, w) if radius is None else radius, r, target.device)
     allowed[:, : anywhere * h * w] = True
-    A = affinity(pixels(target), pixels(reference), temperature, l2, allowed, top_k)
+    A = affinity(pixels(target), pixels(reference), temperature, allowed=allowed, top_k=top_k)
     return copy(A, pixels(labels)).mT.reshape(len(target), -1, h, w)
 
 
@@ -268,10 +258,9 @@ GRIDS = [
 
 @pytest.mark.parametrize("dtype,close", [(torch.float32, 1e-5), (torch.float64, 1e-12)])
 @pytest.mark.parametrize("b,r,d,k,h,w,radius,top_k,anywhere", GRIDS)
-@pytest.mark.parametrize("l2", [False, True])
-def test_fast_pointer_equals_the_equations(b, r, d, k, h, w, radius, top_k, anywhere, l2, dtype, close, device):
+def test_fast_pointer_equals_the_equations(b, r, d, k, h, w, radius, top_k, anywhere, dtype, close, device):
     maps = [m.to(device) for m in smooth_maps(b, r, d, k, h, w, dtype=dtype)]
-    options = {"temperature": 0.07, "l2": l2, "radius": radius, "top_k": top_k, "anywhere": anywhere}
+    options = {"temperature": 0.07, "radius": radius, "top_k": top_k, "anywhere": anywhere}
     with torch.inference_mode():
         wrong = (point_and_copy(*maps, **options) - oracle(*maps, **options)).abs().amax(1) > close
     # Two logits at the k-th place may be equal but for the rounding of single precision.
@@ -295,7 +284,8 @@ def test_of_pixels_that_tie_exactly_k_are_copied_and_none_from_outside(anywhere)
     labels = torch.eye(r * h * w).reshape(1, r, h, w, -1).movedim(-1, 2)
     A = point_and_copy(torch.ones(1, 30, h, w), torch.ones(1, r, 30, h, w), labels, radius=radius, top_k=k, anywhere=anywhere)
     A = A[0].flatten(1).T  # (M, N)
-    assert torch.allclose(A[A > 0], torch.tensor(1 / k)) and ((A > 0).sum(1) == k).all()
+    assert torch.allclose(A[A > 0], torch.tensor(1 / k))
+    assert ((A > 0).sum(1) == k).all()
     assert (A[:, anywhere * h * w :][~window(h, w, radius, r - anywhere)] == 0).all()
 
 
@@ -309,7 +299,9 @@ def test_plain_labels_stay_plain(top_k, anywhere):
     labels[:, anywhere:, :, :4, :4] = torch.tensor([0.25, 0.75])[:, None, None]
     y = point_and_copy(target, reference, labels, 0.07, radius=5, top_k=top_k, anywhere=anywhere)[0]
     assert torch.allclose(y.sum(0), torch.ones(30, 33))
-    assert torch.allclose(y[0, 9:], torch.ones(21, 33)) and (y[1, 9:] == 0).all() and (y[1, :, 9:] == 0).all()
+    assert torch.allclose(y[0, 9:], torch.ones(21, 33))
+    assert (y[1, 9:] == 0).all()
+    assert (y[1, :, 9:] == 0).all()
     assert (y[1] > 0).any() == (anywhere < 2)
 
 
@@ -329,7 +321,7 @@ def test_block_by_block_the_best_are_those_of_a_full_sort(n):
     g = torch.Generator().manual_seed(n)
     logits = torch.randint(0, 2000, (n, 5), generator=g).double()  # with ties
     logits[torch.rand(n, 5, generator=g) < 0.3] = -math.inf
-    value, at = _best(logits, 3)
+    value, at = _top_k(logits, 3)
     assert torch.equal(value, logits.sort(0, descending=True).values[:3])
     assert torch.equal(logits.gather(0, at), value)
     assert all(len(set(column)) == min(3, n) for column in at.T.tolist())
@@ -342,10 +334,10 @@ def test_no_pixel_that_may_win_is_overlooked_and_most_others_are_spared(d):
     logits = far @ f_j.T
     for rank in (1, 20):
         least = logits.topk(rank, dim=0).values
-        chosen = _judge(far, rank)(f_j, least)
+        chosen = _pruner(far, rank)(f_j, least)
         assert set((logits >= least[-1]).any(1).nonzero()[:, 0].tolist()) <= set(chosen.tolist())
         assert len(chosen) < 0.9 * len(far)
-        assert len(_judge(far, rank + 1)(f_j, least)) == len(far)  # there is a place left: any may have it
+        assert len(_pruner(far, rank + 1)(f_j, least)) == len(far)  # there is a place left: any may have it
 
 
 @pytest.mark.parametrize("top_k", [None, 5])
@@ -385,7 +377,8 @@ def test_attention_is_some_rows_of_the_whole_affinity(radius, top_k, device):
     allowed = None if radius is None else window(5, 7, radius, len(references), device)
     whole = affinity(pixels(f[-1:]), pixels(f[references][None]), 0.3, allowed=allowed, top_k=top_k)[0]
     A = attention(f, references, CELLS, 0.3, radius, top_k)
-    assert A.shape == (len(CELLS), 3, 5, 7) and A.device == f.device
+    assert A.shape == (len(CELLS), 3, 5, 7)
+    assert A.device == f.device
     for (column, row), found in zip(CELLS, A, strict=True):
         assert torch.allclose(found.flatten(), whole[row * 7 + column], atol=1e-6)
     assert torch.allclose(A.sum((1, 2, 3)), torch.ones(len(CELLS), device=device), atol=1e-5)
@@ -403,7 +396,9 @@ def test_attention_keeps_the_best_of_all_references_together(radius):
     f = frames_of()
     f[1] = f[-1]  # where all the best are
     A = attention(f, [0, 1], [(3, 2)], 0.01, radius, top_k=3)[0]
-    assert (A > 0).sum() == 3 and A[1].max() == A.max() and A[1, 2, 3] == A.max()
+    assert (A > 0).sum() == 3
+    assert A[1].max() == A.max()
+    assert A[1, 2, 3] == A.max()
     free = attention(f, [0, 1], [(3, 2)], 0.01, radius)[0]
     kept = free.flatten().topk(3).values
     assert torch.allclose(A[A > 0].sort().values, (kept / kept.sum()).sort().values, atol=1e-6)

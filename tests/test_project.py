@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from tinytrack.embed import count_parameters
-from tinytrack.model import SHIPPED, load_model
-from tinytrack.report import draw_report, read_report
+from tinytrack.evaluation.report.charts import draw_report
+from tinytrack.evaluation.report.results import read_report
+from tinytrack.io.paths import SHIPPED
+from tinytrack.model import load_model
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "tinytrack"
@@ -69,7 +71,8 @@ def test_requirements_pin_torch_and_end_with_the_package():
 def test_ci_runs_the_test_command_of_the_readme():
     readme = re.findall(r"-m (pytest [^\n`]+)", (ROOT / "README.md").read_text())
     ci = re.findall(r"-m (pytest [^\n]+)", (ROOT / ".ci" / "run").read_text())
-    assert readme and ci == [readme[0]]
+    assert readme
+    assert ci == [readme[0]]
 
 
 def test_every_score_in_the_readme_stands_in_the_committed_report():

@@ -6,35 +6,18 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import assert_one_sentence
 
-from tinytrack.baselines import baseline_model
+from tests.support.helpers import assert_one_sentence
+from tinytrack.datasets.synth import moving_shapes
 from tinytrack.embed import PaperNet
 from tinytrack.errors import JointsError, MaskError, ModelError, VideoError
-from tinytrack.metrics import color_error, region_j
+from tinytrack.evaluation.baselines import baseline_model
+from tinytrack.evaluation.metrics import color_error, region_j
+from tinytrack.label_maps import joint_maps, locate_joints, mask_labels, paint, read_masks
 from tinytrack.model import Model, random_model
 from tinytrack.pointer import affinity, copy, pixels
-from tinytrack.synth import moving_shapes
-from tinytrack.track import (
-    MODERN,
-    PAPER,
-    PROTOCOLS,
-    WINDOWED,
-    Protocol,
-    carry,
-    colorize,
-    embed_frames,
-    joint_maps,
-    label_grid,
-    locate_joints,
-    mask_labels,
-    paint,
-    propagate,
-    read_masks,
-    track_joints,
-    track_masks,
-    working_size,
-)
+from tinytrack.propagate import MODERN, PAPER, PROTOCOLS, WINDOWED, Protocol, propagate
+from tinytrack.track import carry, colorize, embed_frames, label_grid, track_joints, track_masks, working_size
 
 SMALL = replace(MODERN, size=64, radius=6)
 
@@ -87,7 +70,8 @@ def test_propagate_is_affinity_and_copy_step_by_step():
         c_i = torch.stack([expected[i] for i in references[t]])[None]
         A = affinity(pixels(f[t][None]), pixels(f_i), 0.5)
         expected.append(copy(A, pixels(c_i)).mT.reshape(2, 3, 4))
-    assert len(y) == 5 and y[0] is c
+    assert len(y) == 5
+    assert y[0] is c
     for ours, theirs in zip(y, expected, strict=True):
         assert torch.allclose(ours, theirs, atol=1e-12)
 
@@ -104,10 +88,15 @@ def test_paper_protocol_forgets_the_first_frame_and_modern_keeps_it():
 
 
 def test_references_are_the_earlier_frames_that_there_are():
-    assert MODERN.references(1) == [0] and MODERN.references(7) == list(range(7)) and MODERN.references(50) == [0, *range(43, 50)]
+    assert MODERN.references(1) == [0]
+    assert MODERN.references(7) == list(range(7))
+    assert MODERN.references(50) == [0, *range(43, 50)]
     apart = replace(MODERN, back=(1, 2, 5))
-    assert apart.references(4) == [0, 2, 3] and apart.references(5) == [0, 3, 4] and apart.references(50) == [0, 45, 48, 49]
-    assert PAPER.references(2) == [0, 1] and PAPER.references(50) == [47, 48, 49]
+    assert apart.references(4) == [0, 2, 3]
+    assert apart.references(5) == [0, 3, 4]
+    assert apart.references(50) == [0, 45, 48, 49]
+    assert PAPER.references(2) == [0, 1]
+    assert PAPER.references(50) == [47, 48, 49]
 
 
 def test_a_reference_far_back_gives_the_labels_of_its_own_time():
@@ -188,7 +177,8 @@ def test_shifted_joints_move_with_the_picture_and_leave_as_lost():
     for t, (place, confidence) in enumerate(tracked):
         assert np.abs(place[0] - (xy[0] + [8 * t, 0])).max() < (1.0 if t < 7 else 2.5)  # half the Gaussian is cut off at the border
         assert confidence[0] > 0.9
-        assert np.isnan(place[2]).all() and confidence[2] == 0
+        assert np.isnan(place[2]).all()
+        assert confidence[2] == 0
     assert np.isnan(tracked[8][0][1]).all()  # at 69.5 + 64 it is far outside
 
 
@@ -267,7 +257,8 @@ def test_min_max_finds_an_object_whose_mass_has_dissolved():
     ids = np.array([7])
     assert (read_masks(soft, ids, (8, 8)) == 0).all()
     found = read_masks(soft, ids, (8, 8), read="min_max")
-    assert found[2:4, 2:4].tolist() == [[7, 7], [7, 7]] and (found[5:] == 0).all()
+    assert found[2:4, 2:4].tolist() == [[7, 7], [7, 7]]
+    assert (found[5:] == 0).all()
 
 
 def test_min_max_does_not_invent_an_object_that_is_gone():
@@ -283,7 +274,8 @@ def test_joint_maps_are_read_out_where_they_were_drawn():
     inner = [0, 4]
     assert np.abs(place[inner] - xy[inner]).max() < 0.6
     assert np.abs(place[[1, 2]] - xy[[1, 2]]).max() < 2.5  # half of the Gaussian is cut off at a corner
-    assert np.isnan(place[3]).all() and peak[3] == 0
+    assert np.isnan(place[3]).all()
+    assert peak[3] == 0
 
 
 def test_a_multiplicity_of_objects_keeps_its_ids():
@@ -305,7 +297,8 @@ def test_odd_sizes_come_back_in_their_own_size(size, protocol):
     mask[10:30, 5:25] = 1
     model = random_model()
     results = list(track_masks(frames, mask, model, protocol))
-    assert len(results) == 3 and all(r.shape == size and r.dtype == np.uint8 for r in results)
+    assert len(results) == 3
+    assert all(r.shape == size and r.dtype == np.uint8 for r in results)
     assert np.array_equal(results[0], mask)
     assert all(c.shape == (*size, 3) for c in colorize(frames, model, protocol))
 
@@ -322,7 +315,8 @@ def test_working_size_is_whole_cells():
 def test_papernet_runs_the_paper_s_protocol():
     """Frames at 256x256, a 32x32 grid, tracking temperature half of the training one, clips of four."""
     model = replace(random_model("PaperNet"), temperature=1.0)
-    assert isinstance(model.net, PaperNet) and PAPER.sharpen * model.temperature == 0.5
+    assert isinstance(model.net, PaperNet)
+    assert PAPER.sharpen * model.temperature == 0.5
     frames = noise(3, 40, 60)
     with torch.no_grad():
         embeddings = list(embed_frames(frames, model, PAPER))
@@ -429,9 +423,11 @@ def test_one_pass_carries_what_three_passes_carry(protocol, device):
         assert np.allclose(all_in_one.confidence, joints[t][1], atol=1e-4)
         painted = paint(frames[t], all_in_one.ab).astype(int)
         assert not t or np.abs(painted - colors[t].astype(int)).max() <= 1
-    assert not np.array_equal(masks[4], masks[0]) and not np.allclose(joints[4][0], xy, atol=1, equal_nan=True)
+    assert not np.array_equal(masks[4], masks[0])
+    assert not np.allclose(joints[4][0], xy, atol=1, equal_nan=True)
     pair = list(carry(frames, xy=xy, colors=frames[0], model=model, protocol=protocol))
-    assert all(c.ids is None for c in pair) and np.allclose(pair[4].xy, joints[4][0], atol=1e-2, equal_nan=True)
+    assert all(c.ids is None for c in pair)
+    assert np.allclose(pair[4].xy, joints[4][0], atol=1e-2, equal_nan=True)
     assert torch.allclose(pair[4].ab, together[4].ab, atol=1e-3)
 
 
@@ -445,7 +441,10 @@ def test_carry_takes_a_stream_once():
             yield frame
 
     for t, carried in enumerate(carry(stream(), square(), model=patch_model(), protocol=SMALL)):
-        assert asked == list(range(t + 1)) and carried.xy is None and carried.confidence is None and carried.ab is None
+        assert asked == list(range(t + 1))
+        assert carried.xy is None
+        assert carried.confidence is None
+        assert carried.ab is None
 
 
 def dissolved(h=20, w=30):
@@ -461,7 +460,8 @@ def test_balanced_reading_finds_a_small_object_that_argmax_loses():
     soft, ids = dissolved(), np.array([4, 9])
     plain, balanced = (read_masks(soft, ids, (20, 30), read=read) for read in ("argmax", "balanced"))
     assert not (plain == 4).any()
-    assert (balanced[4:7, 4:7] == 4).all() and (balanced == 4).sum() == 9
+    assert (balanced[4:7, 4:7] == 4).all()
+    assert (balanced == 4).sum() == 9
     assert np.array_equal(plain == 9, balanced == 9)
 
 
@@ -504,7 +504,8 @@ def test_the_order_of_objects_does_not_matter(read):
     order = [2, 0, 1]
     turned = torch.cat([soft[:1], soft[1:][order]])
     before = read_masks(soft, ids, (48, 64), read=read)
-    assert np.array_equal(read_masks(turned, ids[order], (48, 64), read=read), before) and len(np.unique(before)) > 2
+    assert np.array_equal(read_masks(turned, ids[order], (48, 64), read=read), before)
+    assert len(np.unique(before)) > 2
 
 
 @pytest.mark.parametrize("read", ["argmax", "balanced", "min_max"])
@@ -520,8 +521,10 @@ def test_one_map_after_the_other_is_read_as_all_at_once(read):
         maps = maps / soft.mean((1, 2), keepdim=True) ** 0.2
     ids = np.array([9, 4, 7, 200, 3])
     found = read_masks(soft.requires_grad_(), ids, (50, 70), read)
-    assert found.dtype == np.uint8 and np.array_equal(found, np.array([0, *ids])[maps.argmax(0).numpy()])
-    assert 200 in found and 3 not in found
+    assert found.dtype == np.uint8
+    assert np.array_equal(found, np.array([0, *ids])[maps.argmax(0).numpy()])
+    assert 200 in found
+    assert 3 not in found
 
 
 def test_an_unknown_reading_is_named():

@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> None:
     values, about = measure_all(modules, args.rounds)
     print(table(values, about), end="")
     if args.json:
-        from tinytrack.files import write_json
+        from tinytrack.io.atomic import write_json
 
         write_json(args.json, values)
 

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import ndimage
 from speed import ratio
 
-from tinytrack.metrics import boundary_f
+from tinytrack.evaluation.metrics import boundary_f
 
 H, W, RADIUS = 480, 854, 8
 

@@ -47,10 +47,10 @@ ABOUT = {
 
 def make(folder: Path, frames: int, objects: Sequence[int] = OBJECTS, size: tuple[int, int] = SIZE) -> None:
     """A video in which all moves, there and back, and for each number of objects a mask of so many: ``video.mp4``, ``10.png``."""
-    from tinytrack.draw import enlarge
-    from tinytrack.labels import write_mask
-    from tinytrack.synth import moving_shapes
-    from tinytrack.video import write_video
+    from tinytrack.datasets.synth import moving_shapes
+    from tinytrack.draw.pictures import enlarge
+    from tinytrack.io.masks import write_mask
+    from tinytrack.io.video_writer import write_video
 
     scene = moving_shapes(1, frames=13, height=size[0] // 2, width=size[1] // 2, objects=max(objects))  # small: drawn in seconds
     there_and_back = [*range(13), *range(11, 0, -1)]
@@ -74,10 +74,10 @@ def job(folder: Path, frames: int, objects: int, rows: int, threads: int) -> dic
 
     import torch
 
-    from tinytrack.jobs import track_video
+    from tinytrack.cli.track import track_video
+    from tinytrack.io.video import Video
     from tinytrack.model import load_model
-    from tinytrack.track import MODERN
-    from tinytrack.video import Video
+    from tinytrack.propagate import MODERN
 
     at, held = [], []
 

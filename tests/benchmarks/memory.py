@@ -16,9 +16,9 @@ import numpy as np
 
 def make(path: Path, frames: int) -> None:
     """A long 320x180 video of which no two neighbouring frames are equal, and a mask and joints for it."""
-    from tinytrack.labels import write_mask
-    from tinytrack.synth import moving_shapes
-    from tinytrack.video import write_video
+    from tinytrack.datasets.synth import moving_shapes
+    from tinytrack.io.masks import write_mask
+    from tinytrack.io.video_writer import write_video
 
     scene = moving_shapes(0, frames=50, height=180, width=320)
     there_and_back = [*range(50), *range(48, 0, -1)]
@@ -31,10 +31,10 @@ def job(what: str, folder: Path) -> None:
     """One job on the long video, at a small working size so that it takes a minute; prints the peak in MB."""
     import torch
 
-    from tinytrack.jobs import colorize_video, pose_video, track_video
+    from tinytrack.cli.track import colorize_video, pose_video, track_video
+    from tinytrack.io.video import open_video
     from tinytrack.model import load_model
-    from tinytrack.track import MODERN
-    from tinytrack.video import open_video
+    from tinytrack.propagate import MODERN
 
     torch.set_num_threads(1)
     video, model, protocol = open_video(folder / "long.mp4"), load_model(), replace(MODERN, size=72, radius=6)

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from tinytrack.tiles import point_and_copy
+from tinytrack.fast import point_and_copy
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 GRIDS = {8: (60, 107), 4: (120, 214)}  # stride on 480x856 pixels -> grid
@@ -45,9 +45,9 @@ def make_inputs(stride: int) -> tuple[Tensor, Tensor, Tensor]:
     The shipped network on made-up video with objects that move; its cells are 4x4 pixels, so the video has 4 times the grid's size.
     """
     from tinytrack.color import frames_to_lab, network_input
+    from tinytrack.datasets.synth import moving_shapes
+    from tinytrack.label_maps import mask_labels
     from tinytrack.model import load_model
-    from tinytrack.synth import moving_shapes
-    from tinytrack.track import mask_labels
 
     h, w = GRIDS[stride]
     model = load_model()

@@ -19,13 +19,14 @@ from pathlib import Path
 
 import torch
 
-from tinytrack.clips import Davis
-from tinytrack.index import Index, make_index
+from tinytrack.datasets.davis import Davis
+from tinytrack.datasets.synth import moving_shapes
+from tinytrack.io.frames import resize
 from tinytrack.recipe import PAPER, TINY, TrainConfig
-from tinytrack.stream import Stream
-from tinytrack.synth import moving_shapes
 from tinytrack.train import Trainer
-from tinytrack.video import resize
+from tinytrack.training.clip_stream import ClipStream
+from tinytrack.training.parallel import ParallelTrainer
+from tinytrack.training.video_index import VideoIndex, make_index
 
 RECIPES = {"tiny": replace(TINY, fps=6, gap=(1, 1)), "paper": replace(PAPER, batch=2)}
 """Both from 6 frames a second, so that decoding is the same work; of the paper's two clips at a time, not 32, for a step takes seconds."""
@@ -60,7 +61,7 @@ def davis() -> Davis | None:
     return Davis(root) if (root / "JPEGImages").is_dir() else None
 
 
-def make(folder: Path, gop: int, videos: int = 6, frames: int = 300, size: tuple[int, int] = (256, 340)) -> Index:
+def make(folder: Path, gop: int, videos: int = 6, frames: int = 300, size: tuple[int, int] = (256, 340)) -> VideoIndex:
     """An index of ``videos`` files."""
     import av
 
@@ -79,7 +80,7 @@ def make(folder: Path, gop: int, videos: int = 6, frames: int = 300, size: tuple
             for t in itertools.islice(order, frames):
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(scene[t], format="rgb24")))
             container.mux(stream.encode())
-    return Index(make_index(folder, progress=False)[0])
+    return VideoIndex(make_index(folder, progress=False)[0])
 
 
 def in_turn(functions: list[Callable], rounds: int, clock: Callable[[], float] = time.perf_counter) -> list[float]:
@@ -109,26 +110,26 @@ def operations(trainer: Trainer) -> float:
 
 
 @contextlib.contextmanager
-def closing(stream: Stream) -> Iterator[Stream]:
+def closing(stream: ClipStream) -> Iterator[ClipStream]:
     try:
         yield stream
     finally:
         stream.close()
 
 
-def measure_recipe(config: TrainConfig, indexes: dict[str, Index], rounds: int) -> dict:
+def measure_recipe(config: TrainConfig, indexes: dict[str, VideoIndex], rounds: int) -> dict:
     """All of :func:`_about` but the processes, without the recipe's name."""
     found = {}
     for suffix, index in indexes.items():
-        with closing(Stream(index, config, workers=0)) as stream:
+        with closing(ClipStream(index, config, workers=0)) as stream:
             clips = iter(range(10**6))
             found["decode" + suffix] = per_second(lambda s=stream, n=clips: [s.dataset[next(n)] for _ in range(12)], 12, rounds)
     index = indexes[""]
-    with closing(Stream(index, config, workers=2)) as stream:
+    with closing(ClipStream(index, config, workers=2)) as stream:
         steps = iter(range(10**6))
         found["decode_workers"] = per_second(lambda: [stream.clips(next(steps)) for _ in range(24 // config.batch)], 24, rounds)
-    with closing(Stream(index, config, workers=2)) as stream:
-        trainer = Trainer(stream, config)
+    with closing(ClipStream(index, config, workers=2)) as stream:
+        trainer = ParallelTrainer(stream, config)
         picture, labels, classes = trainer.batch()
         found["batch"] = per_second(trainer.batch, config.batch, rounds)
         found["gflop"] = operations(trainer) / 1e9
@@ -148,15 +149,15 @@ def one_of_two(recipe: str, rounds: int) -> dict:
     """Run by torchrun: clips a second of this process's run, and those that the gradients' way would allow."""
     import torch.distributed as dist
 
-    from tinytrack import processes
+    from tinytrack.training import processes
 
     config = RECIPES[recipe]
     shots = [moving_shapes(0, frames=24, height=max(config.height, config.crop), width=max(config.height, config.crop)).frames]
-    with processes.joined():
-        trainer = Trainer(shots, config)
+    with processes.process_group():
+        trainer = ParallelTrainer(shots, config)
         seconds = in_turn([trainer.step], rounds)[0]
         gradient = torch.zeros(sum(p.numel() for p in trainer.trained))
-        travel = in_turn([lambda: dist.all_reduce(gradient)] if processes.count() > 1 else [lambda: None], rounds)[0]
+        travel = in_turn([lambda: dist.all_reduce(gradient)] if processes.world_size() > 1 else [lambda: None], rounds)[0]
         return {"rank": processes.rank(), "step": config.batch / seconds, "all_reduce": config.batch / max(travel, 1e-9)}
 
 

@@ -3,8 +3,8 @@
 import torch
 
 from tinytrack.color import frames_to_lab, network_input
+from tinytrack.datasets.synth import moving_shapes
 from tinytrack.recipe import TINY
-from tinytrack.synth import moving_shapes
 from tinytrack.train import Trainer
 
 from . import ratio, with_threads

@@ -14,14 +14,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from tinytrack.cli.track import track_video
 from tinytrack.color import frames_to_lab, network_input
-from tinytrack.draw import overlay
-from tinytrack.jobs import track_video
-from tinytrack.labels import read_mask, write_mask
+from tinytrack.datasets.synth import moving_shapes
+from tinytrack.draw.pictures import overlay
+from tinytrack.io.frames import resize
+from tinytrack.io.masks import read_mask, write_mask
+from tinytrack.io.video import Video, open_video
+from tinytrack.io.video_writer import write_video
+from tinytrack.label_maps import mask_labels, read_masks
 from tinytrack.model import Model, load_model
-from tinytrack.synth import moving_shapes
-from tinytrack.track import MODERN, Protocol, embed_frames, label_grid, mask_labels, propagate, read_masks, working_size
-from tinytrack.video import Video, open_video, resize, write_video
+from tinytrack.propagate import MODERN, Protocol, propagate
+from tinytrack.track import embed_frames, label_grid, working_size
 
 from . import quietly, ratio, with_threads
 

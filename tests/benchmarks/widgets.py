@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.browser import Visit, chromium, jupyterlab, open_notebook, run_cells, visit, why_no_browser, write_notebook
+from tests.support.browser import Visit, chromium, jupyterlab, open_notebook, run_cells, visit, why_no_browser, write_notebook
 
 ABOUT = {
     "palette_k": ("", "palette_explorer: one step of K, 2 to 64, each for the first time"),
@@ -36,22 +36,26 @@ ABOUT = {
 
 SETUP = """\
 from dataclasses import replace
-from tinytrack.batches import load_shots
+from tinytrack.training.sources import load_shots
 from tinytrack.recipe import TINY
-from tinytrack import widgets
-from tinytrack.baselines import identity
-from tinytrack.clips import CLIPS, open_clip
-from tinytrack.labels import read_mask
+from tinytrack.interactive.emergence import emergence
+from tinytrack.interactive.palette_explorer import palette_explorer
+from tinytrack.interactive.player import player
+from tinytrack.interactive.pointer_explorer import pointer_explorer
+from tinytrack.interactive.studio import studio
+from tinytrack.evaluation.baselines import identity
+from tinytrack.datasets.clips import CLIPS, open_clip
+from tinytrack.io.masks import read_mask
 clip = CLIPS["carphone"]
 frames = open_clip("carphone").read()
 truth = {t: read_mask(path) for t, path in clip.masks.items()}
 still = list(identity(frames, truth[0]))"""
 CELLS = {
-    "palette": "widgets.palette_explorer(frames, k=2)",
-    "pointer": "widgets.pointer_explorer(frames, 20, (0, 10), truth, clip.objects)",
-    "player": "widgets.player(frames, {'identity': still, 'lab': still}, {'identity': {t: 0.5 for t in truth}})",
-    "studio": "widgets.studio('carphone')",
-    "training": "widgets.emergence(load_shots([open_clip('bikes')], TINY), frames[:61], truth[0], truth)",
+    "palette": "palette_explorer(frames, k=2)",
+    "pointer": "pointer_explorer(frames, 20, (0, 10), truth, clip.objects)",
+    "player": "player(frames, {'identity': still, 'lab': still}, {'identity': {t: 0.5 for t in truth}})",
+    "studio": "studio('carphone')",
+    "training": "emergence(load_shots([open_clip('bikes')], TINY), frames[:61], truth[0], truth)",
 }
 
 

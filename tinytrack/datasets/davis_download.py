@@ -181,14 +181,25 @@ def _download(archive: Archive, path: Path, progress: bool) -> None:
     downloader = pooch.HTTPDownloader(progressbar=progress, timeout=TIMEOUT)
     try:
         pooch.retrieve(archive.url, f"sha256:{archive.sha256}", path.name, path.parent, downloader=downloader)
-    except ValueError as error:  # the wrong checksum; pooch has removed the file
-        raise ClipError(f"the file from {archive.url} is not the expected one (sha256 differs): it was removed, fetch it again") from error
     except requests.HTTPError as error:
         answer = f"{error.response.status_code} ({error.response.reason})"
         raise ClipError(f"{archive.host} answered {answer} for {archive.url}: expected the file, try again later") from error
     except requests.RequestException as error:
-        why = " ".join(str(error).split())[:200] or "no answer came"
+        why = _innermost_reason(error)
         raise ClipError(f"cannot fetch DAVIS from {archive.host}: {why}; expected a connection, run the same command again") from error
+    # Some errors of requests are ValueErrors too, so this clause comes last: pooch found the wrong checksum and removed the file.
+    except ValueError as error:
+        raise ClipError(f"the file from {archive.url} is not the expected one (sha256 differs): it was removed, fetch it again") from error
+
+
+def _innermost_reason(error: BaseException) -> str:
+    """Return the reason inside the nested errors of requests and urllib3, such as "Connection refused"."""
+    inner = error
+    while inner is not None:
+        error = inner
+        inner = error.__cause__ or next((arg for arg in error.args if isinstance(arg, BaseException)), None)
+    text = getattr(error, "strerror", None) or str(error)
+    return " ".join(text.split()).rstrip(".") or "no answer came"
 
 
 def _unpack(path: Path, target: Path, archive: Archive, progress: bool) -> None:
@@ -200,11 +211,11 @@ def _unpack(path: Path, target: Path, archive: Archive, progress: bool) -> None:
             names = [name for name in content.namelist() if name.startswith("DAVIS/")]
             for folder in FOLDERS:
                 if not any(name.startswith(f"DAVIS/{folder}/") for name in names):
-                    raise ClipError(f"the file from {archive.url} has no folder DAVIS/{folder}: expected the archive of DAVIS")
+                    raise zipfile.BadZipFile(f"it has no folder DAVIS/{folder}")
             for name in tqdm(names, desc="unpacking", unit=" files", disable=not progress):
                 content.extract(name, scratch)  # zipfile itself keeps every name inside the folder, and writes links as plain files
             (scratch / "DAVIS").rename(scratch / target.name)
     # Damaged data raise zlib's errors, unknown compression and encryption a RuntimeError.
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
         path.unlink(missing_ok=True)
-        raise ClipError(f"the file from {archive.url} is no readable zip file ({error}): it was removed, fetch it again") from error
+        raise ClipError(f"the file from {archive.url} is no readable archive of DAVIS ({error}): it was removed, fetch it again") from error

@@ -1,4 +1,4 @@
-"""Folders of videos, and what `train SOURCE...` means."""
+"""Find the videos in folders, and those that ``train SOURCE...`` names."""
 
 import os
 from collections.abc import Iterator
@@ -14,10 +14,10 @@ VIDEO_ENDINGS = {".mp4", ".webm", ".gif", ".avi", ".mov", ".mkv", ".m4v"}
 
 
 class VideoFolder:
-    """Every video below a folder: files, and folders of frames, in the order of their paths.
+    """All videos below a folder, files as well as folders of frames, in the order of their paths.
 
     Raises:
-        ClipError: if there is none.
+        ClipError: if there are none.
     """
 
     def __init__(self, root: str | os.PathLike):
@@ -25,7 +25,7 @@ class VideoFolder:
         found, seen = [], set()
         for folder, names, files in os.walk(self.root, followlinks=True):
             real = os.path.realpath(folder)
-            if real in seen:  # a link that leads back, or to what has been listed
+            if real in seen:  # a link to a folder that has been listed already, or that contains this one
                 names.clear()
                 continue
             seen.add(real)
@@ -33,7 +33,7 @@ class VideoFolder:
             names[:] = [n for n in names if not n.startswith(".")]
             if "JPEGImages" in names or "JPEGImages" in (self.root.name, self.root.absolute().parent.name):
                 tree = folder if "JPEGImages" in names else str(self.root)
-                # Read as plain folders, its val split and even its annotations would count as videos.
+                # In a plain folder, the val split and even the annotations would count as videos.
                 raise ClipError(f"'{tree}' belongs to a DAVIS tree: give the folder that holds JPEGImages, or one sequence")
             files = sorted(f for f in files if not f.startswith("."))
             found += [Path(folder, f) for f in files if Path(f).suffix.lower() in VIDEO_ENDINGS]
@@ -52,7 +52,10 @@ class VideoFolder:
 
 
 def training_videos(sources: list[str]) -> list[Video]:
-    """What ``train SOURCE...`` means: clips by name, DAVIS trees (their *train* split), video files, folders of frames or of videos.
+    """Open the videos that ``train SOURCE...`` names.
+
+    Args:
+        sources: names of clips, DAVIS trees (their *train* split), video files, folders of frames or of videos.
 
     Raises:
         ClipError, VideoError: if a source is none of these.

@@ -1,4 +1,4 @@
-"""Videos with ground truth from every data set, in one form."""
+"""Open every data set in one common form: videos with ground truth."""
 
 import json
 import os
@@ -22,13 +22,15 @@ from .synth import moving_shapes
 
 @dataclass(frozen=True)
 class Truth:
-    """A video, what is given of its first frame and what is asked of later ones. Frames count from the first one tracked.
+    """A video with the labels that are given for its first frame and must be predicted for later ones.
+
+    Frames are counted from the first one that is tracked.
 
     Attributes:
         name: of the sequence.
-        frames: call it for the frames, uint8 RGB (H, W, 3), from the first one tracked to the last.
-        masks: frame -> call it for the object ids, uint8 (H, W), 255 where not scored. Frame 0 is given to the tracker.
-        joints: frame -> (J, 2) pixels, NaN where hidden. Frame 0 is given; joints hidden in it are never asked for.
+        frames: function that returns the frames, uint8 RGB (H, W, 3), from the first tracked one to the last.
+        masks: frame -> function that returns the object ids, uint8 (H, W), 255 where not scored. Frame 0 is given to the tracker.
+        joints: frame -> (J, 2) pixels, NaN where hidden. Frame 0 is given; keypoints that are hidden in it are not scored.
         joint_names: J names.
         scored: the frames whose masks are scored.
     """
@@ -42,7 +44,7 @@ class Truth:
 
 
 def davis_truths(davis: Davis, sequences: Iterable[str]) -> Iterator[Truth]:
-    """DAVIS sequences. As the benchmark has it, the first frame (given) and the last one are not scored."""
+    """Yield DAVIS sequences. As in the benchmark, the first frame (which is given) and the last one are not scored."""
     for name in sequences:
         count = len(list_images(davis.video(name).path))
         masks = {t: partial(davis.mask, name, t) for t in range(count)}
@@ -50,7 +52,7 @@ def davis_truths(davis: Davis, sequences: Iterable[str]) -> Iterator[Truth]:
 
 
 def badja_truths(badja: Badja, sequences: Iterable[str]) -> Iterator[Truth]:
-    """Hand-labelled animal joints. Tracking starts at the first labelled frame."""
+    """Yield BADJA sequences. Tracking starts at the first labelled frame."""
     for name in sequences:
         joints = badja.joints(name)
         start = min(joints)
@@ -66,6 +68,7 @@ BODY_25B = tuple(
 
 
 def _cameras(root: str | os.PathLike) -> list[Path]:
+    """List the videos of a pose2sim folder, one per camera."""
     videos = sorted(user_path(root).glob("cam*.mp4"))
     if not videos:
         raise ClipError(f"'{root}' is not a pose2sim folder: expected cam01.mp4 and keypoints_cam01.json in it")
@@ -73,13 +76,13 @@ def _cameras(root: str | os.PathLike) -> list[Path]:
 
 
 def pose2sim_truths(root: str | os.PathLike, cameras: Iterable[str], doubtful: float = 0.1) -> Iterator[Truth]:
-    """A person on a balance beam, seen by each camera: ``camNN.mp4`` and ``keypoints_camNN.json``.
+    """Yield one video per camera of a person on a balance beam: ``camNN.mp4`` with ``keypoints_camNN.json``.
 
-    The joints are detections of OpenPose (BODY_25B), so only *pseudo* ground truth; those of confidence ``doubtful`` or less
-    count as hidden.
+    The keypoints were detected by OpenPose (BODY_25B), so they are only *pseudo* ground truth. Those with a confidence of
+    ``doubtful`` or less count as hidden.
 
     Raises:
-        ClipError: if the folder is not laid out like that.
+        ClipError: if the folder does not have this layout.
     """
     for path in _cameras(root):
         if path.stem not in cameras:
@@ -97,7 +100,7 @@ def pose2sim_truths(root: str | os.PathLike, cameras: Iterable[str], doubtful: f
 
 
 def clip_truths(names: Iterable[str] = ("carphone",)) -> Iterator[Truth]:
-    """Named clips with masks and joints drawn by us at some of their frames."""
+    """Yield named clips, with the masks and keypoints that we drew in some of their frames."""
     for name in names:
         clip = CLIPS[name]
         masks = {t: partial(read_mask, path) for t, path in clip.masks.items()}
@@ -106,7 +109,7 @@ def clip_truths(names: Iterable[str] = ("carphone",)) -> Iterator[Truth]:
 
 
 def synth_truths(names: Iterable[str] = ("seed0",)) -> Iterator[Truth]:
-    """Made-up scenes (:func:`tinytrack.synth.moving_shapes`), whose truth is exact; only visible joints are asked for."""
+    """Yield synthetic scenes (:func:`tinytrack.datasets.synth.moving_shapes`), with exact ground truth; hidden keypoints are not scored."""
     for name in names:
         scene = moving_shapes(int(name.removeprefix("seed")))
         count = len(scene.frames)
@@ -117,7 +120,7 @@ def synth_truths(names: Iterable[str] = ("seed0",)) -> Iterator[Truth]:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Sequences to score on. ``facts`` stands in every results file: no path in it, nothing that depends on the machine."""
+    """Sequences to score on. ``facts`` is copied to every results file, so it contains no path and nothing else specific to a machine."""
 
     facts: dict
     truths: Iterator[Truth]
@@ -131,17 +134,18 @@ def open_dataset(
     split: str = "val",
     sequences: Sequence[str] | None = None,
 ) -> Dataset:
-    """A data set by name: "davis", "badja", "pose2sim", "carphone" or "synth".
+    """Open a data set by name: "davis", "badja", "pose2sim", "carphone" or "synth".
 
     Args:
-        root: where it is; "davis" for the DAVIS tree that ``data fetch davis`` brought. Not for carphone and synth.
-        davis: for BADJA, where the frames are.
+        root: its folder; "davis" is the DAVIS tree downloaded by ``data fetch davis``. Not used for carphone and synth.
+        davis: the DAVIS tree with the frames of BADJA.
         year, split: of DAVIS.
-        sequences: score only these; by default every one of the split whose frames and masks are on this machine.
+        sequences: score only these; default: all that are on this machine (for DAVIS, all of the split with frames and masks).
 
     Raises:
-        ClipError: if it is not there, or has no such sequence.
+        ClipError: if the data set is missing, or does not contain one of the sequences.
     """
+    # find the sequences that are here, and what to note about them
     facts: dict = {"name": name}
     if name == "davis":
         tree = Davis(davis_root(root), year)
@@ -172,6 +176,7 @@ def open_dataset(
         here, source = [f"seed{n}" for n in range(5)], synth_truths
     else:
         raise ClipError(f"no data set '{name}': expected davis, badja, pose2sim, carphone or synth")
+    # check the requested sequences
     missing = [s for s in sequences or () if s not in here]
     if missing or not here:
         raise ClipError(f"{name} has no sequence {', '.join(missing) or 'at all'} here: expected some of {', '.join(here) or 'its videos'}")

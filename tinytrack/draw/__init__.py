@@ -1,7 +1,7 @@
-"""Pictures and figures: everything that readers look at. ``draw.overlay``, ``draw.filmstrip`` and so on are meant to be used like that.
+"""Pictures and figures: everything that readers look at. Import the package and write ``draw.overlay``, ``draw.filmstrip`` and so on.
 
-Pictures are uint8 RGB arrays (H, W, 3), in and out. Figures are matplotlib figures that show themselves at the end of a notebook's
-cell, with their description as alt text.
+Pictures are uint8 RGB arrays (H, W, 3), in and out. Figures are matplotlib figures that show themselves at the end of a notebook cell,
+with their description as alt text.
 """
 
 from .charts import j_against_frame, line_chart, loss_curve, score_bars

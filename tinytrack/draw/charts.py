@@ -21,28 +21,32 @@ def line_chart(
     levels: Mapping[str, float] | None = None,
     top: float | None = None,
 ) -> "Figure":
-    """Curves in one chart; names of :data:`STYLES` have their own colour and label.
+    """Draw curves in one chart; names in :data:`STYLES` have their own colour and label.
 
     Args:
-        curves: name -> (x, y). With few points each is marked.
-        log_x: a logarithmic scale on which 0 has its place left of 1.
-        levels: name -> a height drawn as a dashed line across.
-        top: the upper end of the y axis, which starts at 0; by default where the curves end.
+        curves: name -> (x, y). Every point is marked if a curve has few of them.
+        log_x: use a logarithmic x axis that also has room for 0, left of 1.
+        levels: name -> a height, drawn as a dashed horizontal line.
+        top: the upper end of the y axis, which starts at 0; by default it fits the curves.
     """
     levels = levels or {}
-    told = [f"{label(n)} from {y[0]:.3g} at {x[0]:g} to {y[-1]:.3g} at {x[-1]:g}" for n, (x, y) in curves.items()]
-    told += [f"{label(n)} at {y:.3g}" for n, y in levels.items()]
-    figure = chart(8, 4, f"{heading or y_label}. {y_label} against {x_label}: {'; '.join(told)}")
+    # the alt text
+    described = [f"{label(n)} from {y[0]:.3g} at {x[0]:g} to {y[-1]:.3g} at {x[-1]:g}" for n, (x, y) in curves.items()]
+    described += [f"{label(n)} at {y:.3g}" for n, y in levels.items()]
+    figure = chart(8, 4, f"{heading or y_label}. {y_label} against {x_label}: {'; '.join(described)}")
     axis = figure.subplots()
     plain_axes(axis)
+    # choose colours: a method has its own, other names get those that no method in the chart has
     names = [*curves, *levels]
     taken = {color(name) for name in names if name in STYLES}
     spare = itertools.cycle([hue for hue in OTHERS if hue not in taken] or OTHERS)
     hues = {name: color(name) if name in STYLES else next(spare) for name in names}
+    # draw curves and levels
     for (name, (x, y)), marker in zip(curves.items(), MARKERS * 2, strict=False):
         axis.plot(x, y, marker=marker if len(x) <= 40 else "", markersize=5, linewidth=2, color=hues[name], label=label(name))
     for name, y in levels.items():
         axis.axhline(y, linestyle="--", linewidth=1.4, color=hues[name], label=label(name))
+    # scales, labels, legend
     if log_x:
         last = max(max(x) for x, _ in curves.values())
         axis.set_xscale("symlog", linthresh=1, linscale=0.5)
@@ -61,11 +65,11 @@ def line_chart(
 
 
 def loss_curve(losses: Mapping[str, Sequence[float]], heading: str = "", levels: Mapping[str, float] | None = None) -> "Figure":
-    """Eq. 3 against training step, in nats: means over each fiftieth of the run, for single steps are noisy.
+    """Draw the loss of Eq. 3 in nats against the training step, averaged over each fiftieth of the run because single steps are noisy.
 
     Args:
-        losses: name -> (S,) one a step.
-        levels: name -> a loss that needs no training, drawn across.
+        losses: name -> (S,), one per step.
+        levels: name -> a loss that needs no training, drawn as a horizontal line.
     """
     curves = {}
     for name, values in losses.items():
@@ -76,16 +80,16 @@ def loss_curve(losses: Mapping[str, Sequence[float]], heading: str = "", levels:
 
 
 def j_against_frame(curves: Mapping[str, Mapping[int, float]], heading: str = "", metric: str = "J") -> "Figure":
-    """A score in percent against frame number: name -> {frame: score in [0, 1]}."""
+    """Draw a score in percent against the frame number: name -> {frame: score in [0, 1]}."""
     in_percent = {name: (list(scores), [100 * score for score in scores.values()]) for name, scores in curves.items()}
     return line_chart(in_percent, "frame number (frame 0 is given)", f"{metric} (%)", heading, top=103)
 
 
 def score_bars(scores: Mapping[str, Mapping[str, float]], heading: str = "") -> "Figure":
-    """A row a method, a panel a metric, the numbers beside the bars: method -> {metric: score in [0, 1]}."""
+    """Draw scores as bars with numbers, one row per method and one panel per metric: method -> {metric: score in [0, 1]}."""
     metrics = list(next(iter(scores.values())))
-    told = [f"{label(m)} {listed([f'{k} {100 * v:.0f}' for k, v in values.items()])}" for m, values in scores.items()]
-    figure = chart(9, 1.0 + 0.36 * len(scores), f"{heading or 'Scores'}, in percent: {'; '.join(told)}")
+    described = [f"{label(m)} {listed([f'{k} {100 * v:.0f}' for k, v in values.items()])}" for m, values in scores.items()]
+    figure = chart(9, 1.0 + 0.36 * len(scores), f"{heading or 'Scores'}, in percent: {'; '.join(described)}")
     axes = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
     place = np.arange(len(scores))
     for axis, metric in zip(axes, metrics, strict=True):

@@ -23,20 +23,25 @@ def filmstrip(
     heading: str = "",
     width: float = 9.0,
 ) -> "Figure":
-    """Pictures in rows, which may be of different sizes, with a note on each.
+    """Draw rows of pictures with a note in each picture; picture sizes may differ between rows.
 
     Args:
         rows: R lists of C uint8 RGB pictures.
-        titles: R texts at the left.
-        columns: C texts on top.
+        titles: R texts, left of the rows.
+        columns: C texts, above the columns.
         notes: R lists of C texts, written into the pictures.
+        heading: the title of the figure.
         width: of the figure in inches.
     """
-    cell = (width - 1.6 * any(titles)) / len(rows[0])
+    # sizes in inches: pictures, then room for texts
+    cell = (width - (1.6 if any(titles) else 0)) / len(rows[0])
     heights = [cell * row[0].shape[0] / row[0].shape[1] for row in rows]
-    said = [f"{title}: {listed(texts)}" for title, texts in zip(titles, notes, strict=False) if listed(texts)]
-    alt = f"{heading or 'Pictures'}. Rows: {listed(titles)}. Columns: {listed(columns) or len(rows[0])}. {'; '.join(said)}"
-    figure = chart(width, sum(heights) + 0.08 * len(rows) + 0.35 * bool(columns) + 0.45 * bool(heading), alt)
+    height = sum(heights) + 0.08 * len(rows) + (0.35 if columns else 0) + (0.45 if heading else 0)
+    # the alt text
+    noted = [f"{title}: {listed(texts)}" for title, texts in zip(titles, notes, strict=False) if listed(texts)]
+    alt = f"{heading or 'Pictures'}. Rows: {listed(titles)}. Columns: {listed(columns) or len(rows[0])}. {'; '.join(noted)}"
+    # one panel per picture
+    figure = chart(width, height, alt)
     axes = figure.subplots(len(rows), len(rows[0]), squeeze=False, height_ratios=heights)
     for r, (row, title) in enumerate(zip(rows, titles, strict=True)):
         for c, picture in enumerate(row):
@@ -54,17 +59,20 @@ def filmstrip(
 
 
 def number_grid(matrices: Sequence[np.ndarray | torch.Tensor], titles: Sequence[str], heading: str = "", digits: int = 2) -> "Figure":
-    """Small matrices (h, w) side by side, each cell in the shade of its value with the number in it; NaN stays empty.
+    """Draw small matrices (h, w) side by side, each cell shaded by its value with the number in it; NaN cells stay empty.
 
-    All share one scale of shades, from the least value to the greatest.
+    All matrices share one scale of shades, from the smallest value to the largest.
     """
+    # the range of values, and the alt text
     values = [numbers(matrix) for matrix in matrices]
     low, high = min(np.nanmin(v) for v in values), max(np.nanmax(v) for v in values)
     shapes = " and ".join(dict.fromkeys(f"{v.shape[0]}x{v.shape[1]}" for v in values))
     alt = f"{heading or 'Matrices'}: {listed(titles)} ({shapes} numbers, {low:.{digits}f} to {high:.{digits}f})"
+    # one panel per matrix, all with square cells of one size
     columns = sum(v.shape[1] for v in values)
     side = min(0.62, 8.6 / columns)
-    figure = chart(side * columns + 0.5 * len(values), side * max(v.shape[0] for v in values) + 0.4 + 0.4 * bool(heading), alt)
+    height = side * max(v.shape[0] for v in values) + 0.4 + (0.4 if heading else 0)
+    figure = chart(side * columns + 0.5 * len(values), height, alt)
     axes = figure.subplots(1, len(values), squeeze=False, width_ratios=[v.shape[1] for v in values])[0]
     for axis, matrix, title in zip(axes, values, titles, strict=True):
         axis.pcolormesh(matrix, cmap="Blues", vmin=low, vmax=high + 1e-9, edgecolors="white", linewidth=1)
@@ -84,22 +92,25 @@ def number_grid(matrices: Sequence[np.ndarray | torch.Tensor], titles: Sequence[
 
 
 def palette_swatches(palette: Palette, ab: torch.Tensor, heading: str = "", lightness: float = 65.0) -> "Figure":
-    """A palette in two pictures: its centres among the pixels of the (a, b) plane, and one square a colour, as tall as its share.
+    """Draw a palette in two panels: its centres among pixels in the (a, b) plane, and one bar per colour with its share of the pixels.
 
     Args:
         palette: K colours.
-        ab: (..., 2, H, W) the pixels it stands for, in Lab units.
+        ab: (..., 2, H, W) the pixels that the palette represents, in Lab units.
         lightness: L at which colours are shown.
     """
+    # share of each class, and the colours to draw it and some of the pixels in
     pixels = ab.movedim(-3, -1).flatten(0, -2).cpu()
     shares = np.bincount(palette.hard(ab).flatten().cpu().numpy(), minlength=len(palette)) / len(pixels)
     rgb = swatches(palette, lightness, 1)[0] / 255
     sample = pixels[:: max(1, len(pixels) // 4000)]
     dots = lab_to_frames(torch.cat([torch.full((len(sample), 1), lightness), sample], dim=1).T[:, None])[0] / 255
+    # the alt text
     largest = listed([f"{share:.0%}" for share in np.sort(shares)[::-1][:4]])
     alt = f"{heading or 'Palette'}: {len(palette)} colours. Largest shares of the pixels: {largest}"
     figure = chart(9, 3.9, alt)
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.5])
+    # left: pixels and centres in the (a, b) plane
     left.scatter(*sample.T, s=5, c=dots, linewidths=0)
     left.scatter(*palette.centers.cpu().T, s=70, c=rgb, edgecolors="black", linewidths=1.2)
     left.set_xlabel("a (green to red, Lab units)")
@@ -109,6 +120,7 @@ def palette_swatches(palette: Palette, ab: torch.Tensor, heading: str = "", ligh
     left.set_ylim(-reach, reach)
     left.set_aspect("equal")
     left.set_title("pixels, and the centres (ringed)", fontsize=10.5)
+    # right: the shares
     right.bar(range(len(palette)), 100 * shares, color=rgb, edgecolor="#666666", linewidth=0.6)
     right.set_xticks(range(len(palette)))
     right.tick_params(axis="x", labelsize=8)
@@ -131,38 +143,41 @@ def pointer_picture(
     heading: str = "",
     strongest: int = 8,
 ) -> "Figure":
-    """The pointer as lines: from pixels of the target frame (at the left) to where they copy from.
+    """Draw the pointer as lines from pixels of the target frame (on the left) to the places they copy from.
 
     Args:
         target: uint8 RGB (H, W, 3).
-        points: (P, 2) pixels (x, y) in it; each has its own colour.
+        points: (P, 2) pixels (x, y) in the target; each gets its own colour.
         references: R pictures (H, W, 3).
         attention: (P, R, h, w) from :func:`tinytrack.pointer.attention`.
-        columns: R + 1 texts.
-        strongest: lines a point, the heavier the more attention; dots where they end.
+        columns: R + 1 texts, above the frames.
+        strongest: number of lines per point. More attention makes a line heavier, and the dot at its end larger.
     """
     from matplotlib.patches import ConnectionPatch
 
     attention = numbers(attention)
     h, w = attention.shape[-2:]
-    high, wide = target.shape[:2]
+    height, width = target.shape[:2]
+    # the strongest places of each point, and the alt text
     top = [np.unravel_index(np.argsort(a, axis=None)[: -strongest - 1 : -1], a.shape) for a in attention]
     kept = [f"point {p + 1}: {100 * attention[p][t].sum():.0f} %" for p, t in enumerate(top)]
     what = f"lines from {len(points)} pixels to the {strongest} places each copies from most"
     alt = f"{heading or 'The pointer'}: {what}. Attention in them: {listed(kept)}"
+    # the frames
     cell = 9 / (len(references) + 1)
-    figure = chart(9, cell * high / wide + 0.4 + 0.35 * bool(heading), alt)
+    figure = chart(9, cell * height / width + 0.4 + (0.35 if heading else 0), alt)
     axes = figure.subplots(1, len(references) + 1, squeeze=False)[0]
     for axis, picture in zip(axes, [target, *references], strict=True):
         show_picture(axis, picture)
     for axis, text in zip(axes, columns, strict=False):
         axis.set_title(text, fontsize=10.5)
+    # the points and their lines
     for p, (x, y) in enumerate(points):
         hue = object_color(p + 1) / 255
         axes[0].plot(x, y, "o", markersize=9, markerfacecolor=hue, markeredgecolor="white", markeredgewidth=1.5)
         for r, row, column in zip(*top[p], strict=True):
-            end = rescale((column, row), (h, w), (high, wide))
-            weight = float(attention[p, r, row, column]) ** 0.5  # a root, or all but the strongest would be invisible
+            end = rescale((column, row), (h, w), (height, width))
+            weight = float(attention[p, r, row, column]) ** 0.5  # the root keeps weaker lines visible
             look = {"color": hue, "linewidth": 0.5 + 2.5 * weight, "alpha": 0.25 + 0.7 * weight}
             figure.add_artist(ConnectionPatch((x, y), end, "data", "data", axesA=axes[0], axesB=axes[r + 1], **look))
             axes[r + 1].plot(*end, "o", markersize=3 + 6 * weight, color=hue, markeredgecolor="white", markeredgewidth=0.6)
@@ -182,21 +197,23 @@ def attention_maps(
     boxes: np.ndarray | None = None,
     width: float = 9.0,
 ) -> "Figure":
-    """A row a target pixel: where it is, then where it points in each reference frame.
+    """Draw one row per target pixel: where the pixel is, then where it points in each reference frame.
 
     Args:
         target: uint8 RGB (H, W, 3).
-        points: (P, 2) pixels (x, y) in it.
-        titles: P texts.
+        points: (P, 2) pixels (x, y) in the target.
+        titles: P texts, left of the rows.
         references: R pictures (H, W, 3).
-        heat: (P, R, h, w) attention; a row's panels share one scale.
-        columns: R + 1 texts.
-        boxes: (P, R, 4) left, top, right, bottom in pixels: drawn dashed into the references; NaN for none.
+        heat: (P, R, h, w) attention; the panels of a row share one scale.
+        columns: R + 1 texts, above the columns.
+        heading: the title of the figure.
+        boxes: (P, R, 4) left, top, right, bottom in pixels, drawn dashed into the references; NaN for none.
         width: of the figure in inches.
     """
     heat = numbers(heat)
     boxes = np.full((*heat.shape[:2], 4), np.nan) if boxes is None else boxes
     h, w = target.shape[:2]
+    # sizes, and the alt text
     cell = (width - 1.6) / (len(references) + 1)
     shares = [f"{t}: {listed([f'{100 * m.sum():.0f} %' for m in maps])}".replace("\n", " ") for t, maps in zip(titles, heat, strict=True)]
     figure = chart(
@@ -204,13 +221,15 @@ def attention_maps(
     )
     axes = figure.subplots(len(points), len(references) + 1, squeeze=False)
     for row, (x, y), title, maps, frames in zip(axes, points, titles, heat, boxes, strict=True):
+        # the target pixel, ringed
         show_picture(row[0], target)
         row[0].plot(x, y, "o", markersize=11, markerfacecolor="none", markeredgecolor="white", markeredgewidth=3.2)
         row[0].plot(x, y, "o", markersize=11, markerfacecolor="none", markeredgecolor="#D55E00", markeredgewidth=1.8)
         row_title(row[0], title)
+        # its attention over each reference
         for axis, picture, values, (left, top, right, bottom) in zip(row[1:], references, maps, frames, strict=True):
             show_picture(axis, picture)
-            bright = np.sqrt(values / maps.max())  # a root, or all but the peak would be invisible
+            bright = np.sqrt(values / maps.max())  # the root keeps more than the peak visible
             where = (-0.5, w - 0.5, h - 0.5, -0.5)
             axis.imshow(bright, cmap="inferno", vmin=0, vmax=1, alpha=0.35 + 0.6 * bright, extent=where, interpolation="nearest")
             axis.plot([left, right, right, left, left], [top, top, bottom, bottom, top], "--", color="white", linewidth=1)
@@ -226,13 +245,13 @@ def attention_maps(
 def embedding_pca(
     frames: Sequence[np.ndarray], embeddings: Mapping[str, torch.Tensor], shown: Sequence[int], heading: str = "", width: float = 9.0
 ) -> "Figure":
-    """What embeddings know: gray frames above, below them a row a network, see :func:`principal_colors`.
+    """Draw embeddings as colours, see :func:`principal_colors`: gray frames on top, then one row per network.
 
     Args:
         frames: uint8 RGB (T, H, W, 3).
         embeddings: method -> (T, D, h, w) of the whole video.
         shown: frames to draw.
-        heading: above it all.
+        heading: the title of the figure.
     """
     rows = [[to_gray(frames[t]) for t in shown], *(list(principal_colors(f, shown)) for f in embeddings.values())]
     titles = ["what they see", *(label(name).replace(" (", "\n(") for name in embeddings)]

@@ -1,4 +1,4 @@
-"""Pictures from pictures: overlays, skeletons, soft maps. Everything is uint8 RGB (H, W, 3), in and out."""
+"""Draw labels into frames and maps as pictures: overlays, skeletons, soft maps. Pictures are uint8 RGB (H, W, 3), in and out."""
 
 from collections.abc import Sequence
 
@@ -13,10 +13,10 @@ from .style import numbers, object_color
 
 
 def to_gray(frame: np.ndarray) -> np.ndarray:
-    """A frame as the network sees it, L of Lab, as gray RGB uint8 (..., H, W, 3)."""
+    """Return a frame as the network sees it, L of Lab, as gray uint8 RGB (..., H, W, 3)."""
     lab = frames_to_lab(frame)
     lab[..., 1:, :, :] = 0
-    return lab_to_frames(lab)[..., 1:2].repeat(3, axis=-1)  # one channel for all: rounding could part them by a level
+    return lab_to_frames(lab)[..., 1:2].repeat(3, axis=-1)  # one channel for all three, which could differ by rounding
 
 
 def overlay(frame: np.ndarray, ids: np.ndarray, strength: float = 0.5) -> np.ndarray:
@@ -28,7 +28,7 @@ def overlay(frame: np.ndarray, ids: np.ndarray, strength: float = 0.5) -> np.nda
     for n, place in enumerate(ndimage.find_objects(ids), start=1):
         if place is None:
             continue
-        # Only the object's box, grown by what erosion looks at: most objects are small.
+        # work in the object's box, grown by the reach of the erosion, because most objects are small
         box = tuple(slice(max(0, side.start - thickness), side.stop + thickness) for side in place)
         on, part = ids[box] == n, result[box]
         color = object_color(n).astype(np.float32)
@@ -38,7 +38,7 @@ def overlay(frame: np.ndarray, ids: np.ndarray, strength: float = 0.5) -> np.nda
 
 
 def skeleton(frame: np.ndarray, xy: np.ndarray, edges: Sequence[tuple[int, int]] = (), scale: float | None = None) -> np.ndarray:
-    """Draw joints and the lines between them; NaN joints are left out. xy (J, 2) pixels -> uint8 (H, W, 3)."""
+    """Draw keypoints and the lines between them; NaN keypoints are left out. xy (J, 2) pixels -> uint8 (H, W, 3)."""
     from PIL import Image, ImageDraw
 
     picture = Image.fromarray(frame)
@@ -55,20 +55,21 @@ def skeleton(frame: np.ndarray, xy: np.ndarray, edges: Sequence[tuple[int, int]]
 
 
 def enlarge(frame: np.ndarray, factor: int) -> np.ndarray:
-    """Repeat pixels: uint8 (H, W, 3), or object ids (H, W), -> factor times as high and wide."""
+    """Repeat the pixels of a frame uint8 (H, W, 3), or of object ids (H, W), to make it ``factor`` times as high and wide."""
     return frame.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def magnified(frame: np.ndarray, width: int) -> tuple[np.ndarray, int]:
-    """A frame enlarged by a whole factor to about ``width`` pixels, and the factor; points go along with ``io.frames.rescale``."""
+    """Enlarge a frame by a whole factor to about ``width`` pixels; returns it and the factor. ``io.frames.rescale`` moves points along."""
     factor = max(1, round(width / frame.shape[1]))
     return enlarge(frame, factor), factor
 
 
 def side_by_side(panels: Sequence[np.ndarray], titles: Sequence[str] = (), gap: int = 6, bar: int = 22) -> np.ndarray:
-    """Panels of one height in a row on white, each under its title: uint8 RGB."""
+    """Put panels of one height next to each other on white, each under its title: uint8 RGB."""
     from PIL import Image, ImageDraw, ImageFont
 
+    # the panels
     height = panels[0].shape[0] + (bar if titles else 0)
     width = sum(p.shape[1] for p in panels) + gap * (len(panels) - 1)
     sheet = np.full((height, width, 3), 255, np.uint8)
@@ -80,6 +81,7 @@ def side_by_side(panels: Sequence[np.ndarray], titles: Sequence[str] = (), gap: 
         left += panel.shape[1] + gap
     if not titles:
         return sheet
+    # the titles
     picture = Image.fromarray(sheet)
     draw = ImageDraw.Draw(picture)
     font = ImageFont.load_default(size=bar * 0.62)
@@ -89,18 +91,18 @@ def side_by_side(panels: Sequence[np.ndarray], titles: Sequence[str] = (), gap: 
 
 
 def soft_picture(soft: np.ndarray | torch.Tensor) -> np.ndarray:
-    """A soft map (h, w) in [0, 1] as uint8 RGB: dark blue is 0, yellow is 1. What propagation carries, before it is read."""
+    """Draw a soft map (h, w) in [0, 1], such as a propagated mask before decoding, as uint8 RGB: dark blue is 0, yellow is 1."""
     return shades(numbers(soft).clip(0, 1)).round().astype(np.uint8)
 
 
 def shades(share: np.ndarray) -> np.ndarray:
-    """Shares (h, w) in [0, 1] as colours (h, w, 3) from dark blue to yellow, not rounded."""
+    """Map shares (h, w) in [0, 1] to colours (h, w, 3) from dark blue to yellow, not rounded."""
     low, high = np.array([24, 28, 60]), np.array([255, 205, 50])
     return low + (high - low) * share[..., None]
 
 
 def nearest(values: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Values (h, w) at another size, (height, width), each pixel from the one it lies in: for numbers that must not be mixed."""
+    """Resize values (h, w) to (height, width) by nearest neighbour, for numbers that must not be mixed."""
     rows, columns = (np.arange(n) * m // n for n, m in zip((height, width), values.shape, strict=True))
     return values[rows][:, columns]
 
@@ -108,14 +110,14 @@ def nearest(values: np.ndarray, height: int, width: int) -> np.ndarray:
 def carried_picture(
     frame: np.ndarray, carried: Carried, edges: Sequence[tuple[int, int]] = (), strength: float = 0.5, width: int = 400
 ) -> np.ndarray:
-    """A frame with whatever a tracker says of it, for ``widgets.player``: painted with colours, tinted by masks, marked by joints.
+    """Draw the tracking result of a frame into it: painted with its colours, tinted by its masks, marked with its keypoints.
 
     Args:
         frame: uint8 RGB (H, W, 3).
-        carried: of this frame.
-        edges: lines between joints.
-        strength: how strongly masks tint, in [0, 1]; at 0 nothing is drawn, and what was coloured is shown gray.
-        width: of the picture, about, in pixels.
+        carried: the tracking result for this frame.
+        edges: pairs of keypoints with a line between them.
+        strength: how strongly masks tint, in [0, 1]; at 0 nothing is drawn, and a frame with tracked colours is shown gray.
+        width: of the picture in pixels, approximately.
     """
     if carried.ab is not None:
         frame = paint(frame, carried.ab) if strength > 0 else to_gray(frame)
@@ -128,12 +130,12 @@ def carried_picture(
 
 
 def principal_colors(embeddings: torch.Tensor, shown: Sequence[int], cells: int = 100_000) -> np.ndarray:
-    """Embeddings as colours: the three directions in which the cells of a video differ most become red, green and blue.
+    """Turn embeddings into colours: the three directions in which the cells of a video differ most become red, green and blue.
 
     Args:
         embeddings: (T, D, h, w) of one whole video.
         shown: frames to return.
-        cells: the components are fitted to about so many cells, evenly out of all frames.
+        cells: the components are fitted to about this many cells, spread evenly over all frames.
 
     Returns:
         uint8 (len(shown), h, w, 3); each component runs from its 2nd to its 98th percentile over the video.

@@ -1,4 +1,4 @@
-"""One look for all pictures and figures: a colour per object and per method, and figures that carry alt text."""
+"""One look for all pictures and figures: a colour per object and per method, and figures with alt text."""
 
 import base64
 import functools
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-# Distinct on gray and on colour pictures, also for most colour-blind readers (Okabe and Ito 2008, brightened).
+# Colours of objects: distinct on gray and on colour pictures, also for most colour-blind readers (Okabe and Ito 2008, brightened).
 COLORS = np.array(
     [[230, 60, 60], [60, 150, 255], [255, 200, 40], [70, 200, 110], [220, 110, 230], [255, 140, 40], [90, 220, 230], [200, 200, 200]],
     np.uint8,
 )
-# Distinct for colour-blind readers too (Okabe and Ito 2008; they have eight colours, gray is the ninth).
+# Labels and colours of methods: distinct for colour-blind readers too (the eight colours of Okabe and Ito 2008, and gray).
 STYLES = {
     "tiny-gray": ("tiny-gray (this project)", "#D55E00"),
     "tiny-lab": ("tiny-lab (this project; sees colour)", "#E69F00"),
@@ -30,34 +30,34 @@ STYLES = {
     "random-lab": ("random network (sees colour)", "#999999"),
     "single": ("single-image colorization", "#F0E442"),
 }
-# For curves that are no method of :data:`STYLES`, in order.
+# Colours of curves that are not a method of :data:`STYLES`, used in this order.
 OTHERS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
-MARKERS = "osD^vPX*"  # Beside the colour, so that curves are told apart in gray print too.
+MARKERS = "osD^vPX*"  # used with the colours, so that curves can also be told apart in gray print
 DPI = 150
-SCREEN_DPI = 100  # Of a figure in a notebook: nine inches fill the column of JupyterLab.
+SCREEN_DPI = 100  # of a figure in a notebook: nine inches fill the column of JupyterLab
 
 
 def object_color(n: int) -> np.ndarray:
-    """The colour of object (or joint) n = 1, 2, ...: uint8 (3,)."""
+    """Return the colour of object (or keypoint) n = 1, 2, ...: uint8 (3,)."""
     return COLORS[(n - 1) % len(COLORS)]
 
 
 def label(method: str) -> str:
-    """A method's name as a reader meets it."""
+    """Return the name under which readers see a method."""
     return STYLES.get(method, (method, ""))[0]
 
 
 def color(method: str) -> str:
-    """A method's colour, gray for one that has none of its own."""
+    """Return the colour of a method; gray for a method without its own."""
     return STYLES.get(method, ("", "#888888"))[1]
 
 
 def chart(width: float, height: float, alt: str = "") -> "Figure":
-    """An empty figure, in inches, that shows itself at the end of a notebook's cell; ``alt`` says in words what is to be seen.
+    """Make an empty figure, sized in inches, that shows itself at the end of a notebook cell; ``alt`` describes it in words.
 
-    White, so that it is legible on a dark page too; ``constrained``, so that nothing overlaps.
+    The background is white, so that the figure is legible on a dark page too; the layout is "constrained", so that nothing overlaps.
     """
-    from matplotlib.figure import Figure  # here, for it takes a fifth of a second, and the command line mostly needs none
+    from matplotlib.figure import Figure  # here, because it takes a fifth of a second and most commands draw no figure
 
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
     figure.alt = " ".join(alt.split())
@@ -66,42 +66,45 @@ def chart(width: float, height: float, alt: str = "") -> "Figure":
 
 
 def _for_notebook(figure: "Figure", include=None, exclude=None) -> tuple[dict, dict]:
-    """What Jupyter asks an object for: what to show, and what to know about it."""
+    """Return what Jupyter displays for a figure: its data by type, and metadata with the alt text."""
     kind, data = "image/png", _encoded(figure, "png")
-    if len(data) > 80_000:  # photographs: a quarter of the size
+    if len(data) > 80_000:  # photographs: JPEG takes a quarter of the space
         kind, data = "image/jpeg", _encoded(figure, "jpeg", pil_kwargs={"quality": 88, "subsampling": 0})
     return {kind: base64.b64encode(data).decode(), "text/plain": figure.alt}, {kind: {"alt": figure.alt}}
 
 
 def _encoded(figure: "Figure", form: str, **options) -> bytes:
+    """Return the contents of the figure's picture file."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format=form, dpi=SCREEN_DPI, facecolor="white", bbox_inches="tight", pad_inches=0.08, **options)
     return buffer.getvalue()
 
 
 def plain_axes(axis, grid: str = "both") -> None:
-    """Only the axes that are read, and a faint grid behind."""
+    """Keep only the left and the bottom axis, and draw a faint grid behind the data."""
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(axis=grid, color="#e4e4e4", linewidth=0.7)
     axis.set_axisbelow(True)
 
 
 def show_picture(axis, picture: np.ndarray) -> None:
-    """A picture without axes around it."""
-    axis.imshow(picture, interpolation="auto")  # nearest when it grows, smooth when it shrinks
+    """Show a picture without axes around it."""
+    axis.imshow(picture, interpolation="auto")  # nearest neighbour when it grows, smooth when it shrinks
     axis.set_xticks([])
     axis.set_yticks([])
     axis.spines[:].set_visible(False)
 
 
 def row_title(axis, text: str) -> None:
+    """Write the title of a row of panels, left of its first one."""
     axis.set_ylabel(text, fontsize=10.5, rotation=0, ha="right", va="center", labelpad=8)
 
 
 def listed(texts: Sequence[str]) -> str:
+    """Join the texts that are not empty with commas."""
     return ", ".join(text for text in texts if text)
 
 
 def numbers(values: np.ndarray | torch.Tensor) -> np.ndarray:
-    """Whatever holds numbers, on whatever device, as float64."""
+    """Convert an array, or a tensor on any device, to a float64 array."""
     return torch.as_tensor(values).detach().cpu().double().numpy()

@@ -1,4 +1,4 @@
-"""Training-free baselines: every score is reported next to theirs.
+"""Baselines, training-free except for one: every score is reported next to theirs.
 
 Two use no pointer at all (:func:`identity`, :func:`optical_flow`). The others are features for the same ``propagate``: raw patches,
 random networks, and the paper's control, a network trained to colour single images.
@@ -39,12 +39,12 @@ def identity(frames: Iterable[np.ndarray], mask: np.ndarray | None = None, xy: n
 def optical_flow(frames: Iterable[np.ndarray], mask: np.ndarray | None = None, xy: np.ndarray | None = None) -> Iterator[Carried]:
     """Chain dense optical flow (OpenCV's DIS, medium preset, full resolution) from frame to frame.
 
-    A mask is looked up in the first frame: for every pixel the flow to the previous frame is added to where that pixel's
-    position was before, so no label is blurred by repeated warping. Joints are pushed forward. Arguments as in
-    :func:`tinytrack.track.carry`.
+    Masks are looked up in the first frame, so that repeated warping does not blur them: only the pixels' positions in the first frame
+    are chained, along the flow from each frame to the previous one. Keypoints move with the flow from each frame to the next.
+    Arguments as in :func:`tinytrack.track.carry`.
 
     Raises:
-        TinytrackError: without OpenCV.
+        TinytrackError: if OpenCV is not installed.
     """
     try:
         import cv2
@@ -56,13 +56,16 @@ def optical_flow(frames: Iterable[np.ndarray], mask: np.ndarray | None = None, x
         gray = cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY)
         if before is None:
             still = np.stack(np.meshgrid(np.arange(frame.shape[1]), np.arange(frame.shape[0])), axis=-1).astype(np.float32)
-            origin, ids, place = still, mask, xy
+            origin = still  # (H, W, 2): where this frame's pixels were in the first frame
+            ids, place = mask, xy
         else:
+            # masks: chain the positions, then look them up
             if mask is not None:
                 back = still + flow.calc(gray, before, None)  # (H, W, 2): where this frame's pixels were in the frame before
                 origin = cv2.remap(origin, back[..., 0], back[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
                 x, y = (origin[..., c].round().astype(int).clip(0, mask.shape[1 - c] - 1) for c in (0, 1))
                 ids = mask[y, x]
+            # keypoints: move them
             if xy is not None:
                 place = place + _sample(flow.calc(before, gray, None), place)
         before = gray
@@ -70,7 +73,7 @@ def optical_flow(frames: Iterable[np.ndarray], mask: np.ndarray | None = None, x
 
 
 def _sample(field: np.ndarray, xy: np.ndarray) -> np.ndarray:
-    """Bilinear look-up of a field (H, W, 2) at (J, 2) pixels; NaN stays NaN, outside takes the border's value."""
+    """Sample a field (H, W, 2) bilinearly at pixels (J, 2); NaN stays NaN, and pixels outside take the border's value."""
     from scipy import ndimage
 
     where = np.nan_to_num(xy)[:, ::-1].T
@@ -78,14 +81,14 @@ def _sample(field: np.ndarray, xy: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(xy), np.nan, found)
 
 
-FOLLOWERS = {"identity": identity, "flow": optical_flow}  # Baselines without a pointer, and so without a protocol.
+FOLLOWERS = {"identity": identity, "flow": optical_flow}  # baselines without a pointer, and therefore without a protocol
 
 
 class RawPatches(nn.Module):
-    """No network: a cell's embedding is the 8x8 patch of pixels around it, as unit-length vectors on a 4-pixel grid.
+    """No network: the embedding of a cell is the 8x8 patch of pixels around it, as a unit vector; the grid has 4-pixel cells.
 
-    A patch x, scaled to be short, becomes (x, sqrt(1 - |x|^2)): a point on the unit sphere just above x. For short vectors
-    the inner product is then 1 - |x_i - x_j|^2 / 2, so the pointer compares patches by their squared difference.
+    A patch x, scaled to be short, becomes (x, sqrt(1 - |x|^2)), which is the point on the unit sphere above x. For short vectors the
+    inner product is then almost 1 - |x_i - x_j|^2 / 2, so the pointer compares patches by their squared difference.
 
     Args:
         channels: 1 for gray, 3 for Lab.
@@ -99,11 +102,11 @@ class RawPatches(nn.Module):
         super().__init__()
         self.channels = channels
         self.dim = channels * self.side**2 + 1
-        # Pixels lie in [-1, 1]; Lab's a and b can be beyond, and are clamped below.
+        # Pixel values are in [-1, 1], except that a and b of Lab can exceed this range; forward() therefore limits the length.
         self.register_buffer("scale", torch.tensor(0.5 / self.side))
 
     def forward(self, picture: Tensor) -> Tensor:
-        """picture (T, C, H, W) in [-1, 1] -> (T, D, H/4, W/4)."""
+        """Compute the embeddings (T, D, H/4, W/4) of pictures (T, C, H, W) in [-1, 1]."""
         edge = (self.side - self.stride) // 2
         patches = F.unfold(F.pad(picture, [edge] * 4, mode="reflect"), self.side, stride=self.stride) * self.scale
         length = patches.norm(dim=1, keepdim=True)
@@ -113,20 +116,20 @@ class RawPatches(nn.Module):
         return torch.cat([patches, lift], dim=1).unflatten(2, grid)
 
 
-TEMPERATURES = {"gray": 0.0005, "lab": 0.0005}  # Of Eq. 2 for raw patches, chosen by J on masks of the DAVIS *train* split.
+TEMPERATURES = {"gray": 0.0005, "lab": 0.0005}  # of Eq. 2 for raw patches, chosen by J on masks of the DAVIS *train* split
 
 
 def random_seed(name: str) -> int | None:
-    """The seed in the name of a random network that sees gray: 0 of "random", 7 of "random-7"; None for any other name."""
+    """Return the seed in the name of a random network that sees gray: 0 for "random", 7 for "random-7", None for any other name."""
     found = re.fullmatch(r"random(?:-(\d{1,9}))?", name)
     return found and int(found[1] or 0)
 
 
 def baseline_model(name: str, device: torch.device | str = "cpu") -> Model:
-    """The features behind a baseline that goes through the pointer: "gray", "lab", "random", "random-1" ..., "random-lab" or "single".
+    """Return the features behind a baseline with a pointer: "gray", "lab", "random", "random-1" ..., "random-lab" or "single".
 
     Raises:
-        TinytrackError: for another name.
+        TinytrackError: if there is no such baseline.
     """
     seed = random_seed(name)
     if seed is not None:

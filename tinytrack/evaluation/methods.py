@@ -17,13 +17,13 @@ from .baselines import FOLLOWERS, baseline_model
 
 @dataclass(frozen=True)
 class Method:
-    """A way to carry labels: a name, and a function with the first three arguments of :func:`tinytrack.track.carry`.
+    """A method to propagate labels: a name, and a function with the first four arguments of :func:`tinytrack.track.carry`.
 
     Attributes:
-        name: as in tables: "tiny-gray", "identity" ...
+        name: as in tables, such as "tiny-gray" or "identity".
         run: (frames, mask, xy, colors) -> iterator of :class:`tinytrack.track.Carried`.
-        model: the features behind the pointer; None for methods without.
-        protocol: likewise.
+        model: the features behind the pointer; None for methods without a pointer.
+        protocol: how the pointer is used; None for methods without a pointer.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Method:
     protocol: Protocol | None = None
 
     def facts(self) -> dict:
-        """What identifies it in ``results.json``."""
+        """Return what identifies the method in ``results.json``."""
         facts = {"name": self.name, "protocol": self.protocol and self.protocol.name, "model": None}
         if self.model is not None:
             facts["model"] = {"network": self.model.name, "fingerprint": self.model.fingerprint(), "temperature": self.model.temperature}
@@ -41,7 +41,7 @@ class Method:
 
 
 def model_method(name: str, model: Model, protocol: Protocol) -> Method:
-    """A network, or raw features, behind the pointer."""
+    """Make the method that uses a network, or raw features, behind the pointer."""
 
     def run(frames, mask=None, xy=None, colors=None):
         return carry(frames, mask, xy, colors, model=model, protocol=protocol)
@@ -50,7 +50,7 @@ def model_method(name: str, model: Model, protocol: Protocol) -> Method:
 
 
 def find_method(model: str | None, baseline: str | None, protocol: Protocol, device: torch.device | str = "cpu") -> Method:
-    """What ``--model`` or ``--baseline`` names.
+    """Return the method that ``--model`` or ``--baseline`` names.
 
     Raises:
         ModelError, TinytrackError: if there is no such model or baseline.
@@ -64,6 +64,6 @@ def find_method(model: str | None, baseline: str | None, protocol: Protocol, dev
 
 
 def run_name(dataset: Dataset, method: Method) -> str:
-    """A folder name for one data set and one method: "davis2016-tiny-gray-modern"."""
+    """Return the folder name for one data set and one method, such as "davis2016-tiny-gray-modern"."""
     protocol = [method.protocol.name] if method.protocol else []
     return "-".join([f"{dataset.facts['name']}{dataset.facts.get('year', '')}", method.name, *protocol])

@@ -1,6 +1,6 @@
-"""Evaluate a method on a data set: track every sequence, write the predictions, score the files that were written.
+"""Evaluate a method on a data set: track every sequence, write the predictions, score the written files.
 
-Predictions are scored from their files, so anybody's predictions can be scored in the same way. A frame without a file scores 0.
+Predictions are scored from their files, so that anybody's predictions can be scored in the same way. A frame without a file scores 0.
 """
 
 import contextlib
@@ -31,25 +31,26 @@ from .methods import Method, run_name
 from .metrics import THRESHOLDS, boundary_f, mean_pck, region_j, statistics
 
 FORMAT = "tinytrack results 1"
-VOID = 255  # Pixels with this id in the truth are not scored.
+VOID = 255  # pixels with this id in the truth are not scored
 
 
 def evaluate(method: Method, dataset: Dataset, out: str | os.PathLike, progress: bool = True) -> dict:
-    """Track every sequence, write the predictions, score them.
+    """Track every sequence, write the predictions, and score them.
 
     Writes ``out/masks/SEQUENCE/00000.png`` ... (palette PNGs at the size of the annotations), ``out/joints/SEQUENCE.csv``,
-    ``out/results.json`` and ``out/table.txt``. A run that was stopped goes on after the last whole sequence.
+    ``out/results.json`` and ``out/table.txt``. A run that was stopped resumes after the last complete sequence.
 
     Args:
-        method: from :func:`find_method`.
-        dataset: from :func:`tinytrack.datasets.open_dataset`.
+        method: from :func:`tinytrack.evaluation.methods.find_method`.
+        dataset: from :func:`tinytrack.datasets.truth.open_dataset`.
         out: the folder for the results.
+        progress: show a progress bar.
 
     Returns:
-        What ``results.json`` holds.
+        The content of ``results.json``.
 
     Raises:
-        TinytrackError: if ``out`` holds results of something else; and what the tracker raises.
+        TinytrackError: if ``out`` holds results of another data set, method or version. Errors of the tracker are passed on.
     """
     from tqdm import tqdm
 
@@ -66,7 +67,8 @@ def evaluate(method: Method, dataset: Dataset, out: str | os.PathLike, progress:
 
 
 def _begin(path: Path, method: Method, dataset: dict) -> dict:
-    """An empty record, or the one of the run that was stopped."""
+    """Return an empty record, or the record of the run that was stopped."""
+    # a new record
     fresh = {
         "format": FORMAT,
         "dataset": dataset,
@@ -79,6 +81,7 @@ def _begin(path: Path, method: Method, dataset: dict) -> dict:
     }
     if not path.exists():
         return fresh
+    # the existing one, if it belongs to the same run
     found = read_results(path)
     for key, what in (("dataset", "another data set"), ("method", "another method or protocol"), ("versions", "other versions")):
         if found.get(key) != fresh[key]:
@@ -90,7 +93,7 @@ def read_results(path: str | os.PathLike) -> dict:
     """Read a ``results.json``.
 
     Raises:
-        TinytrackError: if it is not one.
+        TinytrackError: if it is not a results file.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -102,9 +105,10 @@ def read_results(path: str | os.PathLike) -> dict:
 
 
 def _write(out: Path, results: dict) -> None:
+    """Write ``table.txt`` and ``results.json``."""
     with staged_file(out / "table.txt") as scratch:
         scratch.write_text(table(results), encoding="utf-8")
-    write_json(out / "results.json", results)  # last: what stands in it is not done again
+    write_json(out / "results.json", results)  # last, because sequences listed in it are not evaluated again
 
 
 def _sequence(method: Method, truth: Truth, out: Path) -> dict:
@@ -122,7 +126,7 @@ def _sequence(method: Method, truth: Truth, out: Path) -> dict:
             xy = truth.joints[0]
             sheet = stack.enter_context(staged_file(out / "joints" / f"{truth.name}.csv"))
         first, frames = split_first(truth.frames())
-        # Colours are carried too, if the masks tell which are the object's, there are any, and the model does not see them anyway.
+        # propagate colours too, if masks tell which of them belong to objects, the frame has any, and the model does not see them
         blind = method.model is not None and not method.model.sees_color
         colored = blind and mask is not None and chroma(frames_to_lab(first)[1:]).max() >= GRAY
         tracked = method.run(frames, given, xy, first if colored else None)
@@ -155,7 +159,7 @@ def _sequence(method: Method, truth: Truth, out: Path) -> dict:
 
 
 def _color_scores(ab: torch.Tensor, frame: np.ndarray, mask: np.ndarray, model: Model) -> dict[str, float]:
-    """How far the copied colours are off on the label grid: ab distance and share of wrong clusters, everywhere and on the objects."""
+    """Compare copied with true colours on the label grid: ab distance everywhere and on the objects, and the share of wrong clusters."""
     true = F.adaptive_avg_pool2d(frames_to_lab(frame, ab.device)[1:], ab.shape[1:])
     on = torch.as_tensor((mask > 0) & (mask != VOID), dtype=torch.float32, device=ab.device)
     on = F.adaptive_avg_pool2d(on[None], ab.shape[1:])[0] > 0.5
@@ -171,14 +175,14 @@ def score_masks(folder: str | os.PathLike, truth: Truth) -> dict[str, dict[str, 
     """Score a folder of predicted masks against the truth.
 
     Args:
-        folder: palette PNGs ``00000.png`` ...; a frame without a file scores 0, also where nothing is to be found.
+        folder: palette PNGs ``00000.png`` ...; a frame without a file scores 0, even if no object is visible in it.
         truth: with masks.
 
     Returns:
-        Object id -> {"J": one value for each of ``truth.scored``, "F": likewise}.
+        Object id -> {"J": one value per frame of ``truth.scored``, "F": likewise}.
 
     Raises:
-        MaskError: for a prediction that is no picture or of another size.
+        MaskError: if a prediction is not a picture, or has another size.
     """
     first = truth.masks[0]()
     ids = [int(n) for n in np.unique(first) if n not in (0, VOID)]
@@ -194,7 +198,7 @@ def score_masks(folder: str | os.PathLike, truth: Truth) -> dict[str, dict[str, 
 
 
 def _read_prediction(path: Path, size: tuple[int, int]) -> np.ndarray | None:
-    """Object ids of one frame, or None where there is no file."""
+    """Read the object ids of one frame; None if there is no file."""
     from PIL import Image
 
     if not path.is_file():
@@ -202,7 +206,7 @@ def _read_prediction(path: Path, size: tuple[int, int]) -> np.ndarray | None:
     try:
         with Image.open(path) as picture:
             ids = np.array(picture)
-    except Exception as error:  # Pillow raises many classes for damaged pictures
+    except Exception as error:  # Pillow raises many different classes for damaged pictures
         raise MaskError(f"'{path}' cannot be read as a picture: expected a palette PNG of object ids") from error
     if ids.ndim != 2:
         raise MaskError(f"the prediction '{path}' is in true colour: expected a palette PNG of object ids")
@@ -212,10 +216,12 @@ def _read_prediction(path: Path, size: tuple[int, int]) -> np.ndarray | None:
 
 
 def score_joints(places: Sequence[np.ndarray], truth: Truth) -> np.ndarray:
-    """PCK at :data:`tinytrack.metrics.THRESHOLDS` over the labelled frames but the first; lost or missing joints are wrong.
+    """Compute PCK at the default :data:`~tinytrack.evaluation.metrics.THRESHOLDS` over the labelled frames except the first.
+
+    Lost and missing keypoints count as wrong.
 
     Args:
-        places: (J, 2) for each frame from the first one tracked.
+        places: (J, 2) per frame, starting with the first one tracked.
         truth: with joints.
     """
     asked = ~np.isnan(truth.joints[0]).any(axis=1)
@@ -226,9 +232,10 @@ def score_joints(places: Sequence[np.ndarray], truth: Truth) -> np.ndarray:
 
 
 def summarize(sequences: Iterable[dict]) -> dict:
-    """Means in the data set's own way: of J and F over objects, of PCK over sequences, of seconds over frames."""
+    """Average in the data set's own way: J and F over objects, PCK over sequences, seconds over frames."""
     sequences = list(sequences)
     summary = {"videos": len(sequences)}
+    # masks
     objects = [scores for s in sequences for scores in s.get("objects", {}).values()]
     if objects:
         summary["objects"] = len(objects)
@@ -237,20 +244,23 @@ def summarize(sequences: Iterable[dict]) -> dict:
             summary |= {metric: np.mean([p.mean for p in parts])}
             summary |= {f"{metric}_recall": np.mean([p.recall for p in parts]), f"{metric}_decay": np.mean([p.decay for p in parts])}
         summary["J&F"] = (summary["J"] + summary["F"]) / 2
+    # colours
     for key in ("color_error", "object_color_error", "wrong_cluster"):
-        lists = [np.array(s[key], dtype=float) for s in sequences if key in s]  # null in a stored file is NaN
+        lists = [np.array(s[key], dtype=float) for s in sequences if key in s]  # a null in a stored file becomes NaN
         values = [np.nanmean(found) for found in lists if not np.isnan(found).all()]
         if values:
             summary[key] = np.mean(values)
+    # keypoints
     if any("pck" in s for s in sequences):
         summary["pck"] = np.mean([s["pck"] for s in sequences if "pck" in s], axis=0).tolist()
+    # seconds
     frames = sum(s["frames"] for s in sequences)
     summary["seconds_per_frame"] = sum(s["seconds_per_frame"] * s["frames"] for s in sequences) / frames
     return {key: _round(v) if isinstance(v, list) else v if isinstance(v, int) else round(float(v), 4) for key, v in summary.items()}
 
 
 def table(results: dict) -> str:
-    """``results.json`` as text: one line a sequence, the means below."""
+    """Format ``results.json`` as text: one line per sequence, the means below."""
     method, dataset = results["method"], results["dataset"]
     features = f", {method['protocol']} protocol, weights {method['model']['fingerprint']}" if method["model"] else ""
     lines = [f"{dataset['name']}{' ' + str(dataset['year']) if 'year' in dataset else ''}: {method['name']}{features}"]
@@ -270,4 +280,5 @@ def table(results: dict) -> str:
 
 
 def _round(values: Iterable[float]) -> list[float]:
+    """Round to the four digits that are stored."""
     return [round(float(v), 4) for v in values]

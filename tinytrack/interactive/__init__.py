@@ -1,1 +1,1 @@
-"""What a person uses in the browser: the demos of the notebooks, and the studio for your own video."""
+"""The interactive parts, used in a browser: the demos of the notebooks, and the studio for your own video."""

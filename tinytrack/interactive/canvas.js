@@ -1,26 +1,26 @@
-// The front end of stage.Stage: shows one picture, and says where a person points, clicks, draws or types. What the picture
-// shows is made in Python; only what must follow the hand at once is drawn here: the brush, its fresh stroke, the crosshair.
+// The front end of canvas.Canvas: shows one picture, and reports where a person points, clicks, draws or types. The picture is
+// made in Python; only what must follow the hand without delay is drawn here: the brush, the current stroke and the crosshair.
 
-const STEP = 1, LEAP = 10; // arrow keys, in pixels of the frame; with Shift
+const STEP = 1, LEAP = 10; // pixels of the frame that an arrow key moves the crosshair, without and with Shift
 const KEYS = new Set(["z", "Z", ",", ".", "[", "]", "x", "Delete", "Backspace"]); // passed on to Python
 
 function render({ model, el }) {
   const box = document.createElement("div");
   const canvas = document.createElement("canvas"); // the picture
-  const glass = document.createElement("canvas"); // what is drawn over it while the hand moves
+  const glass = document.createElement("canvas"); // an overlay for what is drawn while the hand moves
   box.className = "tinytrack-stage";
   box.append(canvas, glass);
   el.append(box);
-  box.setAttribute("data-lm-suppress-shortcuts", "true"); // or JupyterLab would take "x" for "cut this cell"
+  box.setAttribute("data-lm-suppress-shortcuts", "true"); // otherwise JupyterLab would take "x" for "cut this cell"
 
   let cursor = null; // [x, y] of the crosshair that arrow keys move; (0, 0) is the centre of the top left pixel
   let over = null; // [x, y] under the mouse
   let stroke = null; // points of the stroke being drawn
-  let ghost = null; // the finished one, until the picture that has it in is there
-  let down = false; // a button is pressed, without brush
-  let pen = false; // the brush is down by keyboard
-  let waiting = false, next = null; // one hover or drag at a time is on its way; the newest of the others waits
-  let shown = 0, painting = null; // pictures decode out of order
+  let ghost = null; // the finished stroke, drawn until the picture that contains it arrives
+  let down = false; // a button is pressed while there is no brush
+  let pen = false; // the brush is down, moved by the keyboard
+  let waiting = false, next = null; // only one hover or drag is sent at a time; of the later ones, the newest is kept
+  let shown = 0, painting = null; // number of the newest picture, and its decoding: pictures may finish decoding out of order
 
   const size = () => model.get("size");
   const scale = () => glass.width / size()[0];
@@ -45,7 +45,7 @@ function render({ model, el }) {
     const data = model.get("data"), turn = ++shown;
     if (!data || !data.byteLength) return;
     const bitmap = await createImageBitmap(new Blob([data]));
-    if (turn !== shown) return; // a newer one has come meanwhile
+    if (turn !== shown) return; // a newer picture has arrived meanwhile
     canvas.width = bitmap.width;
     canvas.height = bitmap.height;
     canvas.getContext("2d").drawImage(bitmap, 0, 0);
@@ -72,6 +72,7 @@ function render({ model, el }) {
     const g = glass.getContext("2d"), s = scale(), brush = model.get("brush");
     const at = ([x, y]) => [(x + 0.5) * s, (y + 0.5) * s];
     g.clearRect(0, 0, glass.width, glass.height);
+    // the strokes
     for (const line of [ghost, stroke]) {
       if (!line) continue;
       g.strokeStyle = g.fillStyle = model.get("ink");
@@ -84,6 +85,7 @@ function render({ model, el }) {
       g.stroke();
       g.globalAlpha = 1;
     }
+    // the outline of the brush, and the crosshair: white on black, visible on any picture
     const focus = document.activeElement === box ? cursor : null;
     const ring = brush > 0 ? focus || over : null;
     const lines = (color, width) => {
@@ -141,6 +143,7 @@ function render({ model, el }) {
       if (!model.get("active") || event.ctrlKey || event.metaKey || event.altKey) return;
       const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
       const [w, h] = size(), brush = model.get("brush");
+      // arrow keys move the crosshair; Enter, Space and the keys for Python act on it
       if (moves[event.key]) {
         const far = event.shiftKey ? LEAP : STEP, [dx, dy] = moves[event.key];
         const [x, y] = cursor || over || [Math.floor(w / 2), Math.floor(h / 2)];
@@ -157,6 +160,7 @@ function render({ model, el }) {
         pen ? begin(cursor) : end();
       } else if (KEYS.has(event.key)) tell({ kind: "key", key: event.key });
       else return;
+      // the key was used here, so the page must not see it
       event.preventDefault();
       event.stopPropagation();
       if (!stroke || pen) draw();

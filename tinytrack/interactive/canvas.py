@@ -1,4 +1,4 @@
-"""A picture in the page on which a person clicks, drags and draws.
+"""A picture on the page on which a person clicks, drags and draws.
 
 Python sends whole pictures; the browser only reports where the pointer is (``canvas.js``).
 """
@@ -11,11 +11,11 @@ import anywidget
 import numpy as np
 import traitlets
 
-QUALITY = 92  # Of the JPEG that travels to the browser: a tenth of the bytes of a PNG, and encoded five times as fast.
+QUALITY = 92  # of the JPEG that is sent to the browser: a tenth of the bytes of a PNG, and encoded five times as fast
 
 
 def picture_bytes(picture: np.ndarray) -> bytes:
-    """uint8 RGB (H, W, 3) as a JPEG with its colours at full resolution."""
+    """Encode uint8 RGB (H, W, 3) as a JPEG with its colours at full resolution."""
     from PIL import Image
 
     buffer = io.BytesIO()
@@ -24,20 +24,22 @@ def picture_bytes(picture: np.ndarray) -> bytes:
 
 
 class Canvas(anywidget.AnyWidget):
-    """One picture on which a person points, draws and types. Coordinates are pixels (x, y) of the *frame* it shows, whatever size
-    it is shown at; (0, 0) is the centre of the top left pixel.
+    """One picture on which a person points, draws and types.
 
-    With the mouse, a finger or a pen: click, drag, draw. With the keyboard (Tab brings one there): arrows move a crosshair, with
-    Shift by ten pixels; Enter clicks, or dabs with the brush; Space puts the brush down and lifts it.
+    Coordinates are pixels (x, y) of the *frame* that the picture shows, and do not depend on the size at which it is displayed.
+    (0, 0) is the centre of the top left pixel.
+
+    The mouse, a finger or a pen can click, drag and draw. With the keyboard (Tab moves the focus to the picture), the arrow keys move
+    a crosshair, by ten pixels with Shift; Enter clicks, or dabs with the brush; Space puts the brush down and lifts it.
 
     Attributes:
-        size: (width, height) of the frame, in its pixels.
-        width: of the picture on the page at most, in pixels of the page.
-        label: what it shows, in words, for those who do not see it.
-        active: whether it takes part at all.
-        brush: radius in pixels of the frame; 0: no brush, a click is a click.
-        ink: the brush's colour, as CSS has it.
-        hover: whether moving over it is reported too.
+        size: (width, height) of the frame, in its own pixels.
+        width: the largest width of the picture on the page, in pixels of the page.
+        label: a description of the picture for people who cannot see it.
+        active: whether it reacts to the pointer and the keyboard.
+        brush: radius in pixels of the frame; 0: no brush, a click only reports its position.
+        ink: the brush's colour in CSS notation.
+        hover: whether moving the pointer over the picture is reported too.
     """
 
     _esm = Path(__file__).with_name("canvas.js")
@@ -59,43 +61,43 @@ class Canvas(anywidget.AnyWidget):
     def __init__(self, **traits):
         super().__init__(**traits)
         self._handlers: dict[str, Callable] = {"painted": self._answer}
-        self._marks = self._painted = 0
+        self._marks = self._painted = 0  # marks sent to the browser, and the last one it has confirmed
         self.on_msg(lambda _, message, buffers: self.hear(message))
 
     def show(self, picture: np.ndarray, label: str = "") -> None:
-        """Replace the picture: uint8 RGB (H, W, 3), of any size with the frame's shape."""
+        """Replace the picture by uint8 RGB (H, W, 3), of any size with the frame's aspect ratio; an empty label keeps the old one."""
         with self.hold_sync():  # one message, not two
             self.data = picture_bytes(picture)
             if label:
                 self.label = label
 
     def on_point(self, handler: Callable[[str, float, float], None]) -> None:
-        """``handler(phase, x, y)``: phase is "down", "drag", "up" or "hover"."""
+        """Call ``handler(phase, x, y)`` for each pointer event; phase is "down", "drag", "up" or "hover"."""
         self._handlers["point"] = lambda message: handler(message["phase"], *map(float, message["place"]))
 
     def on_stroke(self, handler: Callable[[np.ndarray], None]) -> None:
-        """``handler(points)``: a finished stroke of the brush, (N, 2) pixels (x, y)."""
+        """Call ``handler(points)`` for each finished stroke of the brush; the points are (N, 2) pixels (x, y)."""
         self._handlers["stroke"] = lambda message: handler(np.array(message["points"], np.float64).reshape(-1, 2))
 
     def on_key(self, handler: Callable[[str], None]) -> None:
-        """``handler(key)``: one of the keys z , . [ ] x Delete Backspace, as the browser names them."""
+        """Call ``handler(key)`` for each of the keys z , . [ ] x Delete Backspace, by the names that the browser gives them."""
         self._handlers["key"] = lambda message: handler(message["key"])
 
     def mark(self) -> None:
-        """Ask the browser to say when it has painted what it was sent so far."""
+        """Ask the browser to confirm when it has painted everything that was sent so far."""
         self._marks += 1
         self.send({"mark": self._marks})
 
     @property
     def behind(self) -> int:
-        """Marks that the browser has not answered yet."""
+        """Number of marks that the browser has not confirmed yet."""
         return self._marks - self._painted
 
     def _answer(self, message: dict) -> None:
-        self._painted = max(self._painted, int(message["mark"]))  # two views of one stage both answer
+        self._painted = max(self._painted, int(message["mark"]))  # two views of one canvas both answer
 
     def hear(self, message: dict) -> None:
-        """A message of the browser. It is told when its question is answered: of hovering, one question is asked at a time."""
+        """Handle a message from the browser, then confirm it: the browser holds back its next hover or drag event until then."""
         kind = message.get("kind")
         try:
             self._handlers.get(kind, lambda _: None)(message)

@@ -1,4 +1,4 @@
-"""The pictures that the demos show, as plain functions from numbers to uint8 RGB."""
+"""The pictures that the demos show, as plain functions that turn numbers into uint8 RGB."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -17,21 +17,26 @@ if TYPE_CHECKING:
 
 
 def palette_picture(frame: np.ndarray, palette: Palette, width: int = 320) -> np.ndarray:
-    """What a palette keeps of a frame, for ``widgets.palette_explorer``: the frame, the frame in the palette's colours, those alone
-    (doubled, at L = 65), and below one swatch a colour, as wide as its share of the frame.
+    """Show what a palette keeps of a frame, for ``palette_explorer``.
+
+    Three panels show the frame, the frame in the palette's colours, and those colours alone (doubled, at L = 65). Below them is one
+    swatch per colour, as wide as the colour's share of the frame.
 
     Args:
         frame: uint8 RGB (H, W, 3).
         palette: K colours.
-        width: of one of the three panels, about, in pixels.
+        width: approximate width of each of the three panels, in pixels.
     """
+    # the frame in the palette's colours, with its own L and without
     lab = frames_to_lab(frame)
     ids = palette.hard(lab[1:])
     ab = palette.decode(ids)
     own = lab_to_frames(torch.cat([lab[:1], ab]))
     alone = lab_to_frames(torch.cat([torch.full_like(lab[:1], 65), 2 * ab]))
+    # the three panels
     panels = [magnified(picture, width)[0] for picture in (frame, own, alone)]
     sheet = side_by_side(panels, ["the frame", f"in {len(palette)} colours, with its own L", "the colours alone, doubled"])
+    # the swatches: each column of the strip has the colour at that point of the cumulative shares
     shares = np.bincount(ids.flatten().numpy(), minlength=len(palette))
     column = np.searchsorted(shares.cumsum(), np.arange(sheet.shape[1]) * ids.numel() / sheet.shape[1], side="right")
     colors = swatches(palette, 65.0, 1)[0][column.clip(max=len(palette) - 1)]
@@ -40,7 +45,7 @@ def palette_picture(frame: np.ndarray, palette: Palette, width: int = 320) -> np
 
 
 def aim(frame: np.ndarray, xy: Sequence[float], width: int = 360) -> np.ndarray:
-    """A frame, enlarged to about ``width``, with a ring around the pixel xy = (x, y): uint8 RGB."""
+    """Enlarge a frame to about ``width`` pixels and draw a ring around the pixel xy = (x, y): uint8 RGB."""
     from PIL import Image, ImageDraw
 
     large, _ = magnified(frame, width)
@@ -55,31 +60,34 @@ def aim(frame: np.ndarray, xy: Sequence[float], width: int = 360) -> np.ndarray:
 def attention_picture(
     frame: np.ndarray, heat: np.ndarray | torch.Tensor, peak: float, box: Sequence[float] | None = None, width: int = 240
 ) -> np.ndarray:
-    """Where a pixel points in one reference frame, for ``widgets.pointer_explorer``: gray, the attended cells from blue to yellow.
+    """Show where a pixel points in one reference frame, for ``pointer_explorer``: gray, with the attended cells from blue to yellow.
 
-    A ring goes around the strongest cell, unless it has less than a quarter of the peak.
+    A ring marks the strongest cell, unless it has less than a quarter of the peak.
 
     Args:
         frame: uint8 RGB (H, W, 3).
         heat: (h, w) attention.
-        peak: the attention that is drawn full: the largest over all references.
-        box: left, top, right, bottom of the window in pixels of the frame, drawn dashed.
-        width: of the picture, about, in pixels.
+        peak: the attention that is drawn at full strength: the largest over all references.
+        box: left, top, right and bottom of the window in pixels of the frame, drawn dashed; None: no window.
+        width: approximate width of the picture, in pixels.
     """
     from PIL import Image, ImageDraw
 
+    # blend the attention over the gray frame
     large, _ = magnified(to_gray(frame), width)
     values = numbers(heat)
-    bright = nearest(np.sqrt(values / max(peak, 1e-12)).clip(0, 1), *large.shape[:2])  # a root, or all but the peak would be invisible
-    alpha = np.where(bright > 0.02, 0.25 + 0.7 * bright, 0.25)[..., None]  # everything is dimmed a little, so that faint cells are seen
+    bright = nearest(np.sqrt(values / max(peak, 1e-12)).clip(0, 1), *large.shape[:2])  # without the root, only the peak would be visible
+    alpha = np.where(bright > 0.02, 0.25 + 0.7 * bright, 0.25)[..., None]  # dim the whole frame a little, so that faint cells show
     picture = Image.fromarray((large * (1 - alpha) + shades(bright) * alpha).round().astype(np.uint8))
     draw = ImageDraw.Draw(picture)
+    # a ring around the strongest cell
     if values.max() >= peak / 4 and values.max() > 0:
         row, column = np.unravel_index(values.argmax(), values.shape)
         cell = np.array([large.shape[1] / values.shape[1], large.shape[0] / values.shape[0]])
         x, y = rescale((column, row), values.shape, large.shape[:2])
         r = cell.max() + 4
         draw.ellipse([x - r, y - r, x + r, y + r], outline=(255, 255, 255))
+    # the window, dashed
     if box is not None:
         left, top, right, bottom = rescale(np.reshape(box, (2, 2)), frame.shape[:2], large.shape[:2]).ravel()
         for start in np.arange(left, right, 8):
@@ -92,7 +100,7 @@ def attention_picture(
 
 
 def _small_chart(size: tuple[int, int]):
-    """A figure of (width, height) pixels for a demo, and its axes."""
+    """Create a figure of (width, height) pixels for a demo; return it and its axes."""
     figure = chart(size[0] / 100, size[1] / 100)
     figure.set_dpi(100)
     axis = figure.subplots()
@@ -101,7 +109,7 @@ def _small_chart(size: tuple[int, int]):
 
 
 def _pixels(figure: "Figure") -> np.ndarray:
-    """A figure as uint8 RGB (H, W, 3)."""
+    """Render a figure as uint8 RGB (H, W, 3)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas = FigureCanvasAgg(figure)
@@ -112,35 +120,38 @@ def _pixels(figure: "Figure") -> np.ndarray:
 def score_picture(
     curves: Mapping[str, Mapping[int, float]], frames: int, metric: str = "J", size: tuple[int, int] = (820, 150)
 ) -> tuple[np.ndarray, tuple[float, float]]:
-    """Scores in percent against frame number, for ``widgets.player``: a low chart, and where on it frames lie.
+    """Plot scores in percent against the frame number, for ``player``: a low chart, and where the frames lie on it.
 
     Args:
         curves: name -> {frame: score in [0, 1]}.
-        frames: of the video.
+        frames: number of frames of the video.
         size: (width, height) in pixels.
 
     Returns:
-        uint8 RGB (H, W, 3), and the x (in pixels) of frame 0 and of the last frame.
+        uint8 RGB (H, W, 3), and the x positions (in pixels) of frame 0 and of the last frame.
     """
+    # one curve per name; markers only where there are few enough to tell apart
     figure, axis = _small_chart(size)
     spare = itertools.cycle(OTHERS)
     for name, scores in curves.items():
         hue = color(name) if name in STYLES else next(spare)
-        few = len(scores) <= 40
-        look = {"color": hue, "linewidth": 1.8, "marker": "o" * few, "markersize": 3.5, "label": label(name)}
+        marker = "o" if len(scores) <= 40 else ""
+        look = {"color": hue, "linewidth": 1.8, "marker": marker, "markersize": 3.5, "label": label(name)}
         axis.plot(list(scores), [100 * s for s in scores.values()], **look)
+    # axes and legend
     axis.set_xlim(0, max(1, frames - 1))
     axis.set_ylim(0, 103)
     axis.set_ylabel(f"{metric} (%)", fontsize=9)
     axis.tick_params(labelsize=8)
     axis.legend(frameon=False, fontsize=8, loc="lower left", ncols=4)
+    # the layout is only final once the figure has been drawn
     picture = _pixels(figure)
     box = axis.get_window_extent()
     return picture, (float(box.x0), float(box.x1))
 
 
 def with_cursor(picture: np.ndarray, x: float) -> np.ndarray:
-    """The picture with an upright line at x."""
+    """Return a copy of the picture with a vertical line at x."""
     result = picture.copy()
     left = int(np.clip(round(x) - 1, 0, picture.shape[1] - 2))
     result[:, left : left + 2] = (213, 94, 0)
@@ -150,14 +161,18 @@ def with_cursor(picture: np.ndarray, x: float) -> np.ndarray:
 def emergence_picture(
     losses: Sequence[float], marks: Sequence[int] = (), size: tuple[int, int] = (460, 260), level: float | None = None
 ) -> np.ndarray:
-    """The loss of a running training, for ``widgets.emergence``: dots a step, a line of means, ticks at checkpoints. uint8 RGB.
+    """Plot the loss of a training run in progress, for ``emergence``: one dot per step, a line of means, ticks at checkpoints.
 
     Args:
-        losses: (S,) in nats, one a step.
+        losses: (S,) in nats, one per step.
         marks: steps at which a checkpoint was kept.
         size: (width, height) in pixels.
-        level: a loss that needs no training, drawn across.
+        level: a loss that is reached without training, drawn as a horizontal line; None: no line.
+
+    Returns:
+        uint8 RGB (H, W, 3).
     """
+    # one dot per step, and their running mean
     figure, axis = _small_chart(size)
     values = np.asarray(losses, np.float64)
     steps = np.arange(1, len(values) + 1)
@@ -166,6 +181,7 @@ def emergence_picture(
         near = max(1, len(values) // 20)
         means = np.array([values[max(0, n - near) : n].mean() for n in steps])
         axis.plot(steps, means, color="#D55E00", linewidth=2)
+    # the level, and the checkpoints
     if level is not None:
         axis.axhline(level, linestyle="--", linewidth=1.2, color="#0072B2")
         axis.text(
@@ -173,10 +189,11 @@ def emergence_picture(
         )
     for step in marks:
         axis.axvline(step, ymax=0.05, color="#555555", linewidth=1)
+    # axes; the vertical one fits the last 200 steps
     axis.set_xlim(0, max(10, len(values)))
     top = max([*values[-200:], level or 0.0, 0.1]) if len(values) else max(3.0, level or 0.0)
     axis.set_ylim(0, 1.15 * top)
     axis.set_xlabel("training step", fontsize=9)
-    axis.set_ylabel("colour loss (nats a pixel)", fontsize=9)
+    axis.set_ylabel("colour loss (nats per pixel)", fontsize=9)
     axis.tick_params(labelsize=8)
     return _pixels(figure)

@@ -1,4 +1,4 @@
-"""All demos on one page, each made when its tab is opened: what ``python -m tinytrack studio`` shows."""
+"""All demos on one page, each built when its tab is opened: this is what ``python -m tinytrack studio`` shows."""
 
 import html
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from .player import player
 from .pointer_explorer import pointer_explorer
 from .studio import studio
 
-STEPS = 300
+STEPS = 300  # training steps of the demo "training"
 
 
 class Gallery(Demo):
@@ -33,14 +33,15 @@ class Gallery(Demo):
 
     def __init__(self, clip: str | None, device: str):
         self.clip, self.device = clip, device
-        self.demos: dict[int, Demo] = {}
+        self.demos: dict[int, Demo] = {}  # those built so far, by the number of their tab
+        # name of a tab -> (load its data, build its demo)
         self.loads: dict[str, tuple[Callable, Callable]] = {
             "palette": (self.frames, palette_explorer),
             "pointer": (self.truth, lambda parts: pointer_explorer(parts[0], 20, (0, 10), *parts[1:], device=device)),
             "training": (self.shots, lambda parts: emergence(*parts, config=replace(TINY, steps=STEPS), device=device)),
             "player": (self.tracks, lambda parts: player(*parts)),
         }
-        # The studio is there from the start: what changes while a page is being built does not reach it.
+        # The studio is built right away, because a page that is still being rendered misses later changes to its widgets.
         try:
             self.demos[0] = studio(clip, device)
         except TinytrackError as error:
@@ -52,31 +53,37 @@ class Gallery(Demo):
         self.tabs.observe(lambda change: self.open_tab(change["new"]), "selected_index")
 
     def open_tab(self, n: int | None) -> None:
+        """Build the demo of tab ``n`` when it is opened for the first time."""
         if n is not None and n not in self.demos:
             start(self.fill(n))
 
     async def fill(self, n: int) -> None:
+        """Load the data of tab ``n`` in a thread, then build its demo; an error is shown in the tab."""
         load, make = list(self.loads.values())[n - 1]
         try:
             parts = await aside(load)
             if n not in self.demos:
                 self.demos[n] = make(parts)
                 self.boxes[n].children = [self.demos[n]]
-        except TinytrackError as error:  # a sample clip that is not there
+        except TinytrackError as error:  # for example a sample clip that is missing
             self.boxes[n].children = [ipywidgets.HTML(html.escape(str(error)))]
 
     def frames(self) -> np.ndarray:
+        """Read the clip carphone."""
         return open_clip("carphone").read()
 
     def truth(self) -> tuple:
+        """Read carphone with its true masks and the names of its objects."""
         clip = CLIPS["carphone"]
         return self.frames(), {t: read_mask(path) for t, path in clip.masks.items()}, clip.objects
 
     def shots(self) -> tuple:
+        """Load shots to train on, and a part of carphone with its true masks to track in."""
         frames, truth, _ = self.truth()
         return load_shots([open_clip("bikes")], TINY), frames[:61], truth[0], {t: ids for t, ids in truth.items() if t <= 60}
 
     def tracks(self) -> tuple:
+        """Track carphone with tiny-gray and with the identity baseline, and score both."""
         frames, truth, _ = self.truth()
         objects = np.unique(truth[0][truth[0] > 0])
         model = load_model("tiny-gray", self.device)
@@ -89,10 +96,10 @@ class Gallery(Demo):
 
 
 def gallery(clip: str | None = None, device: str | None = None) -> Demo:
-    """The studio and the demos of the notebooks, a tab each.
+    """Build a page with the studio and the demos of the notebooks, each in its own tab.
 
     Args:
-        clip: a clip's name or a path, which the studio opens at once; what is wrong with it is said there.
-        device: default: a GPU where there is one.
+        clip: a clip's name or a path, which the studio opens at once; if it cannot be read, the studio says so.
+        device: default: a GPU if there is one.
     """
     return Gallery(clip, device or best_device())

@@ -1,4 +1,4 @@
-"""Small parts that all demos are laid out with, and the base class of demos."""
+"""Small layout helpers that all demos share, and the base class of the demos."""
 
 from typing import TYPE_CHECKING
 
@@ -10,18 +10,18 @@ if TYPE_CHECKING:
 
 
 def row(*children: ipywidgets.Widget, gap: str = "4px 14px") -> ipywidgets.Box:
-    """Side by side where there is room, else below one another."""
+    """Lay widgets out side by side where there is room, else one below the other."""
     layout = ipywidgets.Layout(display="flex", flex_flow="row wrap", align_items="center", grid_gap=gap)
     return ipywidgets.Box(children, layout=layout)
 
 
 def css_color(rgb: np.ndarray) -> str:
-    """A colour (3,) in 0..255 as CSS has it."""
+    """Format a colour (3,) in 0..255 for CSS."""
     return f"rgb({','.join(str(int(v)) for v in rgb)})"
 
 
 class Demo(ipywidgets.VBox):
-    """A widget with a still: where no kernel runs, as on a web page, the figure stands in its place."""
+    """A widget with a still: a figure that is shown in its place where no kernel runs, as on a web page."""
 
     still: "Figure | None" = None
 
@@ -34,6 +34,7 @@ class Demo(ipywidgets.VBox):
 
 
 def slider(kind, text: str, width: str = "330px", **options):
+    """Create an input widget of this kind, such as a slider, whose description is never cut off."""
     return kind(description=text, layout={"width": width}, style={"description_width": "initial"}, **options)
 
 

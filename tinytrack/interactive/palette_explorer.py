@@ -13,7 +13,7 @@ from .layout import Demo, css_color, row, slider
 
 
 def _patch(rgb: Sequence[int]) -> str:
-    """A square of one colour, in HTML."""
+    """Return the HTML of a small square of one colour."""
     style = "display:inline-block;width:1.6em;height:1.1em;vertical-align:-0.2em;border:1px solid #888"
     return f'<span style="{style};background:{css_color(rgb)}"></span>'
 
@@ -35,12 +35,13 @@ class PaletteExplorer(Demo):
         self.update()
 
     def palette(self, k: int) -> Palette:
-        """k-means with k centres; of so many pixels only that it answers while the slider moves."""
+        """Return the palette of k colours, fitted to few enough pixels to keep up with the slider."""
         if k not in self.palettes:
             self.palettes[k] = Palette.fit(self.colors, k, sample=5000)
         return self.palettes[k]
 
     def update(self) -> None:
+        """Show the chosen frame in the chosen number of colours."""
         frame, palette = self.frames[self.frame.value], self.palette(self.k.value)
         ab = frames_to_lab(frame)[1:]
         error = float(chroma(palette.decode(palette.hard(ab)) - ab).mean())
@@ -50,11 +51,13 @@ class PaletteExplorer(Demo):
 
 
 def palette_explorer(frames: np.ndarray, k: int = 16) -> Demo:
-    """Notebook 01: how many colours does it take? Sliders for K and for the frame; the frame in K colours, swatches, the error.
+    """Build the demo of notebook 01: how many colours does it take?
+
+    Sliders choose K and the frame; the demo shows the frame in K colours, the swatches and the error.
 
     Args:
         frames: uint8 RGB (T, H, W, 3).
-        k: colours at the start, 2 to 64.
+        k: number of colours at the start, 2 to 64.
     """
     demo = PaletteExplorer(frames, k)
     demo.still = draw.filmstrip([[palette_picture(frames[0], demo.palette(k))]], [""], heading=f"Frame 0 in {k} colours")

@@ -1,7 +1,7 @@
 """Play, pause and scrub. The kernel sets the pace and waits for a browser that cannot keep up.
 
-The usual play widget asks the kernel for each frame and waits for the answer, so a slow connection slows it down. Here frames are
-sent one after the other, and the browser confirms only every few frames that it is still there.
+The usual play widget asks the kernel for each frame and waits for the answer, so a slow connection slows it down. Here the kernel
+sends one frame after the other, and waits only while the browser has not yet confirmed the last few.
 """
 
 import asyncio
@@ -12,31 +12,33 @@ import ipywidgets
 from .background import start
 from .canvas import Canvas
 
-AHEAD = 4  # Frames that may be on their way to the browser.
-PATIENCE = 2.0  # Seconds to wait for a browser that says nothing; it may be gone, and then nobody watches.
+AHEAD = 4  # frames that may be on their way to the browser
+PATIENCE = 2.0  # seconds to wait for a browser that confirms nothing; it may have been closed
 
 
 class Playback:
     """A play button and a slider for frames.
 
     Args:
-        stage: one of the pictures that show the frame; its browser is asked whether it keeps up.
+        stage: one of the canvases that show the frame; it tells whether the browser keeps up.
+        last: number of the last frame.
+        fps: the highest frame rate, in frames per second.
+        width: of the slider, as CSS.
 
     Attributes:
-        button: pressed while it plays.
-        frame: the slider; its value is the frame.
-        fps: frames a second, at most.
+        button: the play button, pressed while playing.
+        frame: the slider, whose value is the number of the current frame.
     """
 
     def __init__(self, stage: Canvas, last: int = 0, fps: float = 25.0, width: str = "330px"):
         self.stage, self.fps = stage, fps
-        self._turn = 0  # of the play that is going on: who pauses and plays at once must not have two
+        self._turn = 0  # number of the current playback: a quick pause and play must not leave two of them running
         self.button = ipywidgets.ToggleButton(icon="play", tooltip="Play or pause", layout={"width": "48px"})
         self.frame = ipywidgets.IntSlider(description="frame", max=last, layout={"width": width}, style={"description_width": "initial"})
         self.button.observe(lambda change: self._pressed(change["new"]), "value")
 
     def reset(self, last: int, fps: float) -> None:
-        """Another video: stop, at frame 0 of ``last`` + 1."""
+        """Switch to another video of ``last`` + 1 frames: stop, and go to frame 0."""
         self.button.value = False
         self.frame.value, self.frame.max, self.fps = 0, last, fps
 
@@ -46,7 +48,7 @@ class Playback:
             start(self.run())
 
     async def run(self) -> None:
-        """Play from where it stands, or from the start if that is the end, until the end or a pause."""
+        """Play from the current frame, or from the start if it is the last one, until the end or a pause."""
         self._turn += 1
         turn = self._turn
         if self.frame.value >= self.frame.max:
@@ -57,13 +59,13 @@ class Playback:
             self.stage.mark()
             if not await self._followed():
                 break
-            due = max(due + 1 / self.fps, time.monotonic() - 0.2)  # what was lost in waiting is not caught up in a rush
+            due = max(due + 1 / self.fps, time.monotonic() - 0.2)  # after a long wait, play on at normal speed instead of catching up
             await asyncio.sleep(max(0.0, due - time.monotonic()))
         if turn == self._turn:
             self.button.value = False
 
     async def _followed(self) -> bool:
-        """Wait until no more than a few frames are on their way; False if the browser says nothing at all."""
+        """Wait until no more than a few frames are on their way; return False if the browser confirms nothing for too long."""
         deadline = time.monotonic() + PATIENCE
         while self.stage.behind > AHEAD and time.monotonic() < deadline:
             await asyncio.sleep(0.005)

@@ -26,11 +26,17 @@ class PointerExplorer(Demo):
     MODELS = {"tiny-gray (trained)": "tiny-gray", "random network": "random", "raw gray patches": "gray", "raw Lab patches": "lab"}
 
     def __init__(self, frames, at, references, masks, names, protocol, device):
-        self.frames, self.masks, self.names, self.protocol, self.device = frames, dict(masks or {}), list(names), protocol, device
+        # the inputs, and what is computed once and kept
+        self.frames = frames
         self.given = None if references is None else list(references)
+        self.masks = dict(masks or {})
+        self.names = list(names)
+        self.protocol = protocol
+        self.device = device
         self.models: dict[str, Model] = {}
         self.embeddings: dict[tuple[str, int], torch.Tensor] = {}
         self.point = (frames.shape[2] // 2, frames.shape[1] // 2)
+        # controls
         self.which = ipywidgets.Dropdown(options=list(self.MODELS), description="features", layout={"width": "260px"})
         self.at = slider(ipywidgets.IntSlider, "target frame", "270px", min=1, max=len(frames) - 1, value=at)
         self.temperature = slider(
@@ -39,6 +45,7 @@ class PointerExplorer(Demo):
         self.top_k = slider(ipywidgets.IntSlider, "top-k (0: all)", "240px", min=0, max=50, value=0)
         self.radius = slider(ipywidgets.IntSlider, "window ± cells (0: none)", "330px", min=0, max=30, value=0)
         self.follow = ipywidgets.Checkbox(value=False, description="follow the mouse", indent=False, layout={"width": "150px"})
+        # the target frame; one panel per reference frame is made in update
         self.stage = Canvas(width=360, size=(frames.shape[2], frames.shape[1]), active=True)
         self.panels = ipywidgets.Box(layout=ipywidgets.Layout(display="flex", flex_flow="row wrap", grid_gap="6px"))
         self.text = ipywidgets.HTML()
@@ -53,6 +60,7 @@ class PointerExplorer(Demo):
                 ),
             ]
         )
+        # every control redraws
         self.stage.on_point(self.ask)
         self.follow.observe(lambda change: setattr(self.stage, "hover", change["new"]), "value")
         for control in (self.which, self.at, self.temperature, self.top_k, self.radius):
@@ -60,12 +68,12 @@ class PointerExplorer(Demo):
         self.update()
 
     def references(self) -> list[int]:
-        """The frames at which the target points: those given that are not the target, else the protocol's."""
+        """List the frames at which the target points: the given ones other than the target, or else the protocol's."""
         at = self.at.value
         return [r for r in self.given or () if r != at] or self.protocol.references(at)
 
     def embedding(self, name: str, t: int) -> torch.Tensor:
-        """(D, h, w) of one frame; asked again, it is there."""
+        """Embed one frame: (D, h, w), computed once and kept."""
         if name not in self.models:
             make = {"tiny-gray": lambda: load_model(name, self.device), "random": lambda: random_model(device=self.device)}
             self.models[name] = make.get(name, lambda: baseline_model(name, self.device))()
@@ -74,12 +82,13 @@ class PointerExplorer(Demo):
         return self.embeddings[name, t]
 
     def ask(self, phase: str, x: float, y: float) -> None:
+        """Move the point to (x, y), except at the end of a click or drag."""
         if phase != "up":
             self.point = (x, y)
             self.update()
 
     def answer(self) -> tuple[list[int], np.ndarray, tuple[int, int]]:
-        """References, attention (R, h, w), and the cell (column, row) of the point."""
+        """Compute the references, the attention (R, h, w), and the cell (column, row) of the point."""
         name, references = self.MODELS[self.which.value], self.references()
         f = torch.stack([self.embedding(name, t) for t in (*references, self.at.value)])
         h, w = f.shape[-2:]
@@ -89,17 +98,22 @@ class PointerExplorer(Demo):
         return references, heat[0].numpy(), cell
 
     def update(self) -> None:
+        """Show the point in the target frame, where it points in each reference frame, and what it copies."""
         references, heat, cell = self.answer()
         at, (high, wide) = self.at.value, self.frames.shape[1:3]
+        # the target frame
         x, y = self.point
         self.stage.show(aim(self.frames[at], (x, y)), f"Target frame {at}, asked at x {x:.0f}, y {y:.0f}: click another pixel")
+        # as many panels as references
         if len(self.slots) != len(references):
             self.slots = [(Canvas(width=260 if len(references) < 4 else 170), ipywidgets.HTML()) for _ in references]
             self.panels.children = [ipywidgets.VBox(slot) for slot in self.slots]
+        # the window, from cells to pixels
         box, r = None, self.radius.value
         if r:
             size = np.array([wide / heat.shape[2], high / heat.shape[1]])
             box = [*((np.array(cell) - r) * size - 0.5).clip(0), *np.minimum((np.array(cell) + r + 1) * size - 0.5, [wide - 1, high - 1])]
+        # the reference frames
         for (stage, text), t, values in zip(self.slots, references, heat, strict=True):
             share = f"{100 * values.sum():.0f} %"
             stage.show(attention_picture(self.frames[t], values, heat.max(), box), f"Reference frame {t}: {share} of the attention")
@@ -107,9 +121,10 @@ class PointerExplorer(Demo):
         self.text.value = self.told(references, heat)
 
     def told(self, references: list[int], heat: np.ndarray) -> str:
-        """What the pixel copies: colour, and where there are masks, labels."""
+        """Describe what the pixel copies: its colour, and labels if any of the references has masks."""
         h, w = heat.shape[1:]
         pool = torch.nn.functional.adaptive_avg_pool2d
+        # the copied colour next to the true one
         lab = frames_to_lab(self.frames[[*references, self.at.value]])
         ab = pool(lab[:-1, 1:], (h, w)).numpy()
         copied = (heat[:, None] * ab).sum((0, 2, 3))
@@ -118,8 +133,10 @@ class PointerExplorer(Demo):
         shown = lab_to_frames(torch.tensor(np.stack([[true[0], *copied], true]).T[:, None].astype(np.float32)))[0]
         off = float(np.hypot(*(copied - true[1:])))
         lines = [f"copied colour {_patch(shown[0])} true {_patch(shown[1])} {off:.1f} Lab units off"]
+        # how concentrated the attention is
         strongest = np.sort(heat, axis=None)[::-1]
         lines.append(f"the strongest cell has {100 * strongest[0]:.0f} %, ten have {100 * strongest[:10].sum():.0f} %")
+        # the copied label, as shares of the objects
         labelled = [(t, values) for t, values in zip(references, heat, strict=True) if t in self.masks]
         if labelled:
             most = max(int(self.masks[t].max()) for t, _ in labelled)
@@ -144,25 +161,26 @@ def pointer_explorer(
     point: Sequence[float] | None = None,
     device: str | None = None,
 ) -> Demo:
-    """Notebooks 03, 05: click a pixel of the target frame, see where it points in each reference frame, and what it copies from there.
+    """Build the demo of notebooks 03 and 05: click a pixel of the target frame and see where it points and what it copies from there.
 
     Args:
         frames: uint8 RGB (T, H, W, 3).
         at: the target frame at the start.
-        references: frames at which it points; None: those of the protocol, which change with the target.
-        masks: object ids (H, W) of reference frames, true or tracked: frame -> ids, or a list with all frames.
-        names: of the objects 1, 2, ...
-        protocol: the size at which the network sees frames, and its references. Its window and top-k are sliders here, both off at
-            the start, and the window then holds in all frames.
-        point: the pixel (x, y) at the start; by default the middle.
-        device: default: a GPU where there is one.
+        references: frames at which it points; None: those of the protocol, which depend on the target frame.
+        masks: object ids (H, W) of reference frames, true or tracked: frame -> ids, or a list with one item per frame.
+        names: names of the objects 1, 2, ...
+        protocol: sets the size at which the network sees frames, and the default references. Window and top-k are sliders here: both
+            are off at the start, and the window applies to all reference frames.
+        point: the pixel (x, y) at the start; default: the middle.
+        device: default: a GPU if there is one.
     """
     masks = dict(masks if isinstance(masks, Mapping) else enumerate([] if masks is None else masks))
     demo = PointerExplorer(frames, at, references, masks, names, protocol, device or best_device())
     if point is not None:
         demo.ask("down", *point)
+    # the still: the target, and up to three references with the most attention
     refs, heat, _ = demo.answer()
-    shown = sorted(np.argsort(-heat.sum((1, 2)), kind="stable")[:3])  # the three with most attention
+    shown = sorted(np.argsort(-heat.sum((1, 2)), kind="stable")[:3])
     row = [aim(frames[at], demo.point), *(attention_picture(frames[refs[i]], heat[i], heat.max(), width=360) for i in shown)]
     notes = [["", *(f"{100 * heat[i].sum():.0f} % of the attention" for i in shown)]]
     columns = [f"target: frame {at}", *(f"reference: frame {refs[i]}" for i in shown)]

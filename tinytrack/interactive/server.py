@@ -1,4 +1,4 @@
-"""Serve the demos as a page of their own: voila, on this machine only, behind a token."""
+"""Serve the demos as a web page with voila, reachable from this machine only and protected by a token."""
 
 import contextlib
 import importlib.util
@@ -17,13 +17,13 @@ from pathlib import Path
 
 from ..errors import TinytrackError, describe_os_error
 
-PATIENCE = 60.0  # Seconds that the server may take to start.
+PATIENCE = 60.0  # seconds that the server may take to start
 CELL = """\
 import os
 os.chdir({folder!r})  # where the command was typed: paths and exports are relative to it
 from tinytrack.gallery import gallery
 gallery({clip!r})"""
-# Voila's own page asks another machine for icons that it has anyway; here no page leaves this machine.
+# Voila's own page loads icons from another machine although it has them itself; this page loads nothing from elsewhere.
 TEMPLATE = """\
 {%- extends 'voila/templates/lab/index.html.j2' -%}
 {%- block notebook_css -%}
@@ -33,37 +33,47 @@ TEMPLATE = """\
 
 
 def write_page(folder: Path, clip: str | None, token: str) -> Path:
-    """The notebook that voila shows, its template, and its settings (the token is in none of its arguments, which others could see)."""
+    """Write the notebook that voila shows, its template and its settings; return the path of the notebook.
+
+    The token is in the settings and not among voila's arguments, which other users of the machine could see.
+    """
+    # the notebook: one cell that opens the gallery
     cell = {"cell_type": "code", "id": "page", "metadata": {}, "execution_count": None, "outputs": []}
     cell["source"] = CELL.format(folder=os.getcwd(), clip=clip)
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     notebook = folder / "tinytrack.ipynb"
     notebook.write_text(json.dumps({"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}))
+    # the template
     template = folder / "jupyter" / "voila" / "templates" / "tinytrack"
     template.mkdir(parents=True)
     (template / "conf.json").write_text(json.dumps({"base_template": "lab"}))
     (template / "index.html.j2").write_text(TEMPLATE)
+    # the settings; a page that is closed or reloaded leaves its kernel behind, which ends after a minute without connections
     (folder / "config").mkdir()
-    # A page that is closed or loaded anew leaves its kernel behind: it ends when nobody has been connected for a minute.
     cull = {"cull_idle_timeout": 60, "cull_interval": 20, "cull_connected": False, "cull_busy": False}
     (folder / "config" / "voila.json").write_text(json.dumps({"Voila": {"token": token}, "MappingKernelManager": cull}))
     return notebook
 
 
 def free_port(wanted: int | None = None) -> int:
-    """The wanted port if nobody has it, or a free one."""
+    """Return the wanted port if it is free, or any free port if none is wanted.
+
+    Raises:
+        TinytrackError: if the wanted port cannot be used.
+    """
     with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does: a page that ended a moment ago is no hindrance
+        # as the server does, so that the port of a page that ended a moment ago counts as free
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(("127.0.0.1", wanted or 0))
         except OSError as error:
-            raise TinytrackError(f"the port {wanted} cannot be had: {describe_os_error(error)}; name another with --port") from error
+            raise TinytrackError(f"the port {wanted} cannot be used: {describe_os_error(error)}; choose another with --port") from error
         return listener.getsockname()[1]
 
 
 @contextlib.contextmanager
 def serving(clip: str | None = None, port: int | None = None) -> Iterator[tuple[str, subprocess.Popen]]:
-    """The page while the block lasts; yields its address, token included, and the server.
+    """Serve the page during the block; yields its address, including the token, and the server process.
 
     Args:
         clip: a clip's name or a path, which the studio opens at once.
@@ -73,9 +83,10 @@ def serving(clip: str | None = None, port: int | None = None) -> Iterator[tuple[
         TinytrackError: if voila is not installed or does not start, or the port is taken.
     """
     if importlib.util.find_spec("voila") is None:
-        raise TinytrackError("the studio's page needs voila: expected it to be installed, 'pip install voila' (notebook 09 works without)")
+        raise TinytrackError("the studio's page needs voila: install it with 'pip install voila' (notebook 09 works without it)")
     port, token = free_port(port), secrets.token_urlsafe(24)
     with tempfile.TemporaryDirectory(prefix="tinytrack-page-") as scratch:
+        # its own configuration in place of the user's
         folder = Path(scratch)
         notebook = write_page(folder, clip, token)
         paths = [str(folder / "jupyter"), *filter(None, [os.environ.get("JUPYTER_PATH")])]
@@ -85,6 +96,7 @@ def serving(clip: str | None = None, port: int | None = None) -> Iterator[tuple[
             "JUPYTER_CONFIG_DIR": str(folder / "config"),
             "OMP_WAIT_POLICY": "PASSIVE",
         }
+        # the server
         command = [sys.executable, "-m", "voila", "--no-browser", "--Voila.ip=127.0.0.1", f"--port={port}", "--Voila.port_retries=0"]
         command += ["--template=tinytrack", "--show_tracebacks=False", str(notebook)]
         with running(command, f"http://127.0.0.1:{port}/login", folder / "voila.log", env) as server:
@@ -93,7 +105,7 @@ def serving(clip: str | None = None, port: int | None = None) -> Iterator[tuple[
 
 @contextlib.contextmanager
 def running(command: list[str], url: str, log: Path, env: dict[str, str], what: str = "the studio's page") -> Iterator[subprocess.Popen]:
-    """A server of this machine, from when ``url`` answers to the end of the block; it works, and writes its log, in the log's folder.
+    """Run a server on this machine; the block starts once ``url`` answers. The log's folder is the working directory.
 
     Raises:
         TinytrackError: with the last line of the log, if it does not start.
@@ -113,8 +125,9 @@ def running(command: list[str], url: str, log: Path, env: dict[str, str], what: 
 
 
 def _wait(url: str, server: subprocess.Popen, log: Path, what: str = "the studio's page") -> None:
+    """Wait until the server answers; raise with the last line of its log if it does not."""
     deadline = time.monotonic() + PATIENCE
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy does not know this machine's own pages
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy, because it cannot reach this machine's own pages
     while time.monotonic() < deadline and server.poll() is None:
         with contextlib.suppress(urllib.error.URLError, OSError):
             direct.open(url, timeout=2).close()
@@ -126,15 +139,15 @@ def _wait(url: str, server: subprocess.Popen, log: Path, what: str = "the studio
 
 
 def open_page(clip: str | None = None, port: int | None = None, browser: bool = True) -> None:
-    """Serve the page, show it in a browser, until Ctrl-C."""
+    """Serve the page and show it in a browser until Ctrl-C."""
     import webbrowser
 
     if clip is not None:
         from ..datasets.clips import open_clip
 
-        open_clip(clip)  # what is wrong with it is said here, and not on the page
+        open_clip(clip)  # a bad path is reported here rather than on the page
     try:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # or the server and its kernels would outlive this process
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # otherwise the server and its kernels would outlive this process
         with serving(clip, port) as (url, server):
             print(f"the studio is at {url}\nonly this machine can reach it; Ctrl-C ends it", flush=True)
             if browser:

@@ -1,4 +1,4 @@
-"""A video with a person's marks on it, what is tracked from them, and the export: the studio without its widgets.
+"""A video with a person's marks, what is tracked from them, and the export: the studio without its widgets.
 
 A frame that a person has marked is a *key frame*, and its labels are taken as true. Every other frame is tracked from the last key
 frame before it. Frames before the first key frame are tracked backwards from it. Correcting a frame makes it a key frame.
@@ -29,14 +29,14 @@ from ..propagate import MODERN, Protocol
 from ..track import Carried, carry
 from .skeletons import SKELETONS
 
-SHOWN_HEIGHT = 360  # Rows of the copies of frames that are kept for showing; tracking and export read the video again, at its own size.
-EXPORTS = ("overlay.mp4", "masks", "objects.json", "joints.csv", "joints.json", "colorized.mp4")  # What an export may write.
-UNDO = 30  # Steps back.
+SHOWN_HEIGHT = 360  # shorter side of the copies kept for display; tracking and export read the video again, at its own size
+EXPORTS = ("overlay.mp4", "masks", "objects.json", "joints.csv", "joints.json", "colorized.mp4")  # what an export may write
+UNDO = 30  # marks that can be taken back
 
 
-@dataclass(frozen=True, eq=False)  # one drawing is not another, even if they look alike
+@dataclass(frozen=True, eq=False)  # compared by identity: two drawings differ even if they look alike
 class Marks:
-    """The labels of one frame: object ids uint8 (H, W), and joints (J, 2) in pixels, NaN for those that are absent."""
+    """The labels of one frame: object ids uint8 (H, W), and keypoints (J, 2) in pixels, NaN for absent ones."""
 
     ids: np.ndarray
     xy: np.ndarray
@@ -48,7 +48,7 @@ class Marks:
 
 @dataclass(frozen=True)
 class _Stored:
-    """A tracked frame, small: masks as PNG, colours in half precision; and what it was tracked from, and how."""
+    """A tracked frame in little memory: masks as PNG, colours in half precision. ``origin`` is what it was tracked from, and how."""
 
     ids: bytes | None
     xy: np.ndarray | None
@@ -58,6 +58,7 @@ class _Stored:
 
 
 def _packed(carried: Carried, origin: tuple) -> _Stored:
+    """Pack a tracking result to keep it in little memory."""
     buffer = io.BytesIO()
     if carried.ids is not None:
         write_mask(buffer, carried.ids)
@@ -66,6 +67,7 @@ def _packed(carried: Carried, origin: tuple) -> _Stored:
 
 
 def _unpacked(stored: _Stored) -> Carried:
+    """Restore a tracking result from :func:`_packed`."""
     from PIL import Image
 
     ids = None if stored.ids is None else np.array(Image.open(io.BytesIO(stored.ids)))
@@ -74,13 +76,16 @@ def _unpacked(stored: _Stored) -> Carried:
 
 
 def brush(ids: np.ndarray, points: np.ndarray, radius: float, value: int) -> np.ndarray:
-    """A round brush drawn along points: the pixels whose centre is within ``radius`` of the line become ``value``.
+    """Draw a round brush along points: pixels whose centre is within ``radius`` of the line become ``value``.
 
     Args:
         ids: uint8 (H, W); a changed copy is returned.
-        points: (N, 2) pixels (x, y), N >= 1; they may lie outside.
+        points: (N, 2) pixels (x, y), N >= 1; they may lie outside the frame.
         radius: in pixels.
-        value: the object's number, 0 erases.
+        value: the object's number; 0 erases.
+
+    Raises:
+        MaskError: if there is no point, or one is not finite.
     """
     points = np.asarray(points, np.float64)
     if points.ndim != 2 or points.shape[1] != 2 or not len(points) or not np.isfinite(points).all():
@@ -88,9 +93,11 @@ def brush(ids: np.ndarray, points: np.ndarray, radius: float, value: int) -> np.
     result = ids.copy()
     height, width = ids.shape
     for a, b in itertools.pairwise(points) if len(points) > 1 else [(points[0], points[0])]:
+        # the pixels around this piece of the line
         low = np.floor(np.minimum(a, b) - radius).clip(0, [width, height]).astype(int)
         high = np.ceil(np.maximum(a, b) + radius + 1).clip(0, [width, height]).astype(int)
         y, x = np.mgrid[low[1] : high[1], low[0] : high[0]]
+        # those near enough to it
         step = b - a
         along = ((x - a[0]) * step[0] + (y - a[1]) * step[1]) / max(step @ step, 1e-12)
         along = along.clip(0, 1)
@@ -100,17 +107,17 @@ def brush(ids: np.ndarray, points: np.ndarray, radius: float, value: int) -> np.
 
 
 class Session:
-    """One video with its marks and tracks. Long work is a generator, so that whoever drives it can show progress and stop.
+    """One video with its marks and tracks. Long work is a generator, so that the caller can show progress and stop.
 
     Args:
-        video: from :func:`tinytrack.clips.open_clip`.
+        video: from :func:`tinytrack.datasets.clips.open_clip`.
 
     Attributes:
         objects: names of the objects 1, 2, ...
-        joints: names and lines of the skeleton; its places are in the marks.
+        joints: names and lines of the skeleton; the positions are in the marks.
         keys: {frame: Marks}, what a person has marked.
-        colors: whether the colours of the first key frame are carried too.
-        reference: the frame that gave the colours when nothing was marked on any; else None.
+        colors: whether the colours of the first key frame are propagated too.
+        reference: the frame whose colours were propagated when no frame was marked; else None.
     """
 
     def __init__(self, video: Video):
@@ -124,17 +131,17 @@ class Session:
         self._tracked: dict[int, _Stored] = {}
         self._blank = self._empty()
         self.reference: int | None = None
-        self._aside: dict[tuple[str, ...], dict[int, np.ndarray]] = {}  # joints of other skeletons
-        self._past: list[tuple[int, Marks | None]] = []
+        self._aside: dict[tuple[str, ...], dict[int, np.ndarray]] = {}  # positions set aside, by the names of their skeleton
+        self._past: list[tuple[int, Marks | None]] = []  # what each marked frame was before, to undo
 
     def __len__(self) -> int:
-        """Frames read so far."""
+        """Number of frames read so far."""
         return len(self._shown)
 
     # ---- frames
 
     def read(self) -> Iterator[int]:
-        """Read the video for showing; yields the number of frames so far. Memory: a small JPEG a frame.
+        """Read the video for display; yields the number of frames so far. One small JPEG per frame is kept in memory.
 
         Raises:
             VideoError: if it is damaged, or has fewer than two frames.
@@ -150,13 +157,13 @@ class Session:
             yield len(self._shown)
 
     def frame(self, index: int) -> np.ndarray:
-        """The copy of a frame for showing: uint8 RGB, at most :data:`SHOWN_HEIGHT` pixels on its shorter side."""
+        """Return the copy of a frame for display: uint8 RGB, at most :data:`SHOWN_HEIGHT` pixels on its shorter side."""
         from PIL import Image
 
         return np.array(Image.open(io.BytesIO(self._shown[index])))
 
     def picture(self, index: int, strength: float = 0.5, width: int = 600) -> np.ndarray:
-        """A frame with its marks, or what was tracked, drawn over it: uint8 RGB, about ``width`` wide."""
+        """Draw a frame's marks, or what was tracked, over the frame: uint8 RGB, about ``width`` pixels wide."""
         frame = self.frame(index)
         carried = self.carried(index)
         ids, xy = carried.ids, carried.xy
@@ -167,7 +174,7 @@ class Session:
         return carried_picture(frame, Carried(ids, xy, carried.confidence, carried.ab), self.joints.edges, strength, width)
 
     def carried(self, index: int) -> Carried:
-        """What is known of a frame: the marks of a key frame, else what was tracked, else nothing."""
+        """Return what is known about a frame: the marks of a key frame, else what was tracked, else nothing."""
         tracked = _unpacked(self._tracked[index]) if index in self._tracked else Carried()
         if index not in self.key_frames:
             return tracked
@@ -176,38 +183,39 @@ class Session:
 
     @property
     def tracked(self) -> set[int]:
-        """Frames that have been tracked, perhaps from marks that have changed since."""
+        """The frames that have been tracked, possibly from marks that have changed since."""
         return set(self._tracked)
 
     @property
     def key_frames(self) -> dict[int, Marks]:
-        """The key frames in order. Those that were cleared, before the first one that holds anything, are none."""
+        """The key frames in order. Empty ones before the first that holds marks do not count."""
         return dict(itertools.dropwhile(lambda item: item[1].empty, sorted(self.keys.items())))
 
     # ---- marks
 
     def marks(self, index: int) -> Marks:
-        """The labels to start editing from: the frame's own, what was tracked there, or none."""
+        """Return the labels from which editing starts: the frame's own, else what was tracked there, else none."""
         if index in self.keys:
             return self.keys[index]
         carried, empty = self.carried(index), self._empty()
         return Marks(empty.ids if carried.ids is None else carried.ids, empty.xy if carried.xy is None else carried.xy)
 
     def _mark(self, index: int, marks: Marks) -> None:
+        """Make ``index`` a key frame with these marks; :meth:`undo` can take them back."""
         if not 0 <= index < len(self):
             raise VideoError(f"'{self.video.title}' has no frame {index}: it has {len(self)}")
         self._past = [*self._past[-UNDO + 1 :], (index, self.keys.get(index))]
         self.keys[index] = marks
 
     def paint(self, index: int, points: np.ndarray, radius: float, value: int) -> None:
-        """A stroke of the brush on frame ``index``; value 0 erases. See :func:`brush`."""
+        """Paint a stroke of the brush on frame ``index``; value 0 erases. See :func:`brush`."""
         if not 0 <= value <= len(self.objects):
             raise MaskError(f"there is no object {value}: there are {len(self.objects)}")
         marks = self.marks(index)
         self._mark(index, replace(marks, ids=brush(marks.ids, points, radius, value)))
 
     def place(self, index: int, joint: int, xy: tuple[float, float] | None) -> None:
-        """Put a joint at (x, y) on frame ``index``; None: it is absent there."""
+        """Put a keypoint at (x, y) on frame ``index``; None marks it as absent there."""
         h, w = self.size
         if xy is not None and not (-0.5 <= xy[0] <= w - 0.5 and -0.5 <= xy[1] <= h - 0.5):
             raise JointsError(f"joint '{self.joints.names[joint]}' at ({xy[0]:g}, {xy[1]:g}) is outside the {w}x{h} video")
@@ -217,7 +225,7 @@ class Session:
         self._mark(index, replace(marks, xy=places))
 
     def undo(self) -> int | None:
-        """Take back the last mark; returns the frame on which it was."""
+        """Take back the last mark and return the frame it was on; None if there is no mark to take back."""
         if not self._past:
             return None
         index, before = self._past.pop()
@@ -228,13 +236,15 @@ class Session:
         return index
 
     def clear(self, index: int) -> None:
-        """Take all marks off a frame."""
+        """Remove all marks from a frame."""
         self._mark(index, self._empty())
 
     def _empty(self) -> Marks:
+        """Return marks without objects and keypoints."""
         return Marks(np.zeros(self.size, np.uint8), np.full((len(self.joints.names), 2), np.nan))
 
     def _name(self, name: str) -> str:
+        """Strip a new object's name, and make sure that it is neither empty nor taken."""
         name = name.strip()
         if not name:
             raise MaskError("type a name for the object")
@@ -243,27 +253,32 @@ class Session:
         return name
 
     def rename_object(self, number: int, name: str) -> None:
-        """Another name for object ``number``, from 1."""
+        """Rename object ``number``, counted from 1."""
         if name.strip() != self.objects[number - 1]:
             self.objects[number - 1] = self._name(name)
 
     def add_object(self, name: str) -> int:
-        """Another object; returns its number."""
+        """Add an object and return its number."""
         name = self._name(name)
         if len(self.objects) >= MAX_OBJECTS:
-            raise MaskError(f"there are {MAX_OBJECTS} objects already, which is the most")
+            raise MaskError(f"there are already {MAX_OBJECTS} objects, which is the maximum")
         self.objects.append(name)
         return len(self.objects)
 
     def choose(self, joints: Joints) -> None:
-        """Another skeleton. Joints that were placed are put aside until theirs is chosen again; what was tracked of them is forgotten."""
+        """Switch to another skeleton.
+
+        Keypoints that were placed are set aside until their skeleton is chosen again; what was tracked from them is discarded.
+        """
+        # set the placed keypoints aside, and bring back those of the new skeleton
         placed = {k: m.xy for k, m in self.keys.items() if np.isfinite(m.xy).any()}
         self._aside[self.joints.names] = placed
         self.joints = joints
         back, empty = self._aside.pop(joints.names, {}), self._empty()
-        # A frame from which all objects were erased says something; one that had joints only says nothing now.
+        # Keep the objects, also on frames from which all were erased; frames that had only keypoints are no longer key frames.
         kept = {k: m.ids for k, m in self.keys.items() if m.ids.any() or (k not in placed and any(n.ids.any() for n in self.keys.values()))}
         self.keys = {k: Marks(kept.get(k, empty.ids), back.get(k, empty.xy)) for k in sorted(kept.keys() | back.keys())}
+        # discard the old keypoints in the tracks, and the undo history
         tracked = {t: replace(stored, xy=None, confidence=None) for t, stored in self._tracked.items()}
         self._tracked = {t: stored for t, stored in tracked.items() if stored.ids is not None or stored.ab is not None}
         self._past, self._blank = [], self._empty()
@@ -271,14 +286,14 @@ class Session:
     # ---- tracking
 
     def _starts(self, reference: int) -> dict[int, Marks]:
-        """The key frames. Colours alone need no mark: then it is the reference."""
+        """Return the key frames. Colours alone need no marks: without any, they start from the reference frame."""
         return self.key_frames or ({reference: self._blank} if self.colors else {})
 
     def plan(self, setting: tuple = (), reference: int = 0) -> list[tuple[int, list[int]]]:
-        """What is to be tracked: (key frame, the frames from there on in their order), forwards or backwards.
+        """List what must be tracked: (key frame, the frames to track from it in this order), forwards or backwards.
 
-        A part is left out if all its frames were tracked from these very marks with this setting. Each part ends *on* the next key
-        frame, whose marks are given, but whose colours are not.
+        A part is left out if all its frames were already tracked from exactly these marks with this setting. Each part ends *on* the
+        next key frame, whose marks are given, but whose colours are not.
         """
         keys = self._starts(reference)
         parts = [(key, list(range(key + 1, min(after + 1, len(self))))) for key, after in itertools.pairwise([*keys, len(self)])]
@@ -287,26 +302,28 @@ class Session:
         return [part for part, done in zip(parts, fresh, strict=True) if not done]
 
     def _origin(self, keys: dict[int, Marks], key: int, setting: tuple) -> tuple:
-        """What a track from ``key`` is a function of. Colours, unlike marks, pass through key frames."""
+        """Return everything that a track from ``key`` depends on. Colours, unlike marks, pass through key frames."""
         return (*setting, self.colors, *((k, marks) for k, marks in keys.items() if k == key or (self.colors and k < key)))
 
     def track(self, model: Model, protocol: Protocol = MODERN, reference: int = 0) -> Iterator[tuple[int, int]]:
-        """Track from every key frame that has changed; yields (frames done, frames to do). Stop whenever you like: what is done stays.
+        """Track from every key frame that has changed; yields (frames done, frames to do). Stopping early keeps the frames that are done.
 
         Args:
             model, protocol: see :func:`tinytrack.track.carry`.
-            reference: the frame whose colours are carried, if nothing is marked on any.
+            reference: the frame whose colours are propagated if no frame is marked.
 
         Raises:
-            MaskError: if nothing is marked and no colours are asked for.
+            MaskError: if nothing is marked and colours are not requested.
             VideoError, ModelError: see :func:`tinytrack.track.carry`.
         """
+        # where tracking starts
         keys = self._starts(reference)
         if not keys:
             raise MaskError("nothing is marked: brush an object or place a joint on a frame, or ask for colours")
         first = min(keys)
         self.reference = None if first in self.key_frames else first
-        self._tracked.pop(first, None)  # it was tracked from another, but now it is what all comes from
+        self._tracked.pop(first, None)  # it may have been tracked before, but now everything starts from it
+        # track part by part
         setting = (model.fingerprint(), protocol)
         parts = self.plan(setting, reference)
         done, total = 0, sum(len(frames) for _, frames in parts)
@@ -322,29 +339,33 @@ class Session:
                 yield done, total
 
     def _carry(self, key: int, marks: Marks, frames: list[int], model: Model, protocol: Protocol) -> Iterator[Carried]:
-        """The labels of ``frames``, which lead away from the key frame one by one."""
+        """Propagate a key frame's labels to ``frames``, which lead away from it one by one."""
+        # the frames, read in the direction of tracking
         start = self._full(key)
         if frames[0] > key:
             rest = self.video.part(key + 1, key + 1 + len(frames)).frames()
         else:
             rest = self.video.frames_before(key)
+        # the labels; colours may themselves have been propagated to the key frame
         colors = None
         if self.colors:
             known = self._tracked[key].ab if key in self._tracked else None
             colors = start if known is None else paint(start, torch.tensor(known.astype(np.float32)))
         mask = marks.ids if marks.ids.any() else None
         xy = marks.xy if np.isfinite(marks.xy).any() else None
+        # an erased key frame has nothing to propagate
         if mask is None and xy is None and colors is None:
             nothing = Carried(np.zeros(self.size, np.uint8), np.full_like(marks.xy, np.nan), np.zeros(len(marks.xy)))
             yield from (nothing for _ in frames)
             return
+        # propagate; the first result is the key frame itself
         stream = prefetch(itertools.chain([start], rest))
         tracked = carry(stream, mask, xy, colors, model=model, protocol=protocol)
         next(tracked)
         yield from tracked
 
     def _full(self, index: int) -> np.ndarray:
-        """A frame at the video's own size, decoded from its start."""
+        """Return a frame at the video's own size, by decoding from the start of the video."""
         count = 0
         for count, frame in enumerate(itertools.islice(self.video.frames(), index + 1), start=1):
             if count > index:
@@ -352,57 +373,69 @@ class Session:
         raise self._shorter(count)
 
     def _shorter(self, count: int) -> VideoError:
+        """Return the error for a video that has become shorter since it was read."""
         return VideoError(f"'{self.video.title}' has changed: it ends before frame {count}, expected {len(self)} frames")
 
     # ---- export
 
     def export(self, out: str | os.PathLike, tell: Callable[[int, int], None] = lambda done, total: None) -> list[str]:
-        """Write what was marked and tracked into ``out``, all or nothing.
+        """Write everything that was marked and tracked into ``out``, all or nothing.
 
-        With objects or joints ``overlay.mp4``; with objects ``masks/00000.png`` ... (palette PNGs) and ``objects.json`` (their names);
-        with joints ``joints.csv``, and ``joints.json`` with those of frame 0; with colours ``colorized.mp4``. The command line reads
-        them again: ``track VIDEO --mask masks/00000.png``, ``pose VIDEO --joints joints.json`` or ``joints.csv``, and either video.
+        Objects and keypoints give ``overlay.mp4``. Objects also give ``masks/00000.png`` ... (palette PNGs) and ``objects.json`` (their
+        names). Keypoints also give ``joints.csv``, and ``joints.json`` with those of frame 0. Colours give ``colorized.mp4``. The command
+        line reads these files: ``track VIDEO --mask masks/00000.png``, ``pose VIDEO --joints joints.json`` or ``joints.csv``, and
+        either video.
 
         Args:
-            out: the folder; what it holds under other names stays.
-            tell: is told (frames done, frames to do) now and then; whatever it raises ends the export.
+            out: the folder; files that it holds under other names are kept.
+            tell: called with (frames done, frames to do) after each frame; an exception that it raises ends the export.
 
         Returns:
-            The names of what was written.
+            The names of the files and folders that were written.
 
         Raises:
-            MaskError: if a frame has neither marks nor a track.
-            VideoError, OutputError: nothing is written then.
+            MaskError: if a frame has neither marks nor a track, or nothing is marked any more.
+            JointsError: if keypoints are marked, but not tracked yet.
+            VideoError, OutputError: if the video cannot be read, or the folder cannot be written; nothing is written in that case.
         """
+        # check that every frame is tracked
         missing = [t for t in range(len(self)) if t not in self.key_frames and t not in self._tracked and t != self.reference]
         if missing:
             raise MaskError(
                 f"{len(missing)} of {len(self)} frames are not tracked yet, the first is frame {missing[0]}:"
                 " expected a tracked video to export"
             )
+        # what there is to export
         masks = any(m.ids.any() for m in self.key_frames.values())
         pose = any(np.isfinite(m.xy).any() for m in self.key_frames.values())
         colors = any(stored.ab is not None for stored in self._tracked.values())
-        kinds = ["overlay"] * (masks or pose) + ["colorized"] * colors
+        kinds = []
+        if masks or pose:
+            kinds.append("overlay")
+        if colors:
+            kinds.append("colorized")
         if not kinds:
             raise MaskError("nothing is marked any more: expected a tracked video to export")
         if pose and len(self.key_frames) < len(self) and all(stored.xy is None for stored in self._tracked.values()):
             raise JointsError("the joints are not tracked yet: expected a tracked video to export")
+        # the frames of each video; masks and keypoints are collected on the way
         ticks = itertools.count(1)
         rows: list[tuple[np.ndarray, np.ndarray]] = []
 
         def pictures(kind: str, scratch: Path) -> Iterator[np.ndarray]:
+            """Draw the frames of ``overlay.mp4`` or ``colorized.mp4``."""
             index = -1
             for index, frame in enumerate(prefetch(itertools.islice(self.video.frames(), len(self)))):
                 carried = self.carried(index)
                 if kind == "overlay":
                     yield self._overlay(scratch, index, frame, carried, masks, rows if pose else None)
                 else:
-                    yield frame if carried.ab is None else paint(frame, carried.ab)  # the frame that gave the colours has its own
+                    yield frame if carried.ab is None else paint(frame, carried.ab)  # the frame that gave the colours keeps its own
                 tell(next(ticks), len(kinds) * len(self))
             if index + 1 < len(self):
                 raise self._shorter(index + 1)
 
+        # the files
         with staged_folder(out) as scratch:
             for kind in kinds:
                 write_video(scratch / f"{kind}.mp4", pictures(kind, scratch), self.video.fps)
@@ -418,7 +451,7 @@ class Session:
             return sorted(item.name for item in scratch.iterdir())
 
     def _overlay(self, scratch: Path, index: int, frame: np.ndarray, carried: Carried, masks: bool, rows: list | None) -> np.ndarray:
-        """One frame of ``overlay.mp4``; what it shows also goes to ``masks/`` and to ``rows``."""
+        """Draw one frame of ``overlay.mp4``; its masks are also written to ``masks/``, and its keypoints appended to ``rows``."""
         if masks:
             ids = np.zeros(self.size, np.uint8) if carried.ids is None else carried.ids
             (scratch / "masks").mkdir(exist_ok=True)
@@ -432,7 +465,7 @@ class Session:
         return skeleton(frame, xy, self.joints.edges)
 
     def _write_first_joints(self, path: Path, xy: np.ndarray) -> None:
-        """The joints of frame 0 as the command ``pose`` takes them; no file where there are none."""
+        """Write the keypoints of frame 0 in the format of the command ``pose``; no file if there are none."""
         names = self.joints.names
         known = {name: [round(float(v), 2) for v in place] for name, place in zip(names, xy, strict=True) if np.isfinite(place).all()}
         lines = [[names[a], names[b]] for a, b in self.joints.edges if names[a] in known and names[b] in known]

@@ -1,4 +1,4 @@
-"""Named skeletons to place in the studio."""
+"""Skeletons of named keypoints that can be placed in the studio."""
 
 import numpy as np
 
@@ -16,11 +16,12 @@ _FOUR_LEGGED = (
 
 
 def _skeleton(names: tuple[str, ...], lines: str) -> Joints:
+    """Build a skeleton without positions from its names and its lines, each written as "name-name"."""
     edges = [line.split("-") for line in lines.split()]
     return Joints(names, np.full((len(names), 2), np.nan), tuple((names.index(a), names.index(b)) for a, b in edges))
 
 
-# Named joints to place, and the lines between them; the names that the field uses. Left is the subject's left.
+# Keypoints by the names that the field uses, and the lines between them. Left is the subject's left.
 SKELETONS = {
     "human": _skeleton(
         _HUMAN,

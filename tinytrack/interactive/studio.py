@@ -1,4 +1,4 @@
-"""The studio's widgets: open a video, mark things on a frame, track, correct, export. What they do is in ``session``."""
+"""The studio's widgets: open a video, mark things on a frame, track, correct, export. The work itself is done in ``session``."""
 
 import contextlib
 import html
@@ -24,15 +24,15 @@ from .session import EXPORTS, Session
 from .skeletons import SKELETONS
 from .upload import LIMIT, Upload
 
-# Height at which the network sees frames: what it costs in J&F stands in data/README.md, "What pays".
-DETAIL = {"quick (112 rows)": 112, "half (160 rows)": 160, "full (240 rows, as the command line)": 240}
+# Height at which the network sees frames; data/README.md, "What pays", lists what a smaller height costs in J&F.
+DETAIL = {"quick (112 rows)": 112, "half (160 rows)": 160, "full (240 rows, like the command line)": 240}
 KEYS = (
     "Keys, once the picture is clicked or reached with Tab: arrows move a crosshair (Shift: by ten), Enter marks, Space puts the brush down"
     " and lifts it, Z undoes, X switches the eraser, [ and ] change the brush, comma and full stop step through the frames."
 )
-HOW_JOINTS = "Click where the chosen joint is; the next one of the list is chosen then. Left is the subject's left. Drag a dot to move it."
+HOW_JOINTS = "Click where the chosen joint is; the next one in the list is then chosen. Left is the subject's left. Drag a dot to move it."
 WIDE = "100%"
-GRASP = 7  # Pixels of the page: a click so near to a dot takes hold of it.
+GRASP = 7  # pixels of the page; a click this close to a dot grabs it
 
 
 def _button(text: str, icon: str, tip: str, **options) -> ipywidgets.Button:
@@ -54,8 +54,8 @@ class Studio(Demo):
         self.device = device
         self.session: Session | None = None
         self.work: Work | None = None
-        self.wrong = False  # whether a complaint stands there
-        self.sure = ""  # the video of which was said that opening it forgets the marks
+        self.wrong = False  # whether the status shows an error
+        self.sure = ""  # the video for which the user was warned that opening it discards the marks
         self.held: int | None = None  # the frame on which a joint is being dragged
         self.models: dict = {}
 
@@ -71,13 +71,13 @@ class Studio(Demo):
         self.open_clip = _button("Open sample", "folder-open", "Open the sample clip", button_style="primary")
         self.open_path = _button("Open path", "folder-open", "Open the video at this path on the machine where the kernel runs")
         self.upload = Upload(self.uploaded, self.complain, lambda share: self.say(f"uploading: {100 * share:.0f} %"))
-        limit = ipywidgets.HTML(f"Uploads take up to {LIMIT / 1e6:.0f} MB; for more, type the path.")
+        limit = ipywidgets.HTML(f"Uploads take up to {LIMIT / 1e6:.0f} MB; for larger files, type the path.")
 
         # 2. marks
         self.kind = ipywidgets.ToggleButtons(options=["masks", "joints"], style={"button_width": "auto"})
         self.which = ipywidgets.Dropdown(description="object", layout={"width": "210px"})
         self.name = ipywidgets.Text(placeholder="name", layout={"width": "110px"})
-        self.add = _button("Add", "plus", "Add an object of this name")
+        self.add = _button("Add", "plus", "Add an object with this name")
         self.rename = _button("Rename", "pencil", "Give the chosen object this name")
         self.radius = ipywidgets.FloatSlider(description="brush", min=1, max=60, value=8, step=0.5, layout={"width": "260px"})
         self.eraser = ipywidgets.ToggleButton(description="Eraser", icon="eraser", layout={"width": "auto"})
@@ -106,7 +106,7 @@ class Studio(Demo):
         self.cancel = _button("Cancel", "stop", "Stop; frames that are done are kept", disabled=True)
         self.bar = ipywidgets.IntProgress(layout={"width": "160px"})
         self.out = ipywidgets.Text(value="tinytrack-out", description="folder", layout={"width": "260px"})
-        self.export = _button("Export", "save", "Write mp4, masks, joints into this folder")
+        self.export = _button("Export", "save", "Write videos, masks and joints into this folder")
         self.status = ipywidgets.HTML("Choose a video and open it.")
 
         # the picture
@@ -116,6 +116,7 @@ class Studio(Demo):
         self.strength = ipywidgets.FloatSlider(description="overlay", min=0, max=1, step=0.05, value=0.5, layout={"width": "240px"})
         self.shown = ipywidgets.HTML()
 
+        # the layout: the picture on the left, the controls on the right
         left = ipywidgets.VBox(
             [self.stage, _row(self.playback.button, self.frame), _row(self.strength), self.shown],
             layout={"flex": "1 1 480px", "min_width": "320px"},
@@ -136,6 +137,8 @@ class Studio(Demo):
         self.settle()
 
     def _connect(self) -> None:
+        """Connect the widgets to what they do."""
+        # buttons
         clicks = {
             self.open_clip: lambda: self.load(self.clip.value),
             self.open_path: lambda: self.load(self.path.value),
@@ -150,9 +153,11 @@ class Studio(Demo):
         }
         for button, action in clicks.items():
             button.on_click(lambda _, action=action: self.attempt(action))
+        # the picture
         self.stage.on_point(lambda *event: self.attempt(lambda: self.pointed(*event)))
         self.stage.on_stroke(lambda points: self.attempt(lambda: self.stroke(points)))
         self.stage.on_key(lambda key: self.attempt(lambda: self.pressed(key)))
+        # the other controls
         self.skeleton.observe(lambda _: self.attempt(self.choose), "value")
         for control in (self.frame, self.strength):
             control.observe(lambda _: self.look(), "value")
@@ -160,25 +165,27 @@ class Studio(Demo):
             control.observe(lambda _: self.settle(), "value")
         self.colors.observe(lambda change: self.session and setattr(self.session, "colors", change["new"]), "value")
 
-    # ---- what is said and shown
+    # ---- status and picture
 
     def say(self, text: str, wrong: bool = False) -> None:
+        """Show a text in the status line, in red if it is an error."""
         self.wrong = wrong
         color = ' style="color:#d32f2f;font-weight:600"' if wrong else ""
         self.status.value = f"<span{color}>{html.escape(' '.join(text.split()))}</span>"
 
     def complain(self, error: Exception) -> None:
+        """Show an error in the status line."""
         self.say(str(error), wrong=True)
 
     def attempt(self, action: Callable[[], object]) -> None:
-        """Do what a button or the hand asks; what goes wrong is said in one sentence, and everything stays as it was."""
+        """Run the action of a control; if it fails, the error is shown in one sentence and everything stays as it was."""
         before, sure = self.status.value, self.sure
         try:
             action()
             if self.sure == sure:
-                self.sure = ""  # something else was done after the warning
+                self.sure = ""  # the user did something else after the warning
             if self.wrong and self.status.value == before:
-                self.say("")  # what was complained about is over
+                self.say("")  # the earlier error is settled
         except TinytrackError as error:
             self.complain(error)
         except OSError as error:
@@ -186,7 +193,7 @@ class Studio(Demo):
         self.look()
 
     def look(self) -> None:
-        """Show the frame as it stands."""
+        """Show the current frame with everything that is known about it."""
         if self.session is None or not len(self.session):
             return
         t = min(self.frame.value, len(self.session) - 1)
@@ -200,7 +207,7 @@ class Studio(Demo):
         self.shown.value = f"frame {t} of {len(self.session)}: <b>{state}</b>; marked frames: {keys}"
 
     def names(self) -> None:
-        """Put the names of objects and joints into their lists."""
+        """Fill the lists of objects and joints."""
         chosen = self.which.value
         objects = self.session.objects if self.session else ["object 1"]
         self.which.options = [(name, n) for n, name in enumerate(objects, start=1)]
@@ -210,8 +217,10 @@ class Studio(Demo):
         self.joint.value = 0
 
     def settle(self) -> None:
-        """What can be used now."""
-        ready, busy, masks = self.session is not None and len(self.session) > 0, self.work is not None, self.kind.value == "masks"
+        """Enable the controls that can be used now."""
+        ready = self.session is not None and len(self.session) > 0
+        busy = self.work is not None
+        masks = self.kind.value == "masks"
         self.mask_panel.layout.display = None if masks else "none"
         self.joint_panel.layout.display = "none" if masks else None
         for control in (self.add, self.rename, self.undo, self.clear, self.absent, self.track, self.export, self.colors, self.skeleton):
@@ -226,12 +235,12 @@ class Studio(Demo):
     # ---- opening
 
     def load(self, name: str) -> None:
-        """Open a clip, a file or a folder; a video that cannot be read leaves the old one in place."""
+        """Open a clip, a file or a folder; if it cannot be read, the current video stays open."""
         if not str(name).strip():
             raise TinytrackError("type the path of a video file or of a folder of frames")
         name = str(name).strip()
         self.check_idle()
-        open_clip(name)  # what is not there is said first
+        open_clip(name)  # a missing video is reported before the warning
         if self.session is not None and self.session.key_frames and self.sure != name:
             self.sure = name
             raise TinytrackError(
@@ -240,10 +249,12 @@ class Studio(Demo):
         self.begin(self.run_open(name))
 
     def uploaded(self, path: Path) -> None:
+        """Open a file that was uploaded."""
         self.path.value = str(path)
         self.attempt(lambda: self.load(str(path)))
 
     async def run_open(self, name: str) -> None:
+        """Read a video, then work on it."""
         async with self.working() as work:
 
             def read(tell):
@@ -256,7 +267,7 @@ class Studio(Demo):
             self.take(await work.run(read, lambda done, total: self.say(f"reading {title}: {done} frames")))
 
     def take(self, session: Session) -> None:
-        """Work on a video that has been read."""
+        """Switch to a video that has been read."""
         self.sure, self.colors.value = "", False
         session.choose(SKELETONS[self.skeleton.value])
         self.session = session
@@ -274,7 +285,7 @@ class Studio(Demo):
     # ---- marking
 
     def pointed(self, phase: str, x: float, y: float) -> None:
-        """A click or a drag with a joint in hand."""
+        """Place or drag a joint, if joints are being marked."""
         if self.kind.value != "joints" or phase == "hover":
             return
         if phase == "down":
@@ -285,26 +296,27 @@ class Studio(Demo):
             self.place((x, y))
         elif phase == "drag" and self.held == self.frame.value:
             h, w = self.session.size
-            self.session.undo()  # the drag is one mark, not many
+            self.session.undo()  # a drag counts as one mark, not many
             self.place((min(max(x, -0.5), w - 0.5), min(max(y, -0.5), h - 0.5)))
         elif phase == "up" and self.held is not None:
             self.held = None
             self.advance()
 
     def joint_at(self, x: float, y: float) -> int | None:
-        """The joint whose dot is under the hand, if any."""
+        """Return the joint whose dot is under the pointer; None if there is none."""
         places = self.session.marks(self.frame.value).xy
         far = np.nan_to_num(np.hypot(*(places - (x, y)).T), nan=np.inf)
         reach = GRASP * self.session.size[1] / self.stage.width
         return int(far.argmin()) if far.min() <= reach else None
 
     def place(self, xy: tuple[float, float] | None) -> None:
+        """Put the chosen joint at (x, y) on the current frame; None marks it as absent and goes to the next one."""
         self.session.place(self.frame.value, self.joint.value, xy)
         if xy is None:
             self.advance()
 
     def advance(self) -> None:
-        """On to the next joint of the list that this frame does not have yet."""
+        """Choose the next joint in the list that is not placed on this frame yet."""
         xy = self.session.marks(self.frame.value).xy
         names, now = self.session.joints.names, self.joint.value
         for n in range(now + 1, len(names)):
@@ -315,10 +327,12 @@ class Studio(Demo):
         self.say("that was the last joint of the list; drag a dot to move it, or choose a joint and click")
 
     def stroke(self, points) -> None:
+        """Paint the chosen object along a stroke, or erase."""
         value = 0 if self.eraser.value else self.which.value
         self.session.paint(self.frame.value, points, self.radius.value, value)
 
     def pressed(self, key: str) -> None:
+        """Handle a key that was pressed on the picture, see :data:`KEYS`."""
         steps = {",": -1, ".": 1}
         if key in steps:
             self.frame.value = min(max(self.frame.value + steps[key], 0), self.frame.max)
@@ -332,34 +346,39 @@ class Studio(Demo):
             self.place(None)
 
     def take_back(self) -> None:
+        """Undo the last mark, and show the frame it was on."""
         before = dict(self.session.keys)
         frame = self.session.undo()
         if frame is None:
             raise TinytrackError("there is no mark to take back")
         self.frame.value = frame
         moved = np.flatnonzero(~(np.isclose(self.session.marks(frame).xy, before[frame].xy, equal_nan=True).all(axis=1)))
-        if len(moved) == 1:  # a joint was taken back: it is the next to be placed
+        if len(moved) == 1:  # it was a joint, which is the next one to place
             self.joint.value = int(moved[0])
         self.say(f"took back the last mark, on frame {frame}")
 
     def clear_frame(self) -> None:
+        """Remove all marks from the current frame."""
         t = self.frame.value
-        if t not in self.session.key_frames and t not in self.session.tracked:  # nothing to clear
+        if t not in self.session.key_frames and t not in self.session.tracked:
             raise TinytrackError(f"there is nothing on frame {t}")
         self.session.clear(t)
 
     def add_object(self) -> None:
+        """Add an object with the typed name, and choose it."""
         number = self.session.add_object(self.name.value)
         self.name.value = ""
         self.names()
         self.which.value = number
 
     def rename_object(self) -> None:
+        """Give the chosen object the typed name."""
         self.session.rename_object(self.which.value, self.name.value)
         self.name.value = ""
         self.names()
 
     def choose(self) -> None:
+        """Switch to the chosen skeleton."""
         if self.session is not None:
             self.session.choose(SKELETONS[self.skeleton.value])
         self.names()
@@ -367,7 +386,7 @@ class Studio(Demo):
     # ---- long work
 
     def begin(self, job: Coroutine) -> None:
-        """One piece of long work at a time."""
+        """Start a piece of long work, unless another one is running."""
         try:
             self.check_idle()
         except TinytrackError:
@@ -377,12 +396,17 @@ class Studio(Demo):
         start(job)
 
     def check_idle(self) -> None:
+        """Make sure that no long work is running.
+
+        Raises:
+            TinytrackError: if there is.
+        """
         if self.work is not None:
             raise TinytrackError("something is running: wait until it is done, or press Cancel")
 
     @contextlib.asynccontextmanager
     async def working(self):
-        """A piece of long work; what goes wrong in it is said in one sentence."""
+        """Lock the controls during a piece of long work; if it fails, the error is shown in one sentence."""
         self.settle()
         try:
             yield self.work
@@ -400,6 +424,8 @@ class Studio(Demo):
             self.look()
 
     def progress(self, verb: str) -> Callable[[int, int], None]:
+        """Return the function that shows the progress of long work."""
+
         def show(done: int, total: int) -> None:
             self.bar.max, self.bar.value = max(total, 1), done
             self.say(f"{verb}: {done} of {total} frames" if total else f"{verb} ...")
@@ -407,11 +433,17 @@ class Studio(Demo):
         return show
 
     def protocol(self) -> Protocol:
+        """Return the modern protocol at the chosen detail."""
         return replace(MODERN, size=DETAIL[self.detail.value])
 
     async def run_track(self) -> None:
+        """Track from the marked frames, and say how many frames were tracked."""
         async with self.working() as work:
-            session, name, frame, protocol = self.session, self.model.value, self.frame.value, self.protocol()
+            # the settings at the click, which may change while the work runs
+            session = self.session
+            name = self.model.value
+            frame = self.frame.value
+            protocol = self.protocol()
             count = len(session.key_frames)
             start_from = f"{count} marked frame(s)" if count else f"the colours of frame {frame}"
 
@@ -428,6 +460,7 @@ class Studio(Demo):
             self.say(f"tracked {count} frames from {start_from}.{more} Look for errors, correct one, track again.")
 
     async def run_export(self) -> None:
+        """Export into the chosen folder, and name what was written."""
         async with self.working() as work:
             session, out = self.session, self.out.value.strip() or "tinytrack-out"
             names = await work.run(lambda tell: session.export(out, tell), self.progress("writing"))
@@ -437,14 +470,16 @@ class Studio(Demo):
 
 
 def studio(clip: str | None = None, device: str | None = None) -> Demo:
-    """Notebook 09: open a clip, a path or an upload; brush masks of several objects or place joints; track, correct, export.
+    """Build the studio of notebook 09: mark objects or keypoints in your own video, track them, correct them, export.
+
+    The video is a clip, a path or an upload. Masks of several objects are drawn with a brush, and keypoints are placed by clicks.
 
     Args:
         clip: a clip's name or a path, which is read at once.
-        device: default: a GPU where there is one.
+        device: default: a GPU if there is one.
 
     Raises:
-        TinytrackError: if the clip cannot be read. (What is opened later by hand and cannot be read is said in the widget.)
+        TinytrackError: if the clip cannot be read. For videos that are opened later, the widget itself shows the error.
     """
     demo = Studio(device or best_device())
     if clip is not None:

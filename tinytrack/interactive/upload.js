@@ -1,4 +1,4 @@
-// The front end of upload.Upload: a file goes to Python in pieces, each asked for, so that no message is larger than a server takes.
+// The front end of upload.Upload: sends a file to Python in pieces, each on request, so that no message exceeds a server's limit.
 
 function render({ model, el }) {
   const label = document.createElement("label"), input = document.createElement("input"), said = document.createElement("span");
@@ -20,7 +20,7 @@ function render({ model, el }) {
     if (message.kind === "more" && file) {
       const { number, start, stop } = message;
       const piece = await file.slice(start, stop).arrayBuffer().catch(() => null);
-      if (piece === null) model.send({ kind: "failed", number }); // it changed or went away
+      if (piece === null) model.send({ kind: "failed", number }); // the file was changed or removed meanwhile
       else model.send({ kind: "piece", number, start }, undefined, [piece]);
     } else if (message.kind === "end") {
       file = null;

@@ -13,18 +13,18 @@ import traitlets
 
 from ..errors import OutputError, TinytrackError, VideoError, describe_os_error
 
-PIECE = 1_000_000  # Bytes a message.
-# Bytes a file may have: it goes through the browser's memory and a server's, and its copy stays on disk while the kernel lives.
+PIECE = 1_000_000  # bytes per message
+# The largest file, in bytes: it passes through the browser's memory and a server's, and its copy stays on disk while the kernel runs.
 LIMIT = 200_000_000
 
 
 class Upload(anywidget.AnyWidget):
-    """A button that takes one file of at most :data:`LIMIT` bytes.
+    """A button that uploads one file of at most :data:`LIMIT` bytes.
 
     Args:
-        on_file: is given the path of the copy when the file is whole.
-        on_error: is given what is wrong: a file too large or empty, a disk that is full.
-        on_progress: is given the share that has come, 0 to 1.
+        on_file: called with the path of the copy once the file is complete.
+        on_error: called with the error, for example for a file that is too large or empty, or a full disk.
+        on_progress: called with the share that has arrived, 0 to 1.
     """
 
     _esm = Path(__file__).with_name("upload.js")
@@ -42,28 +42,30 @@ class Upload(anywidget.AnyWidget):
         self._told = on_file, on_error, on_progress
         self._folder = None
         self._path, self._size, self._have = None, 0, 0
-        self._number = 0  # of the upload that is going on: pieces of one that was given up may still come
+        self._number = 0  # number of the current upload: pieces of an abandoned one may still arrive
         self.on_msg(lambda _, message, buffers: self.hear(message, buffers))
 
     def hear(self, message: dict, buffers: list) -> None:
-        """A message of the browser: a file is offered, a piece of it comes, or it cannot be read any more."""
+        """Handle a message from the browser: it offers a file, sends a piece of it, or can no longer read it."""
         on_file, on_error, on_progress = self._told
         try:
+            # take the message
             if message["kind"] == "begin":
                 self._begin(message["name"], int(message["size"]))
             elif message["number"] != self._number:
                 return
             elif message["kind"] == "failed":
                 raise VideoError(
-                    f"'{self._path.name if self._path else 'the file'}' could not be read by the browser: it changed or went away"
+                    f"'{self._path.name if self._path else 'the file'}' could not be read by the browser: it was changed or removed"
                 )
             elif self._path is None or message["start"] != self._have:
-                return  # a piece that nobody asked for
+                return  # a piece that was not requested
             else:
                 with open(self._path, "ab") as file:
                     file.write(buffers[0])
                 self._have += len(buffers[0])
                 on_progress(self._have / self._size)
+            # request the next piece, or hand over the complete file
             if self._have < self._size:
                 self.send({"kind": "more", "number": self._number, "start": self._have, "stop": min(self._have + PIECE, self._size)})
                 return
@@ -78,29 +80,31 @@ class Upload(anywidget.AnyWidget):
             on_error(error)
 
     def _begin(self, name: str, size: int) -> None:
+        """Prepare an empty copy for a file that the browser offers, or refuse the file."""
         self._drop()
         self._number += 1
         name = Path(name.replace("\\", "/")).name
         name = "video" if name in ("", ".", "..") else name
         if size > LIMIT:
             raise VideoError(
-                f"'{name}' has {size / 1e6:.1f} MB: uploads take at most {LIMIT / 1e6:.0f} MB; type its path instead, which takes any size"
+                f"'{name}' is {size / 1e6:.1f} MB: uploads take at most {LIMIT / 1e6:.0f} MB; type its path instead, which allows any size"
             )
         if size == 0:
             raise VideoError(f"'{name}' is empty: expected a video")
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="tinytrack-upload-")
-        folder = Path(tempfile.mkdtemp(dir=self._folder.name))  # of its own: an earlier file of this name may be open
+        folder = Path(tempfile.mkdtemp(dir=self._folder.name))  # a new folder each time: an earlier file of this name may still be open
         self._path, self._size, self._have = folder / name, size, 0
         self._path.write_bytes(b"")
 
     def _drop(self) -> None:
-        """Remove what has come of an unfinished file."""
+        """Remove the part of an unfinished file that has arrived."""
         if self._path is not None:
             with contextlib.suppress(OSError):
                 self._path.unlink()
         self._path, self._size, self._have = None, 0, 0
 
     def _give_up(self) -> None:
+        """Abandon the upload, and tell the browser."""
         self._drop()
         self.send({"kind": "end"})

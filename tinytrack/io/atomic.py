@@ -16,7 +16,7 @@ from .paths import user_path
 
 
 def first_missing(folder: Path) -> Path | None:
-    """The topmost folder that making ``folder`` will create, to be removed again if the job fails."""
+    """Return the topmost folder that making ``folder`` will create, to be removed again if the job fails; None if nothing is missing."""
     missing = None
     while not folder.exists():
         missing, folder = folder, folder.parent
@@ -26,7 +26,7 @@ def first_missing(folder: Path) -> Path | None:
 def remove_empty(folder: Path, top: Path | None) -> None:
     """Remove ``folder`` and its parents up to ``top``, as long as they are empty."""
     while top is not None:
-        with contextlib.suppress(OSError):  # not empty, or never made because its name is too long: so on to its parent
+        with contextlib.suppress(OSError):  # not empty, or never made because its name is too long
             folder.rmdir()
         if folder == top:
             return
@@ -35,7 +35,7 @@ def remove_empty(folder: Path, top: Path | None) -> None:
 
 @contextlib.contextmanager
 def making(folder: Path, target: str) -> Iterator[None]:
-    """Make ``folder`` for the block. If the block fails, folders made on the way go again; an OSError becomes one sentence."""
+    """Make ``folder`` for the block. If the block fails, the folders that were made are removed, and an OSError becomes an OutputError."""
     created = None
     try:
         created = first_missing(folder)
@@ -51,9 +51,9 @@ def making(folder: Path, target: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def staged_folder(out: str | os.PathLike) -> Iterator[Path]:
-    """A scratch folder inside ``out``; when the block succeeds, what it holds moves into ``out`` and replaces its namesakes.
+    """Yield a scratch folder inside ``out``; when the block succeeds, its contents move into ``out`` and replace items of the same name.
 
-    On any error, Ctrl-C included, the scratch folder goes, and so does every folder made on the way.
+    On any error, including Ctrl-C, the scratch folder is removed, and so is every folder that was made to hold it.
 
     Raises:
         OutputError: if the folder cannot be made or the disk fills up.
@@ -63,11 +63,12 @@ def staged_folder(out: str | os.PathLike) -> Iterator[Path]:
         scratch = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=out))
         try:
             yield scratch
+            # the block has succeeded: move its results into place
             for item in sorted(scratch.iterdir()):
                 final = out / item.name
                 aside = scratch / (item.name + ".old")
                 try:
-                    # The old one steps aside first: a rename replaces neither a folder that has files in it nor a file by a folder.
+                    # Move the old item aside first, because a rename replaces neither a folder with files in it nor a file by a folder.
                     if os.path.lexists(final) and (item.is_dir() or (final.is_dir() and not final.is_symlink())):
                         final.rename(aside)
                     item.replace(final)
@@ -81,10 +82,10 @@ def staged_folder(out: str | os.PathLike) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def staged_file(path: str | os.PathLike, aside: str | os.PathLike | None = None) -> Iterator[Path]:
-    """A scratch file name beside ``path`` with the same ending; renamed to ``path`` when the block succeeds, removed otherwise.
+    """Yield a scratch file name next to ``path`` with the same ending; it is renamed to ``path`` if the block succeeds, else removed.
 
     Args:
-        aside: if given, the file that had the name before is kept under this one.
+        aside: if given, the previous file is kept under this name.
 
     Raises:
         OutputError: if it cannot be written.
@@ -103,11 +104,11 @@ def staged_file(path: str | os.PathLike, aside: str | os.PathLike | None = None)
 
 
 class _Enough(Exception):
-    """Ends a rehearsal."""
+    """Raised to end a rehearsal before anything is replaced."""
 
 
 def check_writable(path: str | os.PathLike) -> None:
-    """Rehearse writing ``path``, for jobs that write only at their end; leaves nothing behind.
+    """Rehearse writing ``path``, for jobs that write only at the end; leaves nothing behind.
 
     Raises:
         OutputError: if it cannot be written.
@@ -118,7 +119,7 @@ def check_writable(path: str | os.PathLike) -> None:
 
 
 def _without_nan(value):
-    """The same with None for what is not finite, which JSON does not have."""
+    """Replace numbers that are not finite by None, because JSON does not have them."""
     if isinstance(value, dict):
         return {key: _without_nan(v) for key, v in value.items()}
     if isinstance(value, list | tuple):
@@ -127,20 +128,22 @@ def _without_nan(value):
 
 
 def write_json(path: str | os.PathLike, content: dict) -> None:
-    """Write plain values as JSON, all or nothing; NaN becomes null, a list of numbers stands on one line.
+    """Write plain values as JSON, all or nothing; NaN becomes null, and a list of numbers takes one line.
 
     Raises:
         OutputError: if it cannot be written.
     """
     text = json.dumps(_without_nan(content), indent=1, allow_nan=False)
-    # Strings are safe, for no line ends within them.
+    # Put lists of plain values on one line; strings are safe, because JSON strings contain no line breaks.
     text = re.sub(r"\[\n\s*([^][{}]*?)\n\s*\]", lambda m: "[" + re.sub(r"\n\s*", " ", m[1]) + "]", text)
     with staged_file(path) as scratch:
         scratch.write_text(text + "\n", encoding="utf-8")
 
 
 def save_tensors(content: dict, path: str | os.PathLike, aside: str | os.PathLike | None = None) -> None:
-    """``torch.save``, all or nothing. By way of memory: torch's own writer does not say why a file cannot be written.
+    """Save with ``torch.save``, all or nothing.
+
+    The content is serialized in memory first, because torch's own writer does not say why a file cannot be written.
 
     Args:
         aside: see :func:`staged_file`.
@@ -156,4 +159,4 @@ def save_tensors(content: dict, path: str | os.PathLike, aside: str | os.PathLik
         with open(scratch, "wb") as file:
             file.write(buffer.getbuffer())
             file.flush()
-            os.fsync(file.fileno())  # on the disk before it takes its name: else a power cut could leave the name with nothing behind it
+            os.fsync(file.fileno())  # before the rename, or a power cut could leave an empty file with the final name

@@ -6,10 +6,10 @@ import numpy as np
 
 
 def find_cuts(frames: Iterable[np.ndarray], threshold: float = 0.2) -> list[int]:
-    """Frames at which a new shot begins.
+    """Find the frames at which a new shot begins.
 
-    A cut replaces both the picture and its palette: a frame starts a shot when its 8x8x8 colour histogram shares less than
-    ``1 - threshold`` of its mass with the frame before *and* more pixels jump than in the frames around it.
+    A cut replaces both the picture and its colours. A frame starts a shot if its 8x8x8 colour histogram shares less than
+    ``1 - threshold`` of its mass with that of the frame before *and* its pixels change more than those of the frames around it.
 
     Args:
         frames: uint8 RGB (H, W, 3), any size (small is fine and fast).
@@ -18,6 +18,7 @@ def find_cuts(frames: Iterable[np.ndarray], threshold: float = 0.2) -> list[int]
     Returns:
         Indices in 1..T-1, ascending; empty for a single shot.
     """
+    # compare each frame with the one before: how much its histogram changes, and how much its pixels change
     change, jump = [], []
     before = None
     for frame in frames:
@@ -28,6 +29,7 @@ def find_cuts(frames: Iterable[np.ndarray], threshold: float = 0.2) -> list[int]
             jump.append(np.abs(small - before[1]).mean())
         before = bins, small
     change, jump = np.array(change), np.array(jump)
+    # keep the frames where both stand out
     cuts = []
     for t in range(len(jump)):
         around = np.delete(jump[max(0, t - 4) : t + 5], min(t, 4))
@@ -37,5 +39,5 @@ def find_cuts(frames: Iterable[np.ndarray], threshold: float = 0.2) -> list[int]
 
 
 def split_shots(frames: np.ndarray) -> list[np.ndarray]:
-    """Split frames (T, H, W, 3) at their cuts: a clip that spans a cut would teach the pointer nothing true."""
+    """Split frames (T, H, W, 3) at their cuts, because a clip that spans a cut has no matches to learn; single frames are dropped."""
     return [part for part in np.split(frames, find_cuts(frames)) if len(part) > 1]

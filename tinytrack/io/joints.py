@@ -1,4 +1,4 @@
-"""Named joints as JSON, and tracked joints as CSV: read, checked, written."""
+"""Read, check and write keypoints: named joints as JSON, tracked joints as CSV."""
 
 import csv
 import json
@@ -13,16 +13,16 @@ from ..errors import JointsError
 from .masks import MAX_OBJECTS
 from .paths import user_path
 
-COLUMNS = ["frame", "joint", "x", "y", "confidence"]  # Of a table of tracked joints.
+COLUMNS = ["frame", "joint", "x", "y", "confidence"]  # of a table of tracked joints
 
 
 @dataclass(frozen=True)
 class Joints:
-    """Named points of one frame and the lines between them.
+    """The named keypoints of one frame, and the lines between them.
 
     Attributes:
         names: J names.
-        xy: float64 (J, 2), (x, y) in pixels; (0, 0) is the centre of the top left pixel; NaN for absent.
+        xy: float64 (J, 2), (x, y) in pixels; (0, 0) is the centre of the top left pixel; NaN where absent.
         edges: pairs of indices into ``names``.
     """
 
@@ -32,18 +32,19 @@ class Joints:
 
 
 def read_joints(path: str | os.PathLike, size: tuple[int, int] | None = None) -> Joints:
-    """Read ``{"joints": {"name": [x, y], ...}, "edges": [["a", "b"], ...]}``, or frame 0 of a table by :func:`write_joints_csv`.
+    """Read ``{"joints": {"name": [x, y], ...}, "edges": [["a", "b"], ...]}``, or frame 0 of a :func:`write_joints_csv` table.
 
     Args:
-        path: the JSON file, or the table if its name ends in ``.csv``; joints that are lost in frame 0 of a table are left out.
-        size: (height, width) of the frame in which every joint must lie.
+        path: the JSON file, or the table if the name ends in ``.csv``; keypoints that are lost in frame 0 of a table are left out.
+        size: (height, width) of the frame; every keypoint must be inside it.
 
     Raises:
-        JointsError: if it is missing, malformed, empty, or a joint is not finite or outside the frame.
+        JointsError: if the file is missing, malformed or empty, or a keypoint is not finite or outside the frame.
     """
     path = user_path(path)
     if not os.path.isfile(path):
         raise JointsError(f"no such joints file: '{path}'")
+    # a table: the keypoints of frame 0
     if path.suffix.lower() == ".csv":
         names, xy, _ = read_joints_csv(path)
         there = np.isfinite(xy[0]).all(axis=1)
@@ -53,10 +54,11 @@ def read_joints(path: str | os.PathLike, size: tuple[int, int] | None = None) ->
         for name, (x, y) in zip(names, xy, strict=True):
             _check_inside(name, x, y, path, size)
         return Joints(names, xy)
+    # a JSON file
     form = 'expected {"joints": {"name": [x, y], ...}, "edges": [["a", "b"], ...]}'
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (ValueError, RecursionError) as error:  # bad UTF-8, bad JSON, a number of thousands of digits
+    except (ValueError, RecursionError) as error:  # bad UTF-8, bad JSON, or a number with thousands of digits
         raise JointsError(f"'{path}' is not JSON: {form}") from error
     if not isinstance(content, dict) or not isinstance(content.get("joints"), dict):
         raise JointsError(f"'{path}' has no joints: {form}")
@@ -65,6 +67,7 @@ def read_joints(path: str | os.PathLike, size: tuple[int, int] | None = None) ->
         raise JointsError(f"'{path}' names no joint: {form}")
     if len(names) > MAX_OBJECTS:
         raise JointsError(f"'{path}' has {len(names)} joints: expected at most {MAX_OBJECTS}")
+    # check the points
     points = []
     for name, point in content["joints"].items():
         number = (int, float)
@@ -78,6 +81,7 @@ def read_joints(path: str | os.PathLike, size: tuple[int, int] | None = None) ->
             raise JointsError(f"joint '{name}' in '{path}' is ({x}, {y}): expected finite pixel coordinates")
         _check_inside(name, x, y, path, size)
         points.append((x, y))
+    # check the edges
     edges = content.get("edges", [])
     ok = isinstance(edges, list) and all(isinstance(e, list) and len(e) == 2 and all(isinstance(n, str) for n in e) for e in edges)
     if not ok:
@@ -96,15 +100,16 @@ def _check_inside(name: str, x: float, y: float, path: Path, size: tuple[int, in
 
 
 def read_joints_csv(path: str | os.PathLike) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
-    """Read a table that :func:`write_joints_csv` wrote: names of J joints, xy (T, J, 2) in pixels with NaN where lost, confidence (T, J).
+    """Read a :func:`write_joints_csv` table: names of J keypoints, xy (T, J, 2) in pixels with NaN where lost, confidence (T, J).
 
     Raises:
-        JointsError: if it is missing or no such table.
+        JointsError: if the file is missing, or is not such a table.
     """
     path = user_path(path)
     if not os.path.isfile(path):
         raise JointsError(f"no such joints file: '{path}'")
     wrong = JointsError(f"'{path}' is not a table of joints: expected the columns {', '.join(COLUMNS)}, and the same joints in every frame")
+    # parse the rows
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             head, *rows = csv.reader(file)
@@ -114,6 +119,7 @@ def read_joints_csv(path: str | os.PathLike) -> tuple[tuple[str, ...], np.ndarra
         table = numbers.reshape(-1, len(names), 3)
     except (ValueError, IndexError, ZeroDivisionError, csv.Error) as error:
         raise wrong from error
+    # check that every frame lists the same keypoints
     regular = [row[1] for row in rows] == list(names) * len(table) and frames == [t for t in range(len(table)) for _ in names]
     if head != COLUMNS or not names or not regular or np.isinf(table).any():
         raise wrong
@@ -123,7 +129,11 @@ def read_joints_csv(path: str | os.PathLike) -> tuple[tuple[str, ...], np.ndarra
 
 
 def read_joint_truth(path: str | os.PathLike, names: tuple[str, ...]) -> dict[int, np.ndarray]:
-    """Joints of later frames, ``{"8": {"name": [x, y] or null, ...}, ...}``: frame -> (J, 2) in the order of ``names``, NaN absent."""
+    """Read the keypoints of later frames, ``{"8": {"name": [x, y] or null, ...}, ...}``, in the order of ``names``.
+
+    Returns:
+        Frame number -> (J, 2), NaN where absent.
+    """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         return {
@@ -131,14 +141,14 @@ def read_joint_truth(path: str | os.PathLike, names: tuple[str, ...]) -> dict[in
             for frame, joints in content.items()
         }
     except (OSError, ValueError, AttributeError) as error:
-        raise JointsError(f"'{path}' is not a file of joints by frame") from error
+        raise JointsError(f"'{path}' cannot be read: expected JSON with the joints of each frame") from error
 
 
 def write_joints_csv(path: str | os.PathLike, names: tuple[str, ...], rows) -> int:
-    """Write tracked joints, one row a joint and frame; returns the number of frames.
+    """Write tracked keypoints, one row per keypoint and frame; returns the number of frames.
 
     Args:
-        rows: iterable of (xy (J, 2), confidence (J,)), one a frame; a lost joint is NaN and gets empty cells.
+        rows: iterable of (xy (J, 2), confidence (J,)), one per frame; a lost keypoint is NaN and gets empty cells.
     """
     count = 0
     with open(path, "w", newline="", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""Masks as palette PNGs: read, checked, written."""
+"""Read, check and write masks as palette PNGs."""
 
 import os
 
@@ -11,7 +11,7 @@ MAX_OBJECTS = 64
 
 
 def davis_palette(n: int = 256) -> np.ndarray:
-    """The colour of each object id in PASCAL VOC and DAVIS annotations: uint8 (n, 3); id 0, the background, is black."""
+    """Return the colour of each object id in PASCAL VOC and DAVIS annotations: uint8 (n, 3); id 0, the background, is black."""
     ids = np.arange(n)
     colors = np.zeros((n, 3), np.uint8)
     for bit in range(8):
@@ -23,21 +23,22 @@ def davis_palette(n: int = 256) -> np.ndarray:
 def read_mask(path: str | os.PathLike, size: tuple[int, int] | None = None) -> np.ndarray:
     """Read a mask picture as object ids: uint8 (H, W), 0 is the background.
 
-    A palette picture keeps its ids. In any other picture each distinct value or colour is an object, numbered from 1 in
-    ascending order (a 0/255 mask becomes 0/1); black and fully transparent pixels are background.
+    A palette picture keeps its ids. In any other picture, each distinct value or colour is an object, and objects are numbered
+    from 1 in ascending order (a 0/255 mask becomes 0/1). Black and fully transparent pixels are background.
 
     Args:
-        path: a PNG (or any lossless picture).
+        path: a PNG, or any other lossless picture.
         size: (height, width) that the mask must have.
 
     Raises:
-        MaskError: if it is missing, no picture, empty, of another size, or has more than 64 objects.
+        MaskError: if the file is missing, is not a picture, is empty, has another size, or has more than 64 objects.
     """
     from PIL import Image
 
     path = user_path(path)
-    if not os.path.isfile(path):  # Path.is_file raises for a name too long
+    if not os.path.isfile(path):  # Path.is_file raises if the name is too long
         raise MaskError(f"no such mask: '{path}'")
+    # picture -> object ids
     try:
         with Image.open(path) as picture:
             picture.load()
@@ -45,8 +46,9 @@ def read_mask(path: str | os.PathLike, size: tuple[int, int] | None = None) -> n
                 ids = np.array(picture)
             else:
                 ids = _number_colors(picture)
-    except Exception as error:  # Pillow raises many classes for damaged pictures
-        raise MaskError(f"'{path}' cannot be read as a picture: expected a PNG with one colour an object") from error
+    except Exception as error:  # Pillow raises many different classes for damaged pictures
+        raise MaskError(f"'{path}' cannot be read as a picture: expected a PNG with one colour per object") from error
+    # check the size and the number of objects
     if size is not None and ids.shape != tuple(size):
         raise MaskError(f"the mask '{path}' is {ids.shape[1]}x{ids.shape[0]}: expected {size[1]}x{size[0]} like the video")
     objects = np.unique(ids[ids > 0])
@@ -61,11 +63,11 @@ def read_mask(path: str | os.PathLike, size: tuple[int, int] | None = None) -> n
 
 
 def _number_colors(picture) -> np.ndarray:
-    """Distinct colours of a gray, colour or alpha picture as ids 1, 2, ...; black and transparent as 0."""
+    """Number the distinct colours of a gray, colour or alpha picture 1, 2, ...; black and transparent pixels become 0."""
     if picture.mode in ("1", "L", "I", "F") or picture.mode.startswith("I;"):
         flat = np.nan_to_num(np.asarray(picture).astype(np.float64))
     elif picture.mode == "LA":
-        flat = np.asarray(picture)[..., 0].astype(np.float64)  # some DAVIS masks: the gray channel is the mask
+        flat = np.asarray(picture)[..., 0].astype(np.float64)  # some DAVIS masks; their gray channel is the mask
     else:
         rgba = np.asarray(picture.convert("RGBA")).astype(np.int64)
         flat = (rgba[..., :3] @ np.array([65536, 256, 1])) * (rgba[..., 3] > 0)
@@ -79,5 +81,5 @@ def write_mask(path: str | os.PathLike, ids: np.ndarray) -> None:
     from PIL import Image
 
     picture = Image.fromarray(np.asarray(ids, dtype=np.uint8))
-    picture.putpalette(davis_palette().tobytes())  # makes it mode P
-    picture.save(path, format="PNG", compress_level=3)  # a third of the time of the default 6, and masks do not grow
+    picture.putpalette(davis_palette().tobytes())  # changes the mode to P
+    picture.save(path, format="PNG", compress_level=3)  # takes a third of the time of the default 6, and masks get no larger

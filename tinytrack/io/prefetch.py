@@ -9,18 +9,18 @@ T = TypeVar("T")
 
 
 def prefetch(items: Iterable[T], size: int = 2) -> Iterator[T]:
-    """The same items in the same order, of which up to ``size`` are made before they are asked for, in a thread.
+    """Yield the same items in the same order, making up to ``size`` of them ahead of time in a background thread.
 
-    It pays where making an item is the work of FFmpeg, numpy or torch, during which Python is free for other threads. What
-    goes wrong in the thread is raised here, in its turn. However reading ends (to the end, early, by an error or Ctrl-C), the
-    thread has ended and ``items`` is closed before this returns: no file stays open.
+    This pays off if FFmpeg, numpy or torch makes the items, because they leave Python free for other threads. An error in the
+    thread is raised here, when its item is due. However the iteration ends (at the end, early, by an error or Ctrl-C), the thread
+    has ended and ``items`` is closed before this returns, so no file stays open.
 
     Args:
-        items: any iterable. It is advanced in the thread, which torch's inference mode and the like, set outside, do not reach.
-        size: at least 1; so many items and the one in use are in memory at a time.
+        items: any iterable. It is advanced in the thread, where modes set by the caller, such as torch's inference mode, are off.
+        size: at least 1; this many items are in memory at a time, in addition to the one in use.
     """
     if size < 1:
-        raise ValueError(f"expected to read at least one item ahead, got {size}")
+        raise ValueError(f"prefetch needs a size of at least one item, got {size}")
     return _prefetched(iter(items), size)
 
 
@@ -33,5 +33,5 @@ def _prefetched(items: Iterator[T], size: int) -> Iterator[T]:
             coming.append(thread.submit(next, items, end))
             yield item
     finally:
-        thread.shutdown(cancel_futures=True)  # waits for the item in the making, and begins no other
+        thread.shutdown(cancel_futures=True)  # waits for the item that is being made, and starts no other
         getattr(items, "close", lambda: None)()

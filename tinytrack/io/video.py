@@ -1,6 +1,6 @@
-"""Videos as people have them, a file or a folder of frames, read one frame at a time.
+"""Read videos, a file or a folder of frames, one frame at a time.
 
-Frames are uint8 RGB (H, W, 3), upright; nothing is decoded before it is needed, so a long video never has to fit in memory.
+Frames are uint8 RGB (H, W, 3), upright. Nothing is decoded before it is needed, so a long video never has to fit in memory.
 """
 
 import itertools
@@ -28,7 +28,7 @@ class Video:
 
     Attributes:
         path: the file or folder.
-        start, stop: the range of frames that counts as this video (stop None: to the end).
+        start, stop: the range of the file's frames that belong to this video (stop None: to the end).
         name: for messages and titles.
     """
 
@@ -42,7 +42,7 @@ class Video:
         return self.name or self.path.name
 
     def part(self, start: int, stop: int | None, name: str = "") -> "Video":
-        """Frames start..stop-1 of this video as a video of its own."""
+        """Return frames start..stop-1 of this video as a video of their own."""
         first = self.start + start
         last = self.stop if stop is None else self.start + stop
         return replace(self, start=first, stop=last, name=name or self.name)
@@ -79,7 +79,7 @@ class Video:
 
     @cached_property
     def seconds(self) -> float | None:
-        """What the header says of its length in seconds; None if it says nothing."""
+        """Length in seconds according to the header; None if it does not say."""
         if self.path.is_dir():
             return len(list_images(self.path)) / FOLDER_FPS
         with open_container(self.path) as container:
@@ -89,18 +89,19 @@ class Video:
             return container.duration / 1e6 if container.duration else None
 
     def frames(self, size: Size = None, fps: float | None = None, max_frames: int | None = None) -> Iterator[np.ndarray]:
-        """Decode, turn upright and scale frame by frame: yields uint8 RGB (H, W, 3).
+        """Decode, turn upright and scale the frames one by one: yields uint8 RGB (H, W, 3).
 
         Args:
-            size: None (as filmed), an int (the shorter side in pixels, shape kept) or (height, width).
-            fps: keep at most so many frames a second, by leaving frames out; frames are never repeated.
-            max_frames: stop after so many frames.
+            size: None (as stored), an int (the shorter side in pixels, keeping the shape) or (height, width).
+            fps: keep at most this many frames per second, by leaving frames out; frames are never repeated.
+            max_frames: stop after this many frames.
 
         Raises:
-            VideoError: if the file is missing, is no video, has no picture track or ends before its time.
+            VideoError: if the file is missing, is not a video, has no video stream or ends too early.
         """
         if fps is not None and fps <= 0:
             raise VideoError(f"fps must be positive, got {fps}")
+        # one function per frame, which is called only for the frames that are kept
         source = _folder_frames(self, size) if self.path.is_dir() else file_frames(self.path, self.start, self.stop, size)
         step = max(1.0, self.fps / fps) if fps else 1.0
         taken = 0
@@ -112,10 +113,10 @@ class Video:
                 yield frame()
 
     def moving_frames(self, size: Size = None) -> Iterator[np.ndarray]:
-        """:meth:`frames`, after making sure that there are two at least.
+        """Yield :meth:`frames`, after making sure that there are at least two.
 
         Raises:
-            VideoError: for a single picture, in which nothing can be followed.
+            VideoError: if there is only one, in which nothing can be tracked.
         """
         frames = self.frames(size)
         start = list(itertools.islice(frames, 2))
@@ -124,9 +125,9 @@ class Video:
         yield from itertools.chain(start, frames)
 
     def frames_before(self, stop: int, size: Size = None, megabytes: float = 200.0) -> Iterator[np.ndarray]:
-        """Frames stop - 1, stop - 2, ..., 0, with at most about ``megabytes`` of them in memory at a time.
+        """Yield frames stop - 1, stop - 2, ..., 0, with at most about ``megabytes`` of them in memory at a time.
 
-        Videos cannot be decoded backwards: this decodes from the start once for each chunk.
+        Videos cannot be decoded backwards, so every chunk is decoded from the start of the video.
         """
         h, w = fit_size(self.height, self.width, size)
         chunk = max(8, int(megabytes * 1e6 / (3 * h * w)))
@@ -134,19 +135,21 @@ class Video:
             yield from reversed(list(itertools.islice(self.frames(size, max_frames=end), max(0, end - chunk), end)))
 
     def frames_at(self, times: Sequence[float], size: Size = None) -> list[np.ndarray]:
-        """The frames nearest to ``times`` (seconds from the start, ascending): uint8 RGB (H, W, 3) each.
+        """Return the frames nearest to ``times`` (seconds from the start, ascending): uint8 RGB (H, W, 3) each.
 
-        Found by seeking: what is decoded begins at the key frame before the first of them, and ends with the last.
+        They are found by seeking: decoding begins at the key frame before the first of them, and ends with the last.
 
         Raises:
-            VideoError: as :meth:`frames`; and if the video ends before the last of them, or a frame asked for is damaged.
+            VideoError: as :meth:`frames`, and if the video ends before the last of them or one of them is damaged.
         """
+        # a folder: the time gives the number of the picture
         if self.path.is_dir():
             pictures = list(_folder_frames(self, size))
             last = (len(pictures) - 1) / FOLDER_FPS
             if times[-1] > last + NEAR_THE_END:
                 raise VideoError(f"'{self.path}' ends after {last:.1f} s: there is no frame at {times[-1]:.1f} s")
             return [pictures[min(round(t * FOLDER_FPS), len(pictures) - 1)]() for t in times]
+        # a part of a file: shift the times to those of the whole file
         if self.start or self.stop is not None:
             first, last = self.start / self.fps, np.inf if self.stop is None else (self.stop - 1) / self.fps
             if first + times[-1] > last + NEAR_THE_END:
@@ -155,10 +158,10 @@ class Video:
         return [upright(frame, size) for frame in frames_near(self.path, times)]
 
     def read(self, size: Size = None, fps: float | None = None, max_frames: int | None = None) -> np.ndarray:
-        """All frames at once: uint8 RGB (T, H, W, 3). See :meth:`frames`."""
+        """Read all frames at once: uint8 RGB (T, H, W, 3). Arguments as in :meth:`frames`."""
         frames = list(self.frames(size, fps, max_frames))
         if not frames:
-            raise VideoError(f"'{self.title}' has no frames in the range asked for")
+            raise VideoError(f"'{self.title}' has no frames in the requested range")
         return np.stack(frames)
 
 
@@ -166,11 +169,11 @@ def open_video(path: str | os.PathLike) -> Video:
     """Open a video file (mp4, webm, gif, avi, mov ...) or a folder of frames.
 
     Raises:
-        VideoError: if it does not exist, is empty, or has no picture track.
+        VideoError: if it does not exist, is empty, or has no video stream.
     """
     path = user_path(path)
     video = Video(path)
-    if not os.path.exists(path):  # Path.exists raises for a name too long
+    if not os.path.exists(path):  # Path.exists raises if the name is too long
         raise VideoError(f"no such video: '{path}'")
     if not path.is_dir() and path.stat().st_size == 0:
         raise VideoError(f"'{path}' is empty: expected a video")
@@ -188,15 +191,15 @@ def read_video(path: str | os.PathLike, size: Size = None, fps: float | None = N
 
 
 def _natural(path: Path) -> list:
-    """Sort key under which frame 10 comes after frame 9."""
+    """Return a sort key that puts frame 10 after frame 9."""
     return [int(part) if part.isdigit() else part.lower() for part in re.split(r"(\d+)", path.name)]
 
 
 def list_images(folder: Path) -> list[Path]:
-    """The pictures of a folder of frames, frame 10 after frame 9.
+    """List the pictures of a folder of frames, with frame 10 after frame 9.
 
     Raises:
-        VideoError: if there is none.
+        VideoError: if there are none.
     """
     found = sorted((p for p in folder.iterdir() if p.suffix.lower() in IMAGES and not p.name.startswith(".")), key=_natural)
     if not found:
@@ -205,17 +208,19 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def read_image(path: Path) -> np.ndarray:
+    """Read a picture of any kind as uint8 RGB (H, W, 3)."""
     import imageio.v3 as imageio
 
     try:
         # Pillow turns gray, palette, 16-bit and alpha pictures into RGB.
         frame = imageio.imread(path, plugin="pillow", mode="RGB", index=0)
-    except Exception as error:  # Pillow raises many classes for damaged pictures
+    except Exception as error:  # Pillow raises many different classes for damaged pictures
         raise VideoError(f"'{path}' cannot be read as a picture: expected a frame of a video") from error
     return np.ascontiguousarray(frame)
 
 
 def _folder_frames(video: Video, size: Size):
+    """Yield one function per frame of a folder; calling it reads the picture, so skipped frames cost nothing."""
     h, w = video.height, video.width
     for path in list_images(video.path)[video.start : video.stop]:
 

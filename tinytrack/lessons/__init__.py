@@ -1,1 +1,1 @@
-"""What only the notebooks need: exercises with checks, the worked example, source code to show."""
+"""What only the notebooks use: exercises with checks, the worked example, and the display of source code."""

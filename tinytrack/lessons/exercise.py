@@ -1,7 +1,7 @@
-"""An exercise compares a learner's function with the solution, and names the usual mistakes.
+"""Compare a learner's function with the solution, and name the mistake if it is a usual one.
 
 Each case runs through the learner's function, the solution, and functions that each make one usual mistake. If the learner's results
-agree with a mistake on every case, the verdict names that mistake, so nobody has to decipher a stack trace to learn.
+agree with a mistake in every case, the verdict names that mistake, so the learner does not have to work it out from a stack trace.
 """
 
 import copy
@@ -16,12 +16,12 @@ import torch
 
 @dataclass(frozen=True, repr=False)
 class Verdict:
-    """What a check says.
+    """Result of a check; true if the function is right.
 
     Attributes:
-        exercise: its name, "affinity" ...
+        exercise: the exercise's name, such as "affinity".
         status: "right", "wrong" or "not attempted yet".
-        message: what is wrong, in one sentence; empty otherwise.
+        message: what is wrong and what to do instead, in one sentence; empty unless the status is "wrong".
     """
 
     exercise: str
@@ -37,15 +37,16 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Exercise:
-    """Call it with your function; a :class:`Verdict` comes back, which is true if the function is right.
+    """An exercise to check a learner's function with: calling it with the function returns a :class:`Verdict`.
 
     Attributes:
-        name: of the function asked for.
-        solution: the right one; the library's where it has one.
-        cases: makes the arguments of each call, of odd sizes and in float64.
-        slips: (what is wrong, in words; functions that do it, each in its own way), the most telling first.
-        tolerance: largest difference that is none.
-        seen: what of a result counts, where several are right.
+        name: the name of the function to write.
+        solution: a correct function; the library's own where there is one.
+        cases: makes the arguments of each call, in float64 and mostly not square.
+        slips: the usual mistakes, each a message and one or more functions that make the mistake, each in a different way. The first
+            match is reported, so the most informative come first.
+        tolerance: differences up to this one are ignored.
+        seen: reduces a result to the part that is compared, for exercises with several correct answers.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Exercise:
     seen: Callable[[np.ndarray], np.ndarray] = lambda result: result
 
     def __call__(self, function: Callable) -> Verdict:
+        # run the function on every case
         cases = self.cases()
         found = []
         for arguments in cases:
@@ -64,34 +66,36 @@ class Exercise:
             if isinstance(outcome, NotImplementedError):
                 return Verdict(self.name, "not attempted yet")
             if outcome is None:
-                return self._wrong("the function returns None: its last line should be a return")
+                return self._wrong("Your function returns None: its last line should return the result")
             for before, after in zip(arguments, given, strict=True):
                 if not _equal(_array(before), _array(after), 0):
-                    return self._wrong("the function changes one of its arguments in place: whoever gave it still needs it; work on a copy")
+                    return self._wrong("Your function changes one of its arguments in place, but the caller still needs it: work on a copy")
             found.append(outcome)
+        # compare with the solution
         right = list(self._outcomes(self.solution, cases))
         if self._agree(found, right):
             return Verdict(self.name, "right")
-        for words, *ways in self.slips:
+        # name the mistake, or else describe the first difference
+        for message, *ways in self.slips:
             if any(self._agree(found, self._outcomes(way, cases)) for way in ways):
-                return self._wrong(words)
+                return self._wrong(message)
         return self._wrong(next(_differences(cases, found, right, self.tolerance)))
 
     def _outcomes(self, function: Callable, cases: Sequence[tuple]) -> Iterator:
-        """What a function makes of each case, one after the other: the first that differs ends a comparison."""
+        """Run a function on the cases one by one, lazily, because a comparison ends at the first difference."""
         return (self._run(function, copy.deepcopy(arguments)) for arguments in cases)
 
     def _agree(self, found: Sequence, others: Iterable) -> bool:
         return all(_same(ours, theirs, self.tolerance) for ours, theirs in zip(found, others, strict=True))
 
     def _run(self, function: Callable, arguments: tuple) -> Any:
-        """What counts of its result, as an array, or the exception it raises; None for None."""
+        """Call a function: the part of its result that is compared, as an array, or the exception it raises; None if it returns None."""
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # a slip may divide by zero, and so may a learner: what comes of it is judged
+                warnings.simplefilter("ignore")  # mistakes may divide by zero, and so may the learner: only the result is judged
                 result = function(*arguments)
             return None if result is None else self.seen(_array(result))
-        except Exception as error:  # whatever a learner's function may raise: it is reported, not passed on
+        except Exception as error:  # a learner's function may raise anything; the error is reported to the learner, not raised
             return error
 
     def _wrong(self, message: str) -> Verdict:
@@ -99,7 +103,7 @@ class Exercise:
 
 
 def _array(value: Any) -> np.ndarray:
-    """A tensor, number, array, or a list, set or generator of these, as one array."""
+    """Turn a tensor, number or array, or a list, set or generator of these, into one array."""
     if isinstance(value, Iterator | set):
         value = sorted(value) if isinstance(value, set) else list(value)
     if isinstance(value, list | tuple) and any(isinstance(v, torch.Tensor) for v in value):
@@ -112,7 +116,7 @@ def _numeric(*arrays: np.ndarray) -> bool:
 
 
 def _close(a: np.ndarray, b: np.ndarray, tolerance: float) -> np.ndarray:
-    """Where two arrays of one shape agree: numbers up to the tolerance, all else if equal."""
+    """Mark where two arrays of the same shape agree: numbers up to the tolerance, anything else if it is equal."""
     if not _numeric(a, b):
         return np.asarray(a == b)
     return np.isclose(a.astype(np.float64), b.astype(np.float64), 1e-5, tolerance, equal_nan=True)
@@ -123,28 +127,28 @@ def _equal(a: np.ndarray, b: np.ndarray, tolerance: float) -> bool:
 
 
 def _same(a: Any, b: Any, tolerance: float) -> bool:
-    """Whether two outcomes agree; two exceptions do if they are of one class."""
+    """Tell whether two outcomes agree; two exceptions agree if they have the same class."""
     if isinstance(a, Exception) or isinstance(b, Exception):
         return type(a) is type(b)
     return _equal(a, b, tolerance)
 
 
 def _differences(cases: Sequence[tuple], found: Sequence, right: Sequence, tolerance: float) -> Iterator[str]:
-    """For a mistake without a name: what is different, in the first case where anything is."""
+    """Describe what differs, for a mistake without a name: yields one message per case that differs."""
     for arguments, ours, theirs in zip(cases, found, right, strict=True):
         if _same(ours, theirs, tolerance):
             continue
         shapes = ", ".join(repr(a) if isinstance(a, tuple) or not _array(a).ndim else str(_array(a).shape) for a in arguments)
         if isinstance(ours, Exception):
-            said = f": {str(ours).splitlines()[0]}" if str(ours) else ""
-            yield f"the function raises {type(ours).__name__} for arguments {shapes}{said}"
+            details = f": {str(ours).splitlines()[0]}" if str(ours) else ""
+            yield f"Your function raises {type(ours).__name__} for arguments {shapes}{details}"
         elif ours.shape != theirs.shape:
-            yield f"for arguments {shapes} the result has shape {ours.shape}: expected {theirs.shape}"
+            yield f"For arguments {shapes}, the result has shape {ours.shape}: expected {theirs.shape}"
         elif ours.dtype.kind in "fc" and np.isnan(ours).any() and not np.isnan(theirs).any():
-            yield f"for arguments {shapes} the result holds NaN"
+            yield f"For arguments {shapes}, the result contains NaN"
         elif not _numeric(ours, theirs):
-            yield f"for arguments {shapes}: got {ours.tolist()}, expected {theirs.tolist()}"
+            yield f"For arguments {shapes}: got {ours.tolist()}, expected {theirs.tolist()}"
         else:
             where = tuple(int(i) for i in np.argwhere(~_close(ours, theirs, tolerance))[0])
-            place = f"at {list(where)}" if where else "the result"
-            yield f"for arguments {shapes}, {place}: got {ours[where]:.4g}, expected {theirs[where]:.4g}"
+            place = f", at {list(where)}" if where else ""
+            yield f"For arguments {shapes}{place}: got {ours[where]:.4g}, expected {theirs[where]:.4g}"

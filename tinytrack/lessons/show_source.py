@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, repr=False)
 class Source:
-    """A piece of the library as text.
+    """Source code of a function or class.
 
     Attributes:
-        name: "pointer.affinity".
+        name: where it is from, such as "pointer.affinity".
         code: its lines.
     """
 
@@ -23,15 +23,15 @@ class Source:
         return f"# {self.name}\n{self.code}"
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        """What Jupyter asks for: Markdown has the colours of Python."""
+        """Return what Jupyter displays: a Markdown code block, because Jupyter highlights its syntax."""
         return {"text/plain": repr(self), "text/markdown": f"```python\n{self!r}\n```"}
 
 
 def show(thing: Callable | type) -> Source:
-    """The source of a function or class of tinytrack, read from its file; of docstrings only the first line is kept.
+    """Return the source of a function or class of tinytrack, with docstrings cut to their first line.
 
     Raises:
-        TypeError: for something without Python source.
+        TypeError: if ``thing`` has no Python source.
     """
     thing = inspect.unwrap(thing)
     code = textwrap.dedent(inspect.getsource(thing))
@@ -42,6 +42,7 @@ def show(thing: Callable | type) -> Source:
         text = node.body[0]
         if text.end_lineno > text.lineno:
             lines[text.lineno - 1] += '"""'
+            # marked and dropped below, because removing lines here would shift the line numbers of the other nodes
             lines[text.lineno : text.end_lineno] = [None] * (text.end_lineno - text.lineno)
     kept = "\n".join(line for line in lines if line is not None)
     return Source(f"{thing.__module__.removeprefix('tinytrack.')}.{thing.__qualname__}", kept)

@@ -9,26 +9,26 @@ from torch import Tensor
 
 from ..color import frames_to_lab, lab_to_frames
 
-# (L, a, b) of the background and of the two cells of each object. The objects differ in lightness, or no gray picture could
-# tell them apart; the cells of one object differ a little, so that a pointer can be right about the object and wrong about the cell.
+# (L, a, b) of the background and of the two cells of each object. The objects differ in lightness, because a gray picture could not
+# tell them apart otherwise. The cells of one object differ a little, so that a pointer can find the right object but the wrong cell.
 BACKGROUND = (50, -8, 12)
 BRIGHT = ((85, 15, 55), (75, 20, 55))
 DARK = ((15, 15, -40), (25, 15, -40))
-# Where those cells are, (row, column), in frames 0, 1 and 2.
+# (row, column) of those cells in frames 0, 1 and 2.
 BRIGHT_AT = (((0, 0), (0, 1)), ((0, 1), (0, 2)), ((1, 1), (1, 2)))
 DARK_AT = (((2, 3), (3, 3)), ((1, 3), (2, 3)), ((2, 2), (3, 2)))
 
 
 @dataclass(frozen=True)
 class WorkedExample:
-    """Three frames of 4x4 pixels; object 1 is bright and yellow, object 2 dark and blue, and both move.
+    """Three frames of 4x4 pixels: object 1 is bright and yellow, object 2 is dark and blue, and both move.
 
     Attributes:
         frames: uint8 RGB (3, 4, 4, 3).
         masks: object ids uint8 (3, 4, 4).
         joints: float64 (3, 2, 2), (x, y) of the first cell of each object.
-        embeddings: float32 (3, 2, 4, 4): each pixel is a cell of the grid. Made by hand, not learned: (cos, sin) of an angle
-            that grows with lightness, 180 degrees for white, so that cells of like gray have like embeddings.
+        embeddings: float32 (3, 2, 4, 4), each pixel is a cell of the grid. They are made by hand, not learned: (cos, sin) of an angle
+            that grows with lightness, 180 degrees for white, so that cells of similar gray have similar embeddings.
     """
 
     frames: np.ndarray
@@ -38,7 +38,8 @@ class WorkedExample:
 
 
 def worked_example() -> WorkedExample:
-    """The example. Used in all notebooks, from notebooks/00_tour.ipynb on."""
+    """Make the example that all notebooks use, from notebooks/00_tour.ipynb on."""
+    # draw the objects in Lab
     lab = torch.empty(3, 4, 4, 3)
     lab[:] = torch.tensor(BACKGROUND, dtype=torch.float32)
     masks = np.zeros((3, 4, 4), np.uint8)
@@ -49,6 +50,7 @@ def worked_example() -> WorkedExample:
                 lab[t, row, column] = torch.tensor(color, dtype=torch.float32)
                 masks[t, row, column] = n
             joints[t, n - 1] = cells[0][::-1]
+    # embed every pixel by its lightness
     frames = lab_to_frames(lab.movedim(-1, 1))
     angle = frames_to_lab(frames, channels=1)[:, 0] * (math.pi / 100)
     return WorkedExample(frames, masks, joints, torch.stack([angle.cos(), angle.sin()], dim=1))

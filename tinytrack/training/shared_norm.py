@@ -1,4 +1,4 @@
-"""Batch normalisation over the clips of all ranks, so that a run does not depend on how many ranks share its clips."""
+"""Batch normalisation over the clips of all ranks, so that the result of a run does not depend on the world size."""
 
 import torch
 import torch.distributed as dist
@@ -9,15 +9,16 @@ from .processes import world_size
 
 
 class _NormOverAll(torch.autograd.Function):
-    """Batch normalisation over the clips of all processes, who talk once on the way there and once on the way back."""
+    """Batch normalisation over the clips of all ranks, which communicate once in the forward and once in the backward pass."""
 
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-        own = torch.stack(torch.batch_norm_update_stats(x.to(weight.dtype), None, None, 0.0))  # many times as fast as torch.var_mean
+        # mean and variance of this rank's clips, then of all ranks' clips
+        own = torch.stack(torch.batch_norm_update_stats(x.to(weight.dtype), None, None, 0.0))  # many times faster than torch.var_mean
         of_all = [torch.empty_like(own) for _ in range(world_size())]
         dist.all_gather(of_all, own)
         means, variances = torch.stack(of_all, 1)
-        # Not the mean square minus the squared mean, by which half of the digits would be lost.
+        # The mean of squares minus the squared mean would be shorter, but would lose half of the digits.
         mean = means.mean(0)
         variance = variances.mean(0) + (means - mean).square().mean(0)
         ctx.save_for_backward(x, weight, mean, variance)
@@ -26,25 +27,25 @@ class _NormOverAll(torch.autograd.Function):
         return F.batch_norm(x, mean, variance, weight, bias, eps=eps), mean, variance
 
     @staticmethod
-    def backward(ctx, slope: Tensor, *_) -> tuple[Tensor, Tensor, Tensor, None]:
+    def backward(ctx, grad: Tensor, *_) -> tuple[Tensor, Tensor, Tensor, None]:
         x, weight, mean, variance = ctx.saved_tensors
         scale = (variance + ctx.eps).rsqrt()
-        # The slopes of weight and bias are the only sums that the slope of x needs, too: there over all processes.
+        # The gradient of x needs the same two sums as those of weight and bias, but taken over all ranks.
         known = (None, None, mean, scale, True, ctx.eps)
-        _, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(slope, x, weight, *known, [False, True, True])
-        sums = torch.stack([of_weight, of_bias])
+        _, grad_weight, grad_bias = torch.ops.aten.native_batch_norm_backward(grad, x, weight, *known, [False, True, True])
+        sums = torch.stack([grad_weight, grad_bias])
         dist.all_reduce(sums)
-        along, level = sums / (world_size() * x.numel() / x.shape[1])
+        along, level = sums / (world_size() * x.numel() / x.shape[1])  # the means of grad * normalised x, and of grad
         shape = (1, -1) + (1,) * (x.dim() - 2)
         by_x = -along * scale
-        of_x = torch.addcmul((-level - by_x * mean).view(shape), x, by_x.view(shape)).add_(slope).mul_((weight * scale).view(shape))
-        return of_x.to(x.dtype), of_weight, of_bias, None
+        grad_x = torch.addcmul((-level - by_x * mean).view(shape), x, by_x.view(shape)).add_(grad).mul_((weight * scale).view(shape))
+        return grad_x.to(x.dtype), grad_weight, grad_bias, None
 
 
 class SharedNorm(nn.modules.batchnorm._BatchNorm):
-    """Batch normalisation whose mean and variance are those of the clips of *all* processes: ``nn.SyncBatchNorm``, for processors.
+    """Batch normalisation with the mean and variance of the clips of *all* ranks: ``nn.SyncBatchNorm`` for CPUs.
 
-    (torch's own refuses tensors that are not on a GPU.) Every process must hold equally many clips.
+    torch's own class refuses tensors that are not on a GPU. Every rank must hold the same number of clips.
     """
 
     def _check_input_dim(self, x: Tensor) -> None:
@@ -63,7 +64,7 @@ class SharedNorm(nn.modules.batchnorm._BatchNorm):
 
 
 def share_norms(net: nn.Module, device: torch.device) -> nn.Module:
-    """Make every batch normalisation in ``net`` one over all processes, so that a run does not depend on how many there are.
+    """Replace every batch normalisation in ``net`` by one over all ranks, so that a run does not depend on the world size.
 
     Parameters and buffers keep their names. Returns the network.
     """

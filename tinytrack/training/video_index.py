@@ -1,6 +1,6 @@
-"""The index of a folder of videos: path, length, size and rate of each, or why it cannot be read.
+"""Index a folder of videos: path, length, size and frame rate of each, or why it cannot be read.
 
-Made once, in parallel, as a CSV file with one line per video. Made again, it probes only files that are new or have changed.
+The index is a CSV file with one line per video, made by several processes. Making it again probes only new and changed files.
 """
 
 import contextlib
@@ -28,25 +28,26 @@ from ..io.paths import user_path
 from ..io.seek import NEAR_THE_END
 from ..io.video import FOLDER_FPS, Video, list_images
 
-NAME = "tinytrack-index.csv"  # The file in the folder, unless another is named.
+NAME = "tinytrack-index.csv"  # the file in the indexed folder, unless the user names another
 FORMAT = "tinytrack index 1"
 COLUMNS = ("path", "bytes", "changed", "seconds", "fps", "height", "width", "problem")
-ENDS = ("\n", "\r")  # Of a line (the latter within a name); one without is not whole.
-SHORTEST = 2  # Frames that a video needs to move.
-START = "fork" if sys.platform == "linux" else "spawn"  # How processes begin: as a copy of this one, which is quick, where that is safe.
+ENDS = ("\n", "\r")  # line endings; a line without one is truncated (a carriage return can be part of a name)
+SHORTEST = 2  # frames that a video needs to show motion
+START = "fork" if sys.platform == "linux" else "spawn"  # how processes start; forking is quick, but safe only on Linux
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What the index says of one video.
+    """The row of one video in the index.
 
     Attributes:
-        path: of the file or folder of frames, as seen from the indexed folder.
-        bytes, changed: size and time of last change (nanoseconds), by which a changed file is known; of a folder, its pictures' number.
+        path: of the file or folder of frames, relative to the indexed folder.
+        bytes, changed: size and modification time (nanoseconds), which tell whether a file has changed; for a folder of frames,
+            ``bytes`` is the number of pictures.
         seconds: from the first frame to the last.
-        fps: frames a second, on average.
+        fps: frames per second, on average.
         height, width: of an upright frame.
-        problem: why it cannot be trained on, one sentence; empty if it can.
+        problem: one sentence on why it cannot be trained on; empty if it can.
     """
 
     path: str
@@ -59,45 +60,46 @@ class Entry:
     problem: str = ""
 
     def row(self) -> list[str]:
-        """Its line of the file."""
+        """Return the cells of the row."""
         return [self.path, self.bytes, self.changed, f"{self.seconds:.3f}", f"{self.fps:.4f}", self.height, self.width, self.problem]
 
     @classmethod
     def of_row(cls, row: list[str]) -> "Entry":
-        """From its line of the file. Raises ValueError if that is none."""
+        """Make an entry from the cells of a row. Raises ValueError if they are not those of an entry."""
         if len(row) != len(COLUMNS):
-            raise ValueError("not a line of an index")
+            raise ValueError("not a row of an index")
         path, size, changed, seconds, fps, height, width, problem = row
         entry = cls(path, int(size), int(changed), float(seconds), float(fps), int(height), int(width), problem)
         if not problem and not entry.possible():
-            raise ValueError("no video is like that")
+            raise ValueError("no video has this length, frame rate or size")
         return entry
 
     def possible(self) -> bool:
-        """Whether a video can be so long, so fast and so large: a file may have been changed by hand."""
+        """Tell whether a video can have this length, frame rate and size; the index may have been edited by hand."""
         return 0 <= self.seconds < 1e8 and 0 < self.fps < 1e4 and all(0 < side < 1e5 for side in (self.height, self.width))
 
 
 def _stamp(path: Path) -> tuple[int, int]:
-    """(bytes, time of last change): what tells that a file is still the same."""
+    """Return an entry's (bytes, changed), which tell whether a file is still the same."""
     info = os.stat(path)
     return (len(list_images(path)) if path.is_dir() else info.st_size), info.st_mtime_ns
 
 
 def sentence(error: VideoError, path: Path, name: str) -> str:
-    """What an error says, in one line that can be printed, with the name that the index has for the file."""
+    """Turn an error into one printable line, in which the file has its name from the index."""
     text = " ".join(str(error).replace(str(path), name).split())
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def probe(path: Path, name: str) -> Entry:
-    """Look at one video: its header, its first frame, and one near its end. Most damage shows there; the rest shows in training."""
+    """Check the header, the first frame and one near the end of a video. Most damage shows there; the rest shows in training."""
     try:
         stamp = _stamp(path)
     except OSError as error:
         return Entry(name, 0, 0, problem=f"'{name}' cannot be read: {describe_os_error(error)}")
     except VideoError as error:
         return Entry(name, 0, 0, problem=sentence(error, path, name))
+    # read the header, and decode near the end
     try:
         video = Video(path)
         height, width, fps = video.height, video.width, video.fps
@@ -114,9 +116,9 @@ def probe(path: Path, name: str) -> Entry:
 
 
 def _last_frame(video: Video) -> float:
-    """Seconds from the first frame of a file to the last one that can be decoded near where its header ends."""
+    """Return the seconds from the first frame of a file to its last one, after making sure that the frames near the end can be decoded."""
     promised = video.seconds
-    if promised is None:  # some formats do not say: then all of it is decoded
+    if promised is None:  # some formats do not say, so decode everything
         return (sum(1 for _ in video.frames(size=(8, 8))) - 1) / video.fps
     last = max(0.0, promised - 1 / video.fps)
     video.frames_at([max(0.0, last - NEAR_THE_END / 2), last], size=(8, 8))
@@ -124,9 +126,9 @@ def _last_frame(video: Video) -> float:
 
 
 def _read(path: Path) -> Iterator[Entry]:
-    """The entries of an index, or of the journal of an unfinished one, as far as they are whole: the last line may be cut short.
+    """Yield the entries of an index, or of the journal of an unfinished one; a last line that is truncated is ignored.
 
-    Any other line that is none is an entry with a problem.
+    Any other line that is not an entry is returned as an entry with a problem.
     """
     with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
         lines = (line.replace("\0", "") for line in file if line.endswith(ENDS))
@@ -141,6 +143,7 @@ def _read(path: Path) -> Iterator[Entry]:
 
 
 def _write(path: Path, head: list[str], entries: Iterable[Entry]) -> None:
+    """Write an index: the line ``head``, the names of the columns, and one row per entry."""
     with open(path, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         writer = csv.writer(file)
         writer.writerow(head)
@@ -149,7 +152,7 @@ def _write(path: Path, head: list[str], entries: Iterable[Entry]) -> None:
 
 
 def journal_path(out: Path) -> Path:
-    """Where the lines of an unfinished index stand."""
+    """Return where the rows of an unfinished index are kept."""
     return out.with_name(out.name + ".unfinished")
 
 
@@ -160,16 +163,17 @@ def make_index(
     progress: bool = True,
     look: Callable[[Path, str], Entry] = probe,
 ) -> tuple[Path, list[Entry]]:
-    """Index every video below a folder (see :class:`~tinytrack.clips.VideoFolder`), in processes; return the file and its entries.
+    """Index every video below a folder (see :class:`~tinytrack.datasets.folders.VideoFolder`); return the file and its entries.
 
-    Stopped at any time, it goes on where it was: what has been looked at stands in a journal beside the index. Files that have not
-    changed since they were last looked at are not looked at again.
+    An interrupted call can be resumed: every finished entry is kept in a journal next to the index. Files that have not changed
+    since they were last probed are not probed again.
 
     Args:
         folder: where the videos are.
         out: the file to write; default: :data:`NAME` in the folder.
-        workers: processes; default: one a processor.
-        look: what a process does with a file.
+        workers: number of processes; default: one per processor.
+        progress: whether to show a progress bar.
+        look: the function that makes the entry of a file from its path and its name in the index; runs in the processes.
 
     Raises:
         ClipError: if the folder holds no videos.
@@ -183,6 +187,7 @@ def make_index(
     out = user_path(out) if out is not None else folder / NAME
     if out.suffix != ".csv":
         raise OutputError(f"cannot write an index to '{out}': expected a name that ends in .csv")
+    # find the videos, and which of them an earlier call has already indexed
     videos = VideoFolder(folder)
     names = {os.path.relpath(path, folder): path for path in videos.paths}
     journal = journal_path(out)
@@ -194,9 +199,10 @@ def make_index(
     todo = [(path, name) for name, path in names.items() if name not in done]
     head = [FORMAT, os.path.relpath(os.path.realpath(folder), os.path.realpath(out.parent))]
     with making(out.parent, f"'{out}'"):
-        # Rewritten first: a line that was cut short would swallow the next one.
+        # Rewrite the journal first, because the next line would be appended to a truncated last one.
         with staged_file(journal) as scratch:
             _write(scratch, head, done.values())
+        # probe the other videos, and note each result in the journal
         with open(journal, "a", newline="", encoding="utf-8", errors="surrogateescape") as file:
             writer = csv.writer(file)
             found = _look_at_all(todo, workers or os.cpu_count() or 1, look)
@@ -204,6 +210,7 @@ def make_index(
                 done[entry.path] = entry
                 writer.writerow(entry.row())
                 file.flush()
+        # the journal is complete: write the index, in the order of the folder
         entries = [done[name] for name in names]
         with staged_file(out) as scratch:
             _write(scratch, head, entries)
@@ -212,6 +219,7 @@ def make_index(
 
 
 def _unchanged(entry: Entry, path: Path) -> bool:
+    """Tell whether a file is still the one that the entry describes."""
     try:
         return (entry.bytes, entry.changed) == _stamp(path) and entry.changed != 0
     except (OSError, VideoError):
@@ -219,7 +227,7 @@ def _unchanged(entry: Entry, path: Path) -> bool:
 
 
 def _look_at_all(todo: list[tuple[Path, str]], workers: int, look: Callable) -> Iterator[Entry]:
-    """look(path, name) of all, in the order in which they are ready."""
+    """Call ``look(path, name)`` for every video; yields the entries in the order in which they become ready."""
     waiting = iter(todo)
     while batch := list(itertools.islice(waiting, 64 * workers)):
         missing = dict(enumerate(batch))
@@ -227,7 +235,7 @@ def _look_at_all(todo: list[tuple[Path, str]], workers: int, look: Callable) -> 
             for number, entry in _in_processes(missing, workers, look):
                 del missing[number]
                 yield entry
-        # A file on which the decoder itself crashed took the whole pool with it: one at a time tells which it was.
+        # A file that crashes the decoder takes the whole pool down with it. Trying the rest one by one shows which file it is.
         for number, (path, name) in missing.items():
             try:
                 yield from (entry for _, entry in _in_processes({number: (path, name)}, 1, look))
@@ -237,6 +245,7 @@ def _look_at_all(todo: list[tuple[Path, str]], workers: int, look: Callable) -> 
 
 
 def _in_processes(items: dict[int, tuple[Path, str]], workers: int, look: Callable) -> Iterator[tuple[int, Entry]]:
+    """Call ``look`` for numbered items in a pool of processes; yields (number, entry) as they become ready."""
     context = multiprocessing.get_context(START)
     pool = ProcessPoolExecutor(min(workers, len(items)), context, initializer=_follow, initargs=[os.getpid()])
     try:
@@ -248,11 +257,11 @@ def _in_processes(items: dict[int, tuple[Path, str]], workers: int, look: Callab
         pool.shutdown(cancel_futures=True)
 
 
-def _follow(first: int) -> None:
-    """Ctrl-C is for the first process, which ends the others; if it is killed, they end by themselves."""
+def _follow(parent: int) -> None:
+    """Make this process ignore Ctrl-C, which is handled by its parent process, and exit as soon as the parent is gone."""
 
     def watch() -> None:
-        while os.getppid() == first:
+        while os.getppid() == parent:
             time.sleep(0.5)
         os._exit(1)
 
@@ -261,23 +270,25 @@ def _follow(first: int) -> None:
 
 
 class VideoIndex:
-    """The videos of an index that can be read, or of several, in a form that costs a process of 300,000 videos some 30 MB.
+    """The readable videos of one or several indexes, stored compactly: 300,000 videos take about 30 MB per process.
 
-    Names stand in one block of bytes, numbers in arrays: of a list of Python's own objects every process that reads them makes a
-    copy little by little (it counts references), and memory would grow.
+    Names are stored in one block of bytes, and numbers in arrays. Memory would grow with a list of Python objects, because every
+    process that reads them writes to their reference counts and so makes its own copy little by little.
 
     Args:
         paths: files that ``tinytrack data index`` wrote.
 
     Raises:
-        ClipError: if one is missing, is no index, or no video in it can be read.
+        ClipError: if a file is missing or is not an index, or if no video in them can be read.
     """
 
     def __init__(self, *paths: str | os.PathLike):
         self.roots: list[str] = []
         self.problems: list[str] = []
-        names, ends, numbers, root_of = bytearray(), [0], [], []
+        names, ends = bytearray(), [0]
+        numbers, root_of = [], []
         for path in map(user_path, paths):
+            # check the header
             try:
                 with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
                     head = next(csv.reader(file), [])
@@ -285,6 +296,7 @@ class VideoIndex:
                 raise ClipError(f"the index '{path}' cannot be read: expected a file written by 'tinytrack data index'") from error
             if len(head) != 2 or head[0] != FORMAT:
                 raise ClipError(f"'{path}' is not an index of videos: expected a file written by 'tinytrack data index'")
+            # collect the videos that can be read
             for entry in _read(path):
                 if entry.problem:
                     self.problems.append(entry.problem)
@@ -297,8 +309,11 @@ class VideoIndex:
         if not numbers:
             if self.problems:
                 raise ClipError(f"no video in the index '{paths[0]}' can be read: {self.problems[0]}")
-            raise ClipError(f"the index '{paths[0]}' names no video: expected a line a video")
-        self._names, self._ends, self._root_of = bytes(names), np.array(ends), np.array(root_of, dtype=np.uint16)
+            raise ClipError(f"the index '{paths[0]}' names no video: expected one line per video")
+        # lists -> compact arrays
+        self._names = bytes(names)
+        self._ends = np.array(ends)
+        self._root_of = np.array(root_of, dtype=np.uint16)
         self.seconds, self.fps, height, width = np.array(numbers).T.copy()
         self.size = np.stack([height, width], axis=1).astype(np.int32)
 
@@ -306,14 +321,14 @@ class VideoIndex:
         return len(self.seconds)
 
     def name(self, i: int) -> str:
-        """Path of video i, as seen from the indexed folder."""
+        """Return the path of video i, relative to the indexed folder."""
         return os.fsdecode(self._names[self._ends[i] : self._ends[i + 1]])
 
     def video(self, i: int) -> Video:
-        """Video i."""
+        """Return video i."""
         name = self.name(i)
         return Video(Path(self.roots[self._root_of[i]], name), name=name)
 
     def fingerprint(self) -> list[int]:
-        """Three numbers that change with the videos."""
+        """Return three numbers that change when the set of videos changes."""
         return [len(self), round(float(self.seconds.sum(dtype=np.float64))), zlib.crc32(self._names)]

@@ -1,4 +1,4 @@
-"""The whole report: every method on every data set on this machine, a training run, and the tables and figures of both."""
+"""Make the whole report: evaluate every method on every data set on this machine, train a network, draw the tables and figures."""
 
 import functools
 import importlib.util
@@ -28,7 +28,7 @@ from .pictures import dissolve_figure, embedding_figure, overlay_figure, pointer
 from .results import BY, FORMAT, MAIN, OUR_METHOD, OURS, write_report
 from .tables import summary_text
 
-# Data set -> methods, protocols.
+# Data set -> (methods, protocols).
 PLAN = {
     "davis2016": ("identity flow gray lab random random-1 random-2 random-lab single tiny-gray tiny-lab", "modern paper"),
     "davis2017": ("identity flow gray lab random random-lab tiny-gray tiny-lab", "modern paper"),
@@ -37,11 +37,11 @@ PLAN = {
     "carphone": ("identity flow gray lab random random-lab single tiny-gray tiny-lab", "modern"),
     "synth": ("identity flow gray lab random random-lab single tiny-gray tiny-lab", "modern"),
 }
-# Methods without the paper's protocol: further seeds, and networks that see colour, which the paper's does not.
+# Methods that are not run with the paper's protocol: further seeds, and networks that see colour, unlike the paper's.
 MODERN_ONLY = ("random-1", "random-2", "random-lab", "tiny-lab")
-# Methods that DAVIS 2016 also sees with the window in the first frame: whom does it help that the others do without?
+# Methods that are also run on DAVIS 2016 with the window in the first frame, to show what searching it without a window changes.
 WINDOWED_TOO = ("gray", "tiny-gray")
-# Checkpoints of a training run that are scored, beside its last: each takes minutes, and these show the curve.
+# Checkpoints of a training run that are scored, besides its last one. Each takes minutes, and these are enough to show the curve.
 SCORED_STEPS = (0, 10, 30, 100, 300, 1000, 3000, 10_000)
 
 
@@ -55,13 +55,14 @@ class Run:
 
 
 def plan_runs(datasets: Iterable[str], missing: Iterable[str] = ()) -> list[Run]:
-    """What to evaluate, in order.
+    """List what to evaluate, in order.
 
     Args:
-        datasets: keys of :data:`PLAN` that are here.
-        missing: methods that cannot run here.
+        datasets: keys of :data:`PLAN` that are on this machine.
+        missing: methods that cannot run on it.
     """
-    missing, plan = set(missing), []
+    missing = set(missing)
+    plan = []
     for dataset in datasets:
         methods, protocols = (words.split() for words in PLAN[dataset])
         for method in methods:
@@ -77,22 +78,23 @@ def plan_runs(datasets: Iterable[str], missing: Iterable[str] = ()) -> list[Run]
 
 
 def find_data(data: str | os.PathLike | None) -> tuple[dict[str, dict], list[str]]:
-    """Which data sets are here.
+    """Find the data sets on this machine.
 
     Args:
-        data: a folder with davis, badja, pose2sim in it, as far as they are there; None: the one that ``TINYTRACK_DATA`` names, if any.
-            DAVIS can also be the fetched one.
+        data: a folder that contains any of davis, badja, pose2sim; None: the folder that ``TINYTRACK_DATA`` names, if any. If it has
+            no davis, the fetched DAVIS is used.
 
     Returns:
-        Key of :data:`PLAN` -> arguments of :func:`tinytrack.datasets.open_dataset`; and a sentence for each that is missing.
+        Key of :data:`PLAN` -> arguments of :func:`tinytrack.datasets.truth.open_dataset`; and one text per data set that is missing.
 
     Raises:
-        TinytrackError: if ``data`` is given and is no folder.
+        TinytrackError: if ``data`` is given but is not a folder.
     """
+    # the folders
     data = data or os.environ.get("TINYTRACK_DATA")
     root = user_path(data) if data else None
     if root is not None and not root.is_dir():
-        raise TinytrackError(f"no such folder: '{data}': expected one with davis, badja, pose2sim in it")
+        raise TinytrackError(f"'{data}' is not a folder: expected one with davis, badja, pose2sim in it")
     why = {name: f"no folder {name} in the data" if root else "no data folder was given" for name in ("davis", "badja", "pose2sim")}
     folder = {name: root / name for name in why if root is not None and (root / name).is_dir()}
     if "davis" not in folder:
@@ -100,6 +102,7 @@ def find_data(data: str | os.PathLike | None) -> tuple[dict[str, dict], list[str
             folder["davis"] = davis_root("davis")
         except ClipError:
             why["davis"] += ", and it was not fetched"
+    # the data sets that they are enough for
     found, left_out = {}, [f"{name} ({why[name]})" for name in why if name not in folder]
     if "davis" in folder:
         found["davis2016"] = {"name": "davis", "root": folder["davis"], "year": 2016}
@@ -121,7 +124,7 @@ def find_data(data: str | os.PathLike | None) -> tuple[dict[str, dict], list[str
 
 
 def missing_methods() -> dict[str, str]:
-    """Methods that cannot run on this machine -> why."""
+    """List the methods that cannot run on this machine: name -> why."""
     missing = {}
     if importlib.util.find_spec("cv2") is None:
         missing["flow"] = "OpenCV is not installed"
@@ -133,37 +136,40 @@ def missing_methods() -> dict[str, str]:
 
 
 def make_report(data: str | None, out: str, device: str = "cpu") -> str:
-    """Evaluate everything that the data present allows, re-make all tables and figures; goes on where it was stopped.
+    """Evaluate everything that the available data allow, then make all tables and figures; a stopped report resumes where it was.
 
     Writes ``out/RUN/`` for each run as the command ``evaluate`` does, ``out/emergence/``, ``out/results.json``, ``out/figures/`` and
     ``out/report.md``.
 
     Args:
         data: see :func:`find_data`.
-        out: the folder for all of it.
+        out: the folder of the report.
         device: where networks run.
 
     Returns:
-        The scores as text, what was left out, where to look.
+        The scores, what was left out and where everything is, as text.
 
     Raises:
-        TinytrackError: if ``out`` holds results of something else, and what data sets and tracker raise.
+        TinytrackError: if ``out`` holds results of another data set, method or version. Errors of data sets and the tracker are passed on.
     """
     try:
         return _make_report(data, out, device)
     except KeyboardInterrupt:
         if not user_path(out).exists():
             raise
-        raise TinytrackError(f"interrupted: what is done is kept in '{out}', the same command goes on from there") from None
+        raise TinytrackError(f"interrupted: finished parts are kept in '{out}', the same command continues with the others") from None
 
 
 def _make_report(data: str | None, out: str, device: str) -> str:
+    """Like :func:`make_report`, but without turning an interruption into an error."""
     folder = user_path(out)
+    # find data sets and methods on this machine
     sources, left_out = find_data(data)
     missing = missing_methods()
     left_out += [f"the method {name} ({why})" for name, why in missing.items()]
     for source in sources.values():
-        open_dataset(**source)  # what is broken is said now, not after hours
+        open_dataset(**source)  # report broken data now, not after hours
+    # evaluate every method on every data set
     load = functools.cache(lambda name: load_model(name, device) if name in SHIPPED else baseline_model(name, device))
     runs = {}
     for run in plan_runs(sources, missing):
@@ -171,6 +177,7 @@ def _make_report(data: str | None, out: str, device: str) -> str:
         name = run_name(dataset, method)
         runs[name] = _track(method, dataset, folder / name)
     checkpoints, training, notes = emergence(sources.get(MAIN), folder / "emergence", device)
+    # store and draw
     results = {
         "format": FORMAT,
         "runs": {name: {k: v for k, v in run.items() if k != "format"} for name, run in runs.items()},
@@ -186,36 +193,38 @@ def _make_report(data: str | None, out: str, device: str) -> str:
 
 
 def _method(run: Run, load: Callable[[str], Model]) -> Method:
-    """The method of a run, its network loaded once for all its runs."""
+    """Make the method of a run; ``load`` is cached, so that the runs of a network load it once."""
     if run.protocol is None:
         return find_method(None, run.method, MODERN)
     return model_method(run.method, load(run.method), PROTOCOLS[run.protocol])
 
 
 def _track(method: Method, dataset: Dataset, out: Path) -> dict:
-    """:func:`tinytrack.evaluate.evaluate`, which does not even open the videos where nothing is left to do."""
+    """Like :func:`tinytrack.evaluation.scoring.evaluate`, but without opening the videos if nothing is left to do."""
     path = out / "results.json"
     done = path.exists() and set(dataset.facts["sequences"]) <= set(read_results(path)["sequences"])
     return evaluate(method, replace(dataset, truths=iter(())) if done else dataset, out, progress=not done)
 
 
 def emergence(source: Mapping | None, out: Path, device: str = "cpu") -> tuple[list[dict], dict, list[str]]:
-    """Score a training run's checkpoints on DAVIS val; trains it first where there are none (the shipped recipe).
+    """Score a training run's checkpoints on DAVIS val; if there are none, train with the shipped recipe first.
 
     Args:
-        source: arguments of ``open_dataset`` for DAVIS 2016; None: there is no DAVIS.
-        out: ``out/checkpoints/step000010.pt`` ... are used if they are there; the scores go to ``out/step000010/`` ...
+        source: arguments of ``open_dataset`` for DAVIS 2016; None if there is no DAVIS.
+        out: checkpoints ``out/checkpoints/step000010.pt`` ... are used if they exist; the scores go to ``out/step000010/`` ...
 
     Returns:
-        A row {"step", "minutes", "fingerprint", "summary"} for each of :data:`SCORED_STEPS` that is there, and for the last checkpoint,
-        "minutes" being what training took so far; {"steps", "loss", "command", "machine"} of the run, the loss as
-        at most 100 means over equal stretches; and notes on what was left out.
+        One row {"step", "minutes", "fingerprint", "summary"} per checkpoint at :data:`SCORED_STEPS`, and for the last checkpoint, where
+        "minutes" is the training time so far; {"steps", "loss", "command", "machine"} of the run, with the loss as at most 100 means
+        over stretches of equal length; and notes on what was left out.
     """
+    # the checkpoints
     if source is None:
         return [], {}, ["tracking emerges, figure 4 (no DAVIS to score checkpoints on)"]
     note = _train_checkpoints(source["root"], out, device)
     if note:
         return [], {}, [f"tracking emerges, figure 4 ({note})"]
+    # their scores
     rows = []
     paths = sorted((out / "checkpoints").glob("step*.pt"))
     for path in paths:
@@ -229,15 +238,17 @@ def emergence(source: Mapping | None, out: Path, device: str = "cpu") -> tuple[l
 
 
 def _train_checkpoints(davis: Path, out: Path, device: str) -> str:
-    """See that ``out/checkpoints`` holds those of a whole run; returns why it cannot."""
+    """Make sure that ``out/checkpoints`` holds those of a complete run; returns why it cannot, or ""."""
+    # nothing to train if the checkpoints are complete
     model, checkpoints = out / "model.pt", out / "checkpoints"
     found = sorted(checkpoints.glob("step*.pt"))
     resume = checkpoint_path(model).exists()
     if found and not resume:
         card = load_model(found[-1]).card
-        # A run of ours that was killed before it could save its state; anybody else's checkpoints are taken as they are.
+        # A run of ours that was killed before its first resumable checkpoint starts again; checkpoints of others are used as they are.
         if card.get("command") != BY or card["steps"] >= card["config"]["steps"]:
             return ""
+    # train, or resume
     try:
         videos = training_videos([str(davis)])
     except ClipError:
@@ -249,7 +260,10 @@ def _train_checkpoints(davis: Path, out: Path, device: str) -> str:
 
 
 def failure_numbers(runs: Mapping[str, Mapping]) -> dict:
-    """:func:`tinytrack.analysis.failures` of our model on DAVIS, for colours on the object and everywhere; {} without that run."""
+    """Correlate colour errors of our model on DAVIS, on the object and everywhere, with its J; {} without that run.
+
+    See :func:`tinytrack.evaluation.statistics.failures`.
+    """
     numbers = {}
     for key in ("object_color_error", "color_error"):
         videos = {name: record for name, record in runs.get(OURS, {}).get("sequences", {}).items() if key in record}
@@ -259,20 +273,23 @@ def failure_numbers(runs: Mapping[str, Mapping]) -> dict:
 
 
 def draw_pictures(runs: Mapping[str, Mapping], sources: Mapping[str, Mapping], load: Callable[[str], Model], out: Path) -> dict[str, str]:
-    """Figures 6 to 9, from DAVIS where it is there, else from carphone.
+    """Draw figures 6 to 9, from DAVIS if it was evaluated, otherwise from carphone.
 
     Returns:
         Name of the figure -> the videos in it, for the captions.
     """
+    # the run
     name = next((n for n in (OURS, f"carphone-{OUR_METHOD}-modern") if n in runs), None)
     if name is None:
         return {}
     key, records = name.split("-")[0], runs[name]["sequences"]
+    # its videos: the best, the median and the worst by J
     ranked = sorted(records, key=lambda video: frame_scores(records[video]).mean(), reverse=True)
     picked = ranked if len(ranked) < 5 else ranked[:2] + ranked[-2:]
     truths = {video: _truth(sources[key], video) for video in picked}
     median = ranked[len(ranked) // 2]
     one = truths.get(median) or _truth(sources[key], median)
+    # the figures
     models = {method: load(method) for method in (OUR_METHOD, "random", "gray")}
     save_figure(embedding_figure(one, models, MODERN), out, "embeddings")
     save_figure(pointer_figure(one, models[OUR_METHOD], MODERN), out, "pointer")
@@ -283,4 +300,5 @@ def draw_pictures(runs: Mapping[str, Mapping], sources: Mapping[str, Mapping], l
 
 
 def _truth(source: Mapping, video: str) -> Truth:
+    """Open one video of a data set."""
     return next(iter(open_dataset(**source, sequences=[video]).truths))

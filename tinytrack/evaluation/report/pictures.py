@@ -20,16 +20,16 @@ from ..metrics import region_j
 from ..scoring import VOID
 from ..statistics import frame_scores
 
-WIDE = 12.0  # Inches, of a figure of the report.
-CYAN = 6  # Added to object ids, so that the first object is cyan: a red mask would not be seen on a red shirt or beside a red car.
+WIDE = 12.0  # width of the report's figures in inches
+CYAN = 6  # added to object ids to make the first object cyan, because a red mask is hard to see on a red shirt or next to a red car
 
 
 def embedding_figure(truth: Truth, models: Mapping[str, Model], protocol: Protocol = MODERN):
-    """Figure 6: the embeddings of one video as colours at four frames, a row a network.
+    """Draw figure 6: the embeddings of one video as colours in four frames, one row per network.
 
     Args:
         truth: the video.
-        models: method -> features; a row each, below the frames themselves.
+        models: method -> features; one row each, below the frames themselves.
     """
     frames = list(truth.frames())
     shown = [round(share * (len(frames) - 1)) for share in (0, 0.33, 0.66, 1)]
@@ -38,17 +38,18 @@ def embedding_figure(truth: Truth, models: Mapping[str, Model], protocol: Protoc
 
 
 def interior_points(mask: np.ndarray) -> list[tuple[str, tuple[int, int]]]:
-    """Three pixels (x, y) worth asking the pointer about, with their names: chosen by the shape of the objects alone.
+    """Choose three pixels (x, y) for a picture of the pointer, with their names, by the shape of the objects alone.
 
-    The deepest pixel of each of the first three objects. Where there are fewer: the pixel of the first object farthest from its
-    deepest one (not on its very edge), and the pixel of the background nearest to the object among those as far outside its edge as
-    the object is deep.
+    They are the deepest pixels of the first three objects. If there are fewer objects, the next one is the pixel of the first object
+    that is farthest from its deepest one (but not right at the edge), and the last one is a background pixel: the nearest to that
+    deepest one among those as far outside the edge as the object is deep.
 
     Args:
         mask: object ids (H, W), at least one above 0.
     """
     from scipy.ndimage import distance_transform_edt
 
+    # inside each object
     ids = [int(n) for n in np.unique(mask) if n not in (0, VOID)][:3]
     depth = distance_transform_edt(np.pad(mask == ids[0], 1))[1:-1, 1:-1]
     y, x = np.unravel_index(depth.argmax(), depth.shape)
@@ -56,10 +57,12 @@ def interior_points(mask: np.ndarray) -> list[tuple[str, tuple[int, int]]]:
     for n in ids[1:]:
         inner = distance_transform_edt(np.pad(mask == n, 1))[1:-1, 1:-1]
         found.append((f"object {n}", tuple(int(v) for v in np.unravel_index(inner.argmax(), inner.shape)[::-1])))
+    # at an end of the first one
     if len(found) < 3:
         rows, columns = np.nonzero(depth >= min(0.2 * depth.max(), 6))
         far = np.hypot(rows - y, columns - x).argmax()
         found.append(("at an end\nof the object", (int(columns[far]), int(rows[far]))))
+    # in the background
     if len(found) < 3:
         outside = distance_transform_edt(mask == 0)
         rows, columns = np.nonzero(outside >= min(depth.max(), 0.9 * outside.max()))
@@ -69,23 +72,26 @@ def interior_points(mask: np.ndarray) -> list[tuple[str, tuple[int, int]]]:
 
 
 def pointer_figure(truth: Truth, model: Model, protocol: Protocol = MODERN):
-    """Figure 7: where three pixels of one frame point, in the references that tracking has there (four of them are shown).
+    """Draw figure 7: where three pixels of one frame point in the references that tracking has at that frame (four of them are shown).
 
     Args:
-        truth: a video with masks; the target is the frame with a true mask nearest to 60 % of it.
+        truth: a video with masks; the target is the frame with a true mask that is nearest to 60 % of the video.
     """
+    # the target frame and its pixels
     frames = list(truth.frames())
     late = [t for t in truth.masks if t > max(protocol.back)] or [t for t in truth.masks if t]
     t = min(late, key=lambda t: abs(t - 0.6 * len(frames)))
     points = interior_points(truth.masks[t]())
     xy = np.array([place for _, place in points])
+    # their cells, and where these point
     f = embed_video(frames[: t + 1], model, protocol)
     h, w = f.shape[-2:]
     height, width = frames[t].shape[:2]
-    cell = np.array([width / w, height / h])  # pixels a cell, in x and y
+    cell = np.array([width / w, height / h])  # pixels per cell, in x and y
     cells = ((xy + 0.5) / cell).astype(int)
     references = protocol.references(t)
     A = attention(f, references, cells, model.temperature * protocol.sharpen).numpy()
+    # the references to show, with the window of tracking
     shown = sorted({references[0], references[min(1, len(references) - 1)], references[len(references) // 2], t - 1})
     boxes = np.full((len(xy), len(shown), 4), np.nan)
     if protocol.radius is not None:
@@ -95,7 +101,7 @@ def pointer_figure(truth: Truth, model: Model, protocol: Protocol = MODERN):
     gray = to_gray(np.stack([frames[s] for s in shown]))
     heading = f"Where does a pixel point? {truth.name}, frame {t}"
     if protocol.radius is not None:
-        heading += "; dashed: the window of tracking" + ", which has none in frame 0" * bool(np.isnan(boxes).any())
+        heading += "; dashed: the window of tracking" + (", which has none in frame 0" if np.isnan(boxes).any() else "")
     return attention_maps(
         frames[t],
         xy,
@@ -110,13 +116,13 @@ def pointer_figure(truth: Truth, model: Model, protocol: Protocol = MODERN):
 
 
 def overlay_figure(truths: Sequence[Truth], records: Mapping[str, Mapping], folder: Path, method: str):
-    """Figure 8: predicted masks over the scored frames nearest to a third, two thirds and the end, with J on each.
+    """Draw figure 8: predicted masks over the scored frames nearest to 33 %, 66 % and 95 % of each video, with J on each.
 
     Args:
-        truths: the videos, a row each.
-        records: their part of ``results["sequences"]``.
-        folder: of the run: ``folder/masks/VIDEO/00000.png``.
-        method: for the heading.
+        truths: the videos, one row each.
+        records: ``results["sequences"]`` of the run, or the part of it with these videos.
+        folder: of the run; the masks are ``folder/masks/VIDEO/00000.png`` ...
+        method: its name, for the heading.
     """
     rows, notes = [], []
     for truth in truths:
@@ -134,17 +140,19 @@ def overlay_figure(truths: Sequence[Truth], records: Mapping[str, Mapping], fold
 
 @torch.inference_mode()
 def dissolve_figure(truth: Truth, model: Model, protocol: Protocol = MODERN):
-    """Figure 9: the soft map of an object over time, and the masks that argmax and the balanced reading make of it.
+    """Draw figure 9: the soft map of an object over time, and the masks decoded from it by "argmax" and "balanced".
 
     Args:
-        truth: a video with masks; its first object is followed.
+        truth: a video with masks; its first object is tracked.
     """
+    # propagate the mask of one object
     mask = truth.masks[0]()
     n = int(np.unique(mask[(mask > 0) & (mask != VOID)])[0])
     ids, size = np.array([n]), mask.shape
     frames = list(truth.frames())
     labels = mask_labels(mask * (mask == n), ids, label_grid(*frames[0].shape[:2], model, protocol), model.device)
     maps = list(propagate(embed_frames(frames, model, protocol), labels, protocol, model.temperature))
+    # one column per frame shown: truth, soft map, two ways to decode it
     shown = [truth.scored[round(share * (len(truth.scored) - 1))] for share in (0, 0.25, 0.5, 0.75, 1)]
     rows: list[list[np.ndarray]] = [[], [], [], []]
     notes: list[list[str]] = [[], [], [], []]
@@ -166,7 +174,7 @@ def dissolve_figure(truth: Truth, model: Model, protocol: Protocol = MODERN):
 
 
 def _covered(frame: np.ndarray, mask: Path) -> np.ndarray:
-    """A frame with a predicted mask over it, at the mask's size; without a file, the frame."""
+    """Draw a predicted mask over a frame, at the mask's size; return the frame alone if there is no file."""
     from PIL import Image
 
     if not mask.is_file():

@@ -1,4 +1,4 @@
-"""The stored results of a report, and questions about them."""
+"""Write and read the stored results of a report, and look up single values in them."""
 
 import json
 import os
@@ -15,8 +15,8 @@ from ..baselines import random_seed
 FORMAT = "tinytrack report 1"
 BY = "python -m tinytrack evaluate report"
 MAIN = "davis2016"
-OUR_METHOD = "tiny-gray"  # Ours where a figure has room for one: it sees what the paper's network sees.
-OURS = f"{MAIN}-{OUR_METHOD}-modern"  # The run whose failures, pictures and masks are looked at.
+OUR_METHOD = "tiny-gray"  # our method where a figure has room for only one: it sees what the paper's network sees
+OURS = f"{MAIN}-{OUR_METHOD}-modern"  # the run that the failure analysis and the pictures show
 NAMES = {
     "davis2016": "DAVIS-2016 val",
     "davis2017": "DAVIS-2017 val",
@@ -40,7 +40,7 @@ def read_report(path: str | os.PathLike) -> dict:
     """Read the ``results.json`` of a report, to draw it again with :func:`~tinytrack.evaluation.report.charts.draw_report`.
 
     Raises:
-        TinytrackError: if it is not one.
+        TinytrackError: if it is not a report's results file.
     """
     try:
         content = json.loads(user_path(path).read_text(encoding="utf-8"))
@@ -52,12 +52,15 @@ def read_report(path: str | os.PathLike) -> dict:
 
 
 def key_of(run: Mapping) -> str:
-    """The data set of a stored run: "davis2016", "badja" ..."""
+    """Return the data set of a stored run, such as "davis2016" or "badja"."""
     return f"{run['dataset']['name']}{run['dataset'].get('year', '')}"
 
 
 def runs_of(results: Mapping, dataset: str, protocol: str | None = None) -> dict[str, dict]:
-    """Runs on one data set by name of the run; with ``protocol`` those of it, and methods that have none, by name of the method."""
+    """Select the runs on one data set, by name of the run.
+
+    With ``protocol``, select only those of this protocol and of methods without one, by name of the method.
+    """
     runs = {name: run for name, run in results["runs"].items() if key_of(run) == dataset}
     if protocol is None:
         return runs
@@ -65,12 +68,12 @@ def runs_of(results: Mapping, dataset: str, protocol: str | None = None) -> dict
 
 
 def seeds(runs: Mapping[str, dict], metric: str) -> np.ndarray:
-    """A metric of the random network that sees gray under every seed there is, in percent."""
+    """Collect a metric of the random network that sees gray over all its seeds, in percent."""
     return np.array([100 * run["summary"][metric] for name, run in runs.items() if random_seed(name) is not None])
 
 
 def correlation_text(name: str, answer: Mapping) -> str:
-    """One rank correlation in words: "over videos -0.52 [-0.80, -0.10]"."""
+    """Format one rank correlation, such as "over videos -0.52 [-0.80, -0.10]"."""
     if answer["rho"] is None:
         return f"{name}: too few to say"
     ends = answer["interval"] and f" [{answer['interval'][0]:+.2f}, {answer['interval'][1]:+.2f}]"

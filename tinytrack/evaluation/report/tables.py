@@ -1,4 +1,4 @@
-"""The tables and the text of the report, made from its stored results alone."""
+"""Make the tables and the text of the report from its stored results alone."""
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
@@ -44,11 +44,12 @@ PICTURES = {
 
 
 def _percent(value: float | None, digits: int = 1) -> str:
+    """Format a share in percent; "" for None."""
     return "" if value is None else f"{100 * value:.{digits}f}"
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table, ending in a line break."""
+    """Format a Markdown table; it ends in a line break."""
     lines = [header, ["---"] * len(header), *rows]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
@@ -65,7 +66,7 @@ MASK_METRICS = {
 
 
 def mask_table(results: Mapping, dataset: str) -> str:
-    """Table 1: J and F of every method and protocol on one data set in percent, "" without runs that have masks."""
+    """Make table 1: J and F of every method and protocol on one data set in percent; "" if no run has masks."""
     rows = []
     for protocol in ("modern", "windowed", "paper"):
         runs = runs_of(results, dataset, protocol)
@@ -82,7 +83,7 @@ def mask_table(results: Mapping, dataset: str) -> str:
 
 
 def sequence_table(results: Mapping, dataset: str) -> str:
-    """J of every video in percent, a column a method (modern protocol), the mean last."""
+    """Make the table of J per video in percent, one column per method (modern protocol), the mean in the last row."""
     runs = {m: run for m, run in runs_of(results, dataset, "modern").items() if "J" in run["summary"]}
     videos = next(iter(runs.values()))["dataset"]["sequences"]
     rows = [[v, *(_percent(frame_scores(run["sequences"][v]).mean()) for run in runs.values())] for v in videos]
@@ -91,18 +92,18 @@ def sequence_table(results: Mapping, dataset: str) -> str:
 
 
 def joint_table(results: Mapping) -> str:
-    """Table 2: PCK of every method on every data set with joints, "" without any."""
+    """Make table 2: PCK of every method on every data set with keypoints; "" if there is none."""
     rows = []
     for dataset, name in NAMES.items():
         for method, run in runs_of(results, dataset, "modern").items():
             if "pck" in run["summary"]:
-                pseudo = " (pseudo ground truth)" * (dataset == "pose2sim")
+                pseudo = " (pseudo ground truth)" if dataset == "pose2sim" else ""
                 rows.append([name + pseudo, str(run["summary"]["videos"]), label(method), *map(_percent, run["summary"]["pck"])])
     return markdown(["data set", "videos", "method", *(f"PCK@{t}" for t in THRESHOLDS)], rows) if rows else ""
 
 
 def emergence_table(results: Mapping) -> str:
-    """The numbers behind figure 4, and what each checkpoint cost: the minutes trained so far."""
+    """Make the table behind figure 4, with the minutes of training up to each checkpoint."""
 
     def number(value):
         return "" if value is None else f"{value:.2f}"
@@ -126,7 +127,7 @@ QUESTIONS = {
 
 
 def failure_table(results: Mapping) -> str:
-    """The numbers behind figure 5, for the colours on the object and everywhere."""
+    """Make the table behind figure 5, for the colours on the object and everywhere."""
     kinds = {"object_color_error": "colour error on the object", "color_error": "colour error everywhere"}
     kinds = {key: name for key, name in kinds.items() if key in results["failures"]}
     rows = [[text, *(correlation_text("", results["failures"][k][q]).strip(": ") for k in kinds)] for q, text in QUESTIONS.items()]
@@ -134,15 +135,17 @@ def failure_table(results: Mapping) -> str:
 
 
 def _figure(name: str, text: str) -> str:
+    """Format a figure with its caption."""
     return f"![{name}](figures/{name}.png)\n\n{text}\n"
 
 
 def _made_by(dataset: str) -> str:
+    """Format the command that makes one line of a table."""
     return f"`{COMMANDS[dataset]} --model {OUR_METHOD}` (or `--baseline NAME`) `--protocol P`"
 
 
 def _notes(results: Mapping, dataset: str) -> str:
-    """How many videos, and what the data set itself says."""
+    """Describe a data set: its number of videos and objects, and its own note."""
     facts = next(iter(runs_of(results, dataset).values()))
     objects = f", {facts['summary']['objects']} objects" if "objects" in facts["summary"] else ""
     note = f" Note: {facts['dataset']['note']}." if facts["dataset"].get("note") else ""
@@ -150,11 +153,11 @@ def _notes(results: Mapping, dataset: str) -> str:
 
 
 def report_page(results: Mapping, drawn: Set[str]) -> str:
-    """``report.md``: every table, every figure with what to see in it, what was left out.
+    """Compose ``report.md``: every table, every figure with what to look for in it, and what was left out.
 
     Args:
         results: of the whole report.
-        drawn: the charts that were drawn, by name of the file.
+        drawn: names of the charts that were drawn, as in their file names.
     """
     parts = [
         "# Report\n",
@@ -174,7 +177,7 @@ def report_page(results: Mapping, drawn: Set[str]) -> str:
 
 
 def _mask_part(results: Mapping, drawn: Set[str]) -> list[str]:
-    """Masks: table 1 of each data set, the paper's numbers apart from it, J of each video, J over time."""
+    """Compose the part on masks: table 1 of each data set, J of each video, J over time, and the paper's numbers apart from them."""
     parts = ["## Masks: J and F\n"]
     for dataset, name in NAMES.items():
         table = mask_table(results, dataset)
@@ -199,7 +202,7 @@ def _mask_part(results: Mapping, drawn: Set[str]) -> list[str]:
 
 
 def _joint_part(results: Mapping, drawn: Set[str]) -> list[str]:
-    """Joints: table 2 and its curves."""
+    """Compose the part on keypoints: table 2 and its curves."""
     table = joint_table(results)
     if not table:
         return []
@@ -217,7 +220,7 @@ def _joint_part(results: Mapping, drawn: Set[str]) -> list[str]:
 
 
 def _emergence_part(results: Mapping, drawn: Set[str]) -> list[str]:
-    """Tracking emerges: figure 4 and its numbers."""
+    """Compose the part on emergence: figure 4 and its numbers."""
     if not results["emergence"]:
         return []
     text = (
@@ -228,7 +231,7 @@ def _emergence_part(results: Mapping, drawn: Set[str]) -> list[str]:
 
 
 def _failure_part(results: Mapping, drawn: Set[str]) -> list[str]:
-    """Failures: the rank correlations, what exactly they are, figure 5."""
+    """Compose the part on failures: the rank correlations, how they are defined, and figure 5."""
     if not results["failures"]:
         return []
     explained = (
@@ -244,8 +247,9 @@ def _failure_part(results: Mapping, drawn: Set[str]) -> list[str]:
 
 
 def summary_text(results: Mapping, out: str) -> str:
-    """What the command prints: the main scores, what was left out, where everything is."""
+    """Compose what the command prints: the main scores, what was left out, and where everything is."""
     lines = []
+    # one block per data set
     for dataset, name in NAMES.items():
         runs = runs_of(results, dataset)
         if not runs:
@@ -259,6 +263,7 @@ def summary_text(results: Mapping, out: str) -> str:
             cells = [s[m] for m in ("J", "F", "J&F") if m in s] + s.get("pck", [])
             title = f"  {run['method']['name']}{f', {protocol} protocol' if protocol else ''}"
             lines.append(f"{title:<36}" + "".join(f"{100 * v:>9.1f}" for v in cells))
+    # emergence, what is missing, where to look
     lines += [f"tracking emerges, step {row['step']:>6}: J {100 * row['summary']['J']:.1f}" for row in results["emergence"]]
     lines += [f"left out: {item}" for item in results["left_out"]]
     lines.append(f"tables and figures: {Path(out) / 'report.md'}, all numbers: {Path(out) / 'results.json'}")

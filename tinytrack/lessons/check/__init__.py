@@ -1,8 +1,8 @@
-"""The exercises of the notebooks: ``check.affinity(my_affinity)`` says whether it is right, or names the mistake.
+"""The exercises of the notebooks: ``check.affinity(my_affinity)`` tells you that your function is right, or names the mistake.
 
-There is one file per notebook. Each exercise has a solution and its usual mistakes, see :class:`tinytrack.lessons.exercise.Exercise`. The
-solution is the library's own function where there is one. Eq. 1, 2 and 3 are the exception: they are written here a second time, so
-that the library can be checked too (``check.affinity(pointer.affinity)``).
+There is one file per notebook. Each exercise has a solution and a list of usual mistakes, see
+:class:`tinytrack.lessons.exercise.Exercise`. The solution is the library's own function where there is one. Eq. 1, 2 and 3 are the
+exception: they are written here a second time, so that the library can be checked too (``check.affinity(pointer.affinity)``).
 """
 
 from ..exercise import Exercise
@@ -29,4 +29,4 @@ _ALL = (
     *(hide_channel, ceiling),  # 08
     *(click_to_pixel, splice),  # 09
 )
-EXERCISES: dict[str, Exercise] = {exercise.name: exercise for exercise in _ALL}  # all of them by name, in the notebooks' order
+EXERCISES: dict[str, Exercise] = {exercise.name: exercise for exercise in _ALL}  # by name, in the order of the notebooks

@@ -10,21 +10,34 @@ unit_length = Exercise(
     lambda f: F.normalize(f, dim=1),
     lambda: [(random_values(2, 3, 4, 5),), (3 * random_values(1, 7, 2, 3, seed=1),)],
     [
-        ("the norm is taken along the width, not along D (axis 1): one vector is one cell's D numbers", lambda f: F.normalize(f, dim=-1)),
         (
-            "the norm is taken along the height, not along D (axis 1): one vector is one cell's D numbers, not a column of cells",
+            "The norm is taken along the width: take it along D (axis 1), because one vector is the D numbers of one cell",
+            lambda f: F.normalize(f, dim=-1),
+        ),
+        (
+            "The norm is taken along the height:"
+            " take it along D (axis 1), because one vector is the D numbers of one cell, not a column of cells",
             lambda f: F.normalize(f, dim=2),
         ),
-        ("the norm is taken along the frames, not along D (axis 1)", lambda f: F.normalize(f, dim=0)),
-        ("one norm is taken over the whole tensor: each cell has its own", lambda f: f / f.norm()),
-        ("the square root is missing: the length is the root of the sum of squares", lambda f: f / f.square().sum(1, keepdim=True)),
-        ("absolute values are summed: length means the root of the sum of squares", lambda f: F.normalize(f, p=1, dim=1)),
+        (
+            "The norm is taken along the frames: take it along D (axis 1), because every frame has its own vector at each cell",
+            lambda f: F.normalize(f, dim=0),
+        ),
+        ("One norm is taken over the whole tensor: divide the vector of each cell by its own norm", lambda f: f / f.norm()),
+        (
+            "The square root is missing: divide by the root of the sum of squares, which is the length",
+            lambda f: f / f.square().sum(1, keepdim=True),
+        ),
+        (
+            "The absolute values are summed: divide by the root of the sum of squares instead, which is the length",
+            lambda f: F.normalize(f, p=1, dim=1),
+        ),
     ],
 )
 
 
 def _reach(layers, stride_counts=True, dilation_counts=True, minus_one=1, own_stride=False) -> int:
-    """Receptive field in pixels, by the usual formula or one of its misreadings."""
+    """Compute the receptive field in pixels, by the usual formula or with one of the usual mistakes."""
     field = jump = 1
     for kernel, stride, dilation in layers:
         if own_stride:
@@ -40,10 +53,22 @@ receptive_field = Exercise(
     _reach,
     lambda: [([(3, 1, 1), (3, 1, 1)],), ([(6, 2, 1), (4, 2, 1), (3, 1, 2)],), ([(7, 2, 1), (3, 2, 1), (3, 1, 4), (5, 3, 2)],)],
     [
-        ("strides are ignored: after a stride of 2, one step of the next layer is two pixels", lambda x: _reach(x, stride_counts=False)),
-        ("dilations are ignored: with dilation d the taps of a kernel are d apart", lambda x: _reach(x, dilation_counts=False)),
-        ("a layer adds kernel - 1 steps, not kernel: one of its taps is where you stand already", lambda x: _reach(x, minus_one=0)),
-        ("a layer's own stride is counted before its kernel: the stride moves the layers after it", lambda x: _reach(x, own_stride=True)),
+        (
+            "The strides are ignored: after a stride of 2, one step of the next layer is two pixels, so keep the product of the strides",
+            lambda x: _reach(x, stride_counts=False),
+        ),
+        (
+            "The dilations are ignored: with dilation d the taps of a kernel are d steps apart, so multiply kernel - 1 by d",
+            lambda x: _reach(x, dilation_counts=False),
+        ),
+        (
+            "Your function adds kernel steps per layer: add kernel - 1 steps, because one tap lies on a position that is already counted",
+            lambda x: _reach(x, minus_one=0),
+        ),
+        (
+            "A layer's own stride is counted before its kernel: multiply by it afterwards, because it only affects the layers that follow",
+            lambda x: _reach(x, own_stride=True),
+        ),
     ],
 )
 cell_center = Exercise(
@@ -51,11 +76,15 @@ cell_center = Exercise(
     lambda index, stride: stride * index + (stride - 1) / 2,
     lambda: [(0, 4), (3, 4), (2, 8), (5, 1)],
     [
-        ("this is the cell's first pixel: the centre lies (stride - 1) / 2 further", lambda i, s: s * i),
+        ("Your function returns the cell's first pixel: the centre lies (stride - 1) / 2 pixels further on", lambda i, s: s * i),
         (
-            "half a pixel too far: pixel centres are whole numbers here, so four pixels 0 1 2 3 are centred on 1.5, not on 2",
+            "Your result is half a pixel too far:"
+            " pixel centres are whole numbers here, so the four pixels 0, 1, 2 and 3 are centred on 1.5, not on 2",
             lambda i, s: s * (i + 0.5),
         ),
-        ("this is the next cell's first pixel less one: the cell's last pixel", lambda i, s: s * (i + 1) - 1),
+        (
+            "Your function returns the cell's last pixel: the centre lies half way between its first and its last",
+            lambda i, s: s * (i + 1) - 1,
+        ),
     ],
 )

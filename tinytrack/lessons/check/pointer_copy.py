@@ -29,27 +29,41 @@ affinity = Exercise(
     lambda f_j, f_i, temperature: (_products(f_j, f_i) / temperature).softmax(-1),
     _points,
     [
-        ("columns sum to one, rows do not: softmax over the wrong axis", lambda j, i, t: (_products(j, i) / t).softmax(1)),
         (
-            "the softmax runs over the clips of the batch (axis 0): each row needs one, over the references (the last axis)",
+            "The columns sum to one instead of the rows, because you take the softmax over the wrong axis:"
+            " use the last one, the references",
+            lambda j, i, t: (_products(j, i) / t).softmax(1),
+        ),
+        (
+            "The softmax runs over the clips of the batch (axis 0):"
+            " take it over the last axis, the references, so that each row sums to one",
             lambda j, i, t: (_products(j, i) / t).softmax(0),
         ),
         (
-            "everything together sums to one: each target pixel (row) needs a softmax of its own",
+            "In your result everything together sums to one: each target pixel (row) needs a softmax of its own",
             lambda j, i, t: _whole(_products(j, i) / t),
         ),
         (
-            "the result is (B, N, M), references by targets: row j should be a target pixel",
+            "The result is (B, N, M), references by targets: transpose it, so that row j is a target pixel",
             lambda j, i, t: (_products(j, i) / t).softmax(-1).mT,
         ),
-        ("the temperature multiplies the logits: it should divide them", lambda j, i, t: (_products(j, i) * t).softmax(-1)),
-        ("the temperature divides twice", lambda j, i, t: (_products(j, i) / t**2).softmax(-1)),
-        ("the temperature is not used", lambda j, i, t: _products(j, i).softmax(-1)),
-        ("rows do not sum to one: these are the logits, the softmax is missing", lambda j, i, t: _products(j, i) / t),
-        ("rows do not sum to one: exp without the division by its sum", lambda j, i, t: (_products(j, i) / t).exp()),
-        ("this is the logarithm of the answer: log_softmax instead of softmax", lambda j, i, t: (_products(j, i) / t).log_softmax(-1)),
+        ("The temperature multiplies the logits: divide the logits by it instead", lambda j, i, t: (_products(j, i) * t).softmax(-1)),
+        ("The logits are divided by the temperature twice: divide them only once", lambda j, i, t: (_products(j, i) / t**2).softmax(-1)),
+        ("The temperature is not used: divide the logits by it before the softmax", lambda j, i, t: _products(j, i).softmax(-1)),
         (
-            "the embeddings are normalised first: Eq. 2 takes the inner product as it is",
+            "The softmax is missing, so your function returns the logits: take a softmax over the last axis, so that each row sums to one",
+            lambda j, i, t: _products(j, i) / t,
+        ),
+        (
+            "Your function returns exp without the division by its sum: divide each row by its sum, so that the row sums to one",
+            lambda j, i, t: (_products(j, i) / t).exp(),
+        ),
+        (
+            "Your function returns the logarithm of the answer: use softmax instead of log_softmax",
+            lambda j, i, t: (_products(j, i) / t).log_softmax(-1),
+        ),
+        (
+            "The embeddings are normalised first: Eq. 2 takes the inner product of the embeddings as they are",
             lambda j, i, t: (_products(F.normalize(j, dim=-1), F.normalize(i, dim=-1)) / t).softmax(-1),
         ),
     ],
@@ -57,11 +71,12 @@ affinity = Exercise(
 
 
 def _whole(logits: Tensor) -> Tensor:
+    """Take one softmax over all rows and columns of a clip."""
     return logits.flatten(1).softmax(-1).view_as(logits)
 
 
 def _by_hand(A: Tensor, c: Tensor) -> Tensor:
-    """Loops with A's last two indices exchanged: on a matrix that is not square, one of them runs out of it."""
+    """Copy with loops that swap the last two indices of A, which raises an IndexError if A is not square."""
     y = torch.zeros(len(A), A.shape[1], c.shape[-1], dtype=c.dtype)
     for j in range(A.shape[1]):
         for i in range(A.shape[2]):
@@ -70,6 +85,7 @@ def _by_hand(A: Tensor, c: Tensor) -> Tensor:
 
 
 def _strongest(A: Tensor, c: Tensor) -> Tensor:
+    """Copy only the labels of the reference with the largest weight."""
     return c.gather(1, A.argmax(-1)[..., None].expand(-1, -1, c.shape[-1]))
 
 
@@ -78,16 +94,23 @@ copy = Exercise(
     lambda A, c: torch.einsum("bmn,bnk->bmk", A, c),
     lambda: [(distributions(2, 5, 3), random_values(2, 3, 4, seed=1)), (distributions(1, 3, 3, seed=2), random_values(1, 3, 2, seed=3))],
     [
-        ("A is used transposed: row j holds target j's weights, so y = A @ c", lambda A, c: A.mT @ c, _by_hand),
-        ("only the strongest reference is copied: Eq. 1 is a weighted sum over all", _strongest),
-        ("the labels go through a softmax: copy them as they are", lambda A, c: A @ c.softmax(-1)),
-        ("the copied labels go through a second softmax: they are a mixture already", lambda A, c: (A @ c).softmax(-1)),
-        ("the sum is divided by the number of references: the weights sum to one already", lambda A, c: A @ c / A.shape[-1]),
+        ("A is used transposed: row j holds the weights of target j, so compute y = A @ c", lambda A, c: A.mT @ c, _by_hand),
+        ("Your function copies only the strongest reference: Eq. 1 is a weighted sum over all references", _strongest),
+        ("The labels go through a softmax before they are copied: copy them as they are", lambda A, c: A @ c.softmax(-1)),
+        (
+            "The copied labels go through a second softmax: return them as they are, because they are already a mixture",
+            lambda A, c: (A @ c).softmax(-1),
+        ),
+        (
+            "The sum is divided by the number of references: leave the division out, because the weights already sum to one",
+            lambda A, c: A @ c / A.shape[-1],
+        ),
     ],
 )
 
 
 def _grid_distances(h: int, w: int) -> tuple[Tensor, Tensor]:
+    """Compute the distances in rows and in columns between all pairs of pixels."""
     y, x = torch.arange(h).repeat_interleave(w), torch.arange(w).repeat(h)
     return (y[:, None] - y).abs(), (x[:, None] - x).abs()
 
@@ -107,15 +130,16 @@ window = Exercise(
     _window,
     lambda: [(4, 6, 3), (5, 3, 1)],
     [
-        ("the edge of the square is left out: a distance of exactly the radius is allowed (<=)", lambda h, w, r: _window(h, w, r - 1)),
-        ("rows and columns are swapped: pixel number = row * w + column", lambda h, w, r: _window(w, h, r)),
-        ("this is a disk: the window is a square, each of the two distances at most the radius", _disk),
-        ("this is a diamond: the window is a square, each of the two distances at most the radius", _diamond),
+        ("The edge of the square is left out: allow a distance of exactly the radius too (<=)", lambda h, w, r: _window(h, w, r - 1)),
+        ("The rows and columns are swapped: the pixel number is row * w + column", lambda h, w, r: _window(w, h, r)),
+        ("Your window is a disk: it should be a square, in which rows and columns each differ by at most the radius", _disk),
+        ("Your window is a diamond: it should be a square, in which rows and columns each differ by at most the radius", _diamond),
         (
-            "pixel numbers are compared: the end of one row and the start of the next are neighbours in number, not in the picture",
+            "The pixel numbers are compared, but the end of one row and the start of the next are not neighbours in the picture:"
+            " compare rows and columns",
             lambda h, w, r: (torch.arange(h * w)[:, None] - torch.arange(h * w)).abs() <= r,
         ),
-        ("True and False are swapped: True is where a pixel may point", lambda h, w, r: ~_window(h, w, r)),
+        ("True and False are swapped: True marks the pixels at which a target may point", lambda h, w, r: ~_window(h, w, r)),
     ],
 )
 
@@ -131,21 +155,26 @@ keep_top_k = Exercise(
     lambda: [(random_values(2, 5, 7), 3), (random_values(1, 4, 6, seed=1), 2), (torch.tensor([[[1.0, 3.0, 3.0, 3.0, 0.0]] * 4]), 2)],
     [
         (
-            "the others are set to 0, which is a perfectly good similarity: set them to -inf",
+            "The other logits are set to 0, which is a perfectly good similarity: set them to -inf",
             lambda x, k: _kept(x, k, 0.0),
             lambda x, k: torch.where(x >= x.topk(k).values[..., -1:], x, 0.0),
         ),
-        ("the smallest are kept: topk needs largest=True", lambda x, k: _kept(x, k, -math.inf, largest=False)),
+        ("The k smallest are kept: call topk with largest=True", lambda x, k: _kept(x, k, -math.inf, largest=False)),
         (
-            "the best are chosen among the targets: k references for each target (the last axis)",
+            "The k best are chosen among the targets: choose k references for each target (along the last axis)",
             lambda x, k: _kept(x, k, -math.inf, dim=-2),
         ),
         (
-            "with a tie more than k are kept: all that equal the k-th largest",
+            "More than k logits are kept when there is a tie for the k-th place: keep exactly k, by the indices that topk returns",
             lambda x, k: x.masked_fill(x < x.topk(k).values[..., -1:], -math.inf),
         ),
-        ("a softmax is taken already: return logits", lambda x, k: _keep_top_k(x, k).softmax(-1)),
-        ("only the k kept logits are returned: keep the shape, or nobody knows which pixels they belong to", lambda x, k: x.topk(k).values),
+        ("Your function already takes the softmax: return the logits", lambda x, k: _keep_top_k(x, k).softmax(-1)),
+        (
+            "Your function returns only the k kept logits: keep the shape of the input, which shows the pixel that each logit belongs to",
+            lambda x, k: x.topk(k).values,
+        ),
     ],
-    seen=lambda kept: np.sort(kept) if kept.shape[-1] == 5 and kept.shape[0] == 1 else kept,  # the tie: of equals any may be kept
+    seen=lambda kept: (
+        np.sort(kept) if kept.shape[-1] == 5 and kept.shape[0] == 1 else kept
+    ),  # in the case with a tie any of the equal logits may be kept
 )

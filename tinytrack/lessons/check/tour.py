@@ -14,6 +14,7 @@ from .cases import random_frame, random_values
 
 
 def _zeroed(frame: np.ndarray, channels: slice) -> np.ndarray:
+    """Set channels of Lab to 0."""
     lab = frames_to_lab(frame)
     lab[channels] = 0
     return lab_to_frames(lab)
@@ -24,25 +25,30 @@ to_gray = Exercise(
     _to_gray,
     lambda: [(random_frame(5, 7),), (random_frame(3, 4, 1),)],
     [
-        ("this is the mean of red, green and blue: it is not L of Lab, to which green counts most", lambda x: _thrice(x.mean(-1))),
         (
-            "these are the weights of television luma: it is not L of Lab, which is made from linear light",
+            "Your function returns the mean of red, green and blue: use L of Lab instead, in which green counts most",
+            lambda x: _thrice(x.mean(-1)),
+        ),
+        (
+            "Your function uses the weights of television luma: use L of Lab instead, which is computed from linear light",
             lambda x: _thrice(x @ np.array([0.299, 0.587, 0.114])),
         ),
-        ("the lightness is gone and the colours are left: set a and b to 0, not L", lambda x: _zeroed(x, slice(0, 1))),
-        ("only a is set to 0: b is a colour too", lambda x: _zeroed(x, slice(1, 2))),
-        ("only b is set to 0: a is a colour too", lambda x: _zeroed(x, slice(2, 3))),
-        ("the frame comes back in colour", lambda x: x),
+        ("The lightness is gone and the colours are still there: set a and b to 0, and keep L", lambda x: _zeroed(x, slice(0, 1))),
+        ("Your function sets only a to 0: b is a colour channel too, so set both to 0", lambda x: _zeroed(x, slice(1, 2))),
+        ("Your function sets only b to 0: a is a colour channel too, so set both to 0", lambda x: _zeroed(x, slice(2, 3))),
+        ("The frame comes back in colour: set a and b to 0 before you convert it back to RGB", lambda x: x),
     ],
-    tolerance=1.01,  # a level of rounding
+    tolerance=1.01,  # one level of rounding
 )
 
 
 def _thrice(gray: np.ndarray) -> np.ndarray:
+    """Turn gray values (H, W) into a frame uint8 (H, W, 3)."""
     return gray.round().astype(np.uint8)[..., None].repeat(3, -1)
 
 
 def _painted(frame: np.ndarray, ab: Tensor, lightness=lambda own: own, **how) -> np.ndarray:
+    """Paint a frame with ``ab``, scaled up by ``F.interpolate(..., **how)``, after changing its lightness."""
     lab = frames_to_lab(frame)
     lab[0] = lightness(lab[0])
     lab[1:] = F.interpolate(ab[None].float(), lab.shape[1:], **how)[0]
@@ -50,7 +56,7 @@ def _painted(frame: np.ndarray, ab: Tensor, lightness=lambda own: own, **how) ->
 
 
 def _flat(level) -> Callable:
-    """Every pixel gets one lightness: what ``level`` makes of the frame's own."""
+    """Return a function that paints with the same lightness everywhere, ``level`` of the frame's own lightness."""
     return lambda x, ab: _painted(x, ab, level, mode="bilinear", align_corners=False)
 
 
@@ -59,15 +65,18 @@ paint = Exercise(
     _paint,
     lambda: [(random_frame(12, 20), 20 * random_values(2, 3, 5)), (random_frame(9, 8, 1), 20 * random_values(2, 3, 2, seed=1))],
     [
-        ("a and b have changed places", lambda x, ab: _paint(x, ab.flip(0))),
         (
-            "the lightness is not the frame's own: only a and b may be replaced",
+            "The channels a and b have changed places: the first channel of ab is a, and the second is b",
+            lambda x, ab: _paint(x, ab.flip(0)),
+        ),
+        (
+            "The lightness is not the frame's own: replace only a and b, and keep the frame's L",
             *(_flat(lambda own, level=level: level) for level in (0, 50, 65, 100)),
             _flat(lambda own: own.mean()),
         ),
-        ("the colours stand in blocks: scale ab up with mode='bilinear'", lambda x, ab: _painted(x, ab, mode="nearest")),
+        ("The colours appear in blocks: scale ab up with mode='bilinear'", lambda x, ab: _painted(x, ab, mode="nearest")),
         (
-            "the colours are shifted: with align_corners=True the corner pixels are stretched to the edges; it should be False",
+            "The colours are shifted, because align_corners=True stretches the corner pixels to the edges: set it to False",
             lambda x, ab: _painted(x, ab, mode="bilinear", align_corners=True),
         ),
     ],

@@ -31,11 +31,12 @@ def _ratio(over: float, under: float, empty: float = 1.0) -> float:
 
 
 def _over(area) -> list:
-    """Intersection over some area, with 1, NaN or 0 where that is empty."""
+    """Return functions that divide the intersection by some area, and give 1, NaN or 0 where that area is empty."""
     return [lambda p, t, empty=empty: _ratio((p & t).sum(), area(p, t), empty) for empty in (1.0, math.nan, 0.0)]
 
 
 def _divided(p: np.ndarray, t: np.ndarray) -> float:
+    """Compute J in Python integers, which raises a ZeroDivisionError for two empty masks."""
     return int((p & t).sum()) / int((p | t).sum())
 
 
@@ -45,18 +46,28 @@ region_j = Exercise(
     _masks,
     [
         (
-            "this is Dice (twice the intersection over the sum of the areas): J divides by the union",
+            "Your function computes Dice (twice the intersection over the sum of the areas): divide the intersection by the union instead",
             *_over(lambda p, t: (p.sum() + t.sum()) / 2),
         ),
-        ("divided by the true area: an object that floods the frame would be perfect", *_over(lambda p, t: t.sum())),
-        ("divided by the predicted area: one correct pixel would be perfect", *_over(lambda p, t: p.sum())),
         (
-            "this is the share of pixels that agree: background counts, and for a small object there is little else",
+            "The intersection is divided by the true area, so a mask that floods the frame would be perfect: divide by the union instead",
+            *_over(lambda p, t: t.sum()),
+        ),
+        (
+            "The intersection is divided by the predicted area, so one correct pixel would be perfect: divide by the union instead",
+            *_over(lambda p, t: p.sum()),
+        ),
+        (
+            "Your function returns the share of pixels that agree, most of them background if the object is small:"
+            " divide the intersection by the union instead",
             lambda p, t: (p == t).mean(),
         ),
-        ("two empty masks give 0: nothing to find and nothing found is right, 1", lambda p, t: _ratio((p & t).sum(), (p | t).sum(), 0.0)),
         (
-            "two empty masks divide 0 by 0: nothing to find and nothing found is right, 1",
+            "In your function two empty masks give 0: return 1, because there was nothing to find and nothing was found",
+            lambda p, t: _ratio((p & t).sum(), (p | t).sum(), 0.0),
+        ),
+        (
+            "In your function two empty masks divide 0 by 0: return 1, because there was nothing to find and nothing was found",
             lambda p, t: _ratio((p & t).sum(), (p | t).sum(), math.nan),
             _divided,
         ),
@@ -69,7 +80,8 @@ def _protocol(back: tuple[int, ...], keep_first: bool = True) -> Protocol:
 
 
 def _newest_first(index: int, back: tuple[int, ...], keep_first: bool) -> list[int]:
-    return list(dict.fromkeys([0] * keep_first + [index - n for n in back if n <= index]))
+    first = [0] if keep_first else []
+    return list(dict.fromkeys(first + [index - n for n in back if n <= index]))
 
 
 references = Exercise(
@@ -77,25 +89,49 @@ references = Exercise(
     lambda index, back, keep_first: _protocol(back, keep_first).references(index),
     lambda: [(5, (1, 2, 3), True), (1, (1, 2, 3), True), (9, (1, 4), False), (2, (1, 2), False), (2, (1, 3), False)],
     [
-        ("the first frame is never kept: with keep_first it is always a reference", lambda i, b, k: _protocol(b, False).references(i)),
-        ("the first frame is always kept: only with keep_first", lambda i, b, k: _protocol(b, True).references(i)),
         (
-            "frames before the first one are references: leave out what is negative",
+            "In your list the first frame is never kept: with keep_first it is always a reference",
+            lambda i, b, k: _protocol(b, False).references(i),
+        ),
+        (
+            "In your list the first frame is always kept: keep it only if keep_first is true",
+            lambda i, b, k: _protocol(b, True).references(i),
+        ),
+        (
+            "The list contains frames before the first one: leave out negative numbers",
             lambda i, b, k: sorted({i - n for n in b} | ({0} if k else set())),
         ),
-        ("a frame is among its own references: it has no labels yet", lambda i, b, k: [*_protocol(b, k).references(i), i]),
-        ("a frame stands in the list twice", lambda i, b, k: sorted([i - n for n in b if n <= i] + ([0] if k else []))),
-        ("the newest comes first: in order of time, please", lambda i, b, k: _protocol(b, k).references(i)[::-1], _newest_first),
+        (
+            "The frame is among its own references: leave it out, because it has no labels yet",
+            lambda i, b, k: [*_protocol(b, k).references(i), i],
+        ),
+        (
+            "A frame appears in the list twice: list each reference once",
+            lambda i, b, k: sorted([i - n for n in b if n <= i] + ([0] if k else [])),
+        ),
+        (
+            "The newest frame comes first: list the frames in ascending order",
+            lambda i, b, k: _protocol(b, k).references(i)[::-1],
+            _newest_first,
+        ),
     ],
 )
 
 
 def _follow(f: Tensor, labels: Tensor, temperature: float, first=True, recent=True, feed=lambda y: y) -> list[Tensor]:
-    """Propagate with the first and the previous frame as references, or with a slip."""
+    """Propagate with the first and the previous frame as references, or with one of the usual mistakes.
+
+    Args:
+        f: embeddings (T, D, h, w).
+        labels: (K, h, w) of the first frame.
+        temperature: of Eq. 2.
+        first, recent: whether the first and the previous frame are references.
+        feed: turns copied labels (M, K) into those that later frames copy.
+    """
     rows = f.flatten(2).mT  # (T, M, D)
     carried = [labels.flatten(1).T]
     for t in range(1, len(f)):
-        past = [0] * first + [t - 1] * recent
+        past = ([0] if first else []) + ([t - 1] if recent else [])
         A = _affinity(rows[t][None], torch.cat([rows[s] for s in past])[None], temperature)
         carried.append(feed((A @ torch.cat([carried[s] for s in past])[None])[0]))
     return [c.T.view_as(labels) for c in carried]
@@ -106,6 +142,7 @@ def _harden(y: Tensor) -> Tensor:
 
 
 def _all_hard(f: Tensor, labels: Tensor, temperature: float) -> list[Tensor]:
+    """Propagate hard labels only, from the first frame on."""
     return _follow(f, _harden(labels.movedim(0, -1)).movedim(-1, 0), temperature, feed=_harden)
 
 
@@ -117,18 +154,21 @@ propagate = Exercise(
         (random_values(5, 3, 3, 2, seed=2), distributions(3, 2, 2, seed=3).movedim(-1, 0), 1.0),
     ],
     [
-        ("only the first frame is asked: the previous one is a reference too", lambda f, c, t: _follow(f, c, t, recent=False)),
+        ("The only reference is the first frame: point at the previous frame too", lambda f, c, t: _follow(f, c, t, recent=False)),
         (
-            "only the previous frame is asked: the first one, whose labels are true, is a reference too",
+            "The only reference is the previous frame: point at the first frame too, whose labels are true",
             lambda f, c, t: _follow(f, c, t, first=False),
         ),
         (
-            "labels are made hard before they are fed back: copy the soft ones, or every error is final",
+            "The labels are made hard before they are fed back, which makes every error final: feed back the soft labels",
             lambda f, c, t: _follow(f, c, t, feed=_harden),
             _all_hard,
         ),
-        ("the temperature is not used", lambda f, c, t: _follow(f, c, 1.0)),
-        ("the first labels are missing: frame 0 gives back what was given", lambda f, c, t: _follow(f, c, t)[1:]),
+        ("The temperature is not used: divide the logits by it before the softmax", lambda f, c, t: _follow(f, c, 1.0)),
+        (
+            "The first labels are missing: start the list with the given labels, which are the result for frame 0",
+            lambda f, c, t: _follow(f, c, t)[1:],
+        ),
     ],
 )
 
@@ -138,7 +178,7 @@ def _read(maps: Tensor, balance: float, read: str = "balanced") -> np.ndarray:
 
 
 def _soft_maps(seed: int) -> Tensor:
-    """A background that is stronger almost everywhere, as in dissolving labels."""
+    """Make class maps whose background is stronger almost everywhere, as in labels that fade."""
     y = random_values(3, 4, 5, seed=seed)
     y[0] += 1.2
     return y.softmax(0)
@@ -149,9 +189,12 @@ read_balanced = Exercise(
     _read,
     lambda: [(_soft_maps(0), 0.2), (_soft_maps(1), 0.5), (_soft_maps(2), 0.9)],
     [
-        ("this is the plain argmax: divide each map by its prior to the power of balance first", lambda y, b: _read(y, 0.0)),
-        ("the maps are multiplied by the prior: that favours the background even more; divide", lambda y, b: _read(y, -b)),
-        ("all of the prior is taken back: only its power of balance", lambda y, b: _read(y, 1.0)),
-        ("each map is stretched to 0..1 (min-max): divide by a power of its mean instead", lambda y, b: _read(y, b, "min_max")),
+        (
+            "Your function takes the plain argmax: first divide each map by its prior (its mean) to the power of balance",
+            lambda y, b: _read(y, 0.0),
+        ),
+        ("The maps are multiplied by the prior, which favours the background even more: divide by it instead", lambda y, b: _read(y, -b)),
+        ("The maps are divided by all of the prior: divide them by the prior to the power of balance", lambda y, b: _read(y, 1.0)),
+        ("Each map is stretched to 0..1 (min-max): divide it by a power of its mean instead", lambda y, b: _read(y, b, "min_max")),
     ],
 )

@@ -12,6 +12,7 @@ from .cases import random_values
 
 
 def _without(picture: Tensor, channel: int) -> Tensor:
+    """Set one channel to 0."""
     hidden = picture.clone()
     hidden[..., channel, :, :] = 0
     return hidden
@@ -32,15 +33,22 @@ hide_channel = Exercise(
     _without,
     lambda: [(random_values(2, 4, 3, 5, 6), 1), (random_values(1, 5, 3, 4, 2, seed=1), 2), (random_values(1, 3, 3, 2, 5, seed=2), 0)],
     [
-        ("the others are hidden and this one is shown: the network would see just what it must predict", _others_hidden),
-        ("a frame is hidden, not a channel: the axes are (B, T, channels, H, W)", _frame_hidden),
-        ("the channel is cut out: the network expects three; set it to 0", lambda p, c: torch.cat([p[:, :, :c], p[:, :, c + 1 :]], dim=2)),
-        ("nothing is hidden", lambda p, c: p),
+        (
+            "The other channels are hidden and this one is shown, so the network sees exactly what it must predict: hide this one instead",
+            _others_hidden,
+        ),
+        ("Your function hides a frame instead of a channel: the axes are (B, T, channels, H, W), so the channel is axis 2", _frame_hidden),
+        (
+            "The channel is cut out, but the network expects three: set the channel to 0 instead",
+            lambda p, c: torch.cat([p[:, :, :c], p[:, :, c + 1 :]], dim=2),
+        ),
+        ("In your result nothing is hidden: set the given channel to 0", lambda p, c: p),
     ],
 )
 
 
 def _blob(seed: int, h: int, w: int) -> np.ndarray:
+    """Draw a disk of random place and size as a boolean mask."""
     y, x = np.mgrid[:h, :w]
     rng = np.random.default_rng(seed)
     return np.hypot(y - h * rng.uniform(0.35, 0.6), x - w * rng.uniform(0.35, 0.6)) < rng.uniform(0.2, 0.35) * min(h, w)
@@ -49,7 +57,7 @@ def _blob(seed: int, h: int, w: int) -> np.ndarray:
 def _through(
     mask: np.ndarray, grid: tuple[int, int], down: str = "area", up: str = "bilinear", corners=False, dtype=torch.float64
 ) -> float:
-    """J of a mask with itself after a trip to the grid and back."""
+    """Scale a mask down to the grid and up again, and compute its J with the original."""
     maps = torch.as_tensor(mask, dtype=dtype)[None, None]
     maps = F.adaptive_avg_pool2d(maps, grid) if down == "area" else F.interpolate(maps, grid, mode="nearest")
     smooth = {"align_corners": corners} if up == "bilinear" else {}
@@ -62,16 +70,19 @@ ceiling = Exercise(
     lambda: [(_blob(0, 60, 80), (8, 10)), (_blob(1, 48, 36), (6, 5)), (_blob(2, 90, 70), (9, 7))],
     [
         (
-            "one pixel of each cell decides on the way down: average over the cell",
+            "In your function one pixel of each cell decides on the way down: average over the cell instead",
             lambda m, g: _through(m, g, down="nearest"),
-            lambda m, g: _through(m, g, down="nearest", dtype=torch.float32),  # where a share is just one half, rounding decides
+            lambda m, g: _through(m, g, down="nearest", dtype=torch.float32),  # where a share is exactly one half, rounding decides
         ),
-        ("the way back is in blocks: scale up with mode='bilinear' before you decide", lambda m, g: _through(m, g, up="nearest")),
-        ("nearest both ways: average on the way down, bilinear on the way back", lambda m, g: _through(m, g, "nearest", "nearest")),
+        ("The way back is in blocks: scale up with mode='bilinear' before you compare with 0.5", lambda m, g: _through(m, g, up="nearest")),
         (
-            "with align_corners=True the corner cells are stretched to the edges; it should be False",
+            "Your function uses nearest both ways: average on the way down, and scale up bilinearly on the way back",
+            lambda m, g: _through(m, g, "nearest", "nearest"),
+        ),
+        (
+            "The corner cells are stretched to the edges by align_corners=True: set it to False",
             lambda m, g: _through(m, g, corners=True),
         ),
-        ("the mask is compared with itself: it must go to the grid and back first", lambda m, g: 1.0),
+        ("The mask is compared with itself: bring it to the grid and back first", lambda m, g: 1.0),
     ],
 )

@@ -12,6 +12,7 @@ from .cases import random_frame
 
 
 def _pairs() -> list[tuple[np.ndarray, np.ndarray]]:
+    """Make pairs of related lists, one pair without ties and one with ties."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=12)
     ties = rng.integers(0, 4, 15).astype(float)
@@ -27,24 +28,27 @@ rank_correlation = Exercise(
     spearman,
     _pairs,
     [
-        ("this is Pearson's, of the values themselves: one outlier would decide it; take ranks first", _pearson),
         (
-            "ties get different ranks, in the order in which they happen to stand: equal values share the mean of their ranks",
+            "Your function computes Pearson's correlation of the values themselves, which a single outlier can decide: take ranks first",
+            _pearson,
+        ),
+        (
+            "In your function ties get different ranks, which depend on their order in the list: give equal values the mean of their ranks",
             lambda x, y: _pearson(x.argsort(kind="stable").argsort(), y.argsort(kind="stable").argsort()),
             lambda x, y: _pearson(x.argsort().argsort(), y.argsort().argsort()),
         ),
         (
-            "argsort once gives an order, not ranks: apply it twice, or use scipy.stats.rankdata",
+            "Applying argsort once gives an order, not ranks: apply it twice, or use scipy.stats.rankdata",
             lambda x, y: _pearson(x.argsort(), y.argsort()),
         ),
         (
-            "only one of the two lists is ranked",
+            "Your function ranks only one of the two lists: rank both",
             lambda x, y: _pearson(rankdata(x), y),
             lambda x, y: _pearson(x, rankdata(y)),
             lambda x, y: _pearson(x.argsort().argsort(), y),
             lambda x, y: _pearson(x, y.argsort().argsort()),
         ),
-        ("the sign is wrong", lambda x, y: -spearman(x, y)),
+        ("The sign is wrong: two lists in the same order should give +1", lambda x, y: -spearman(x, y)),
     ],
 )
 
@@ -58,18 +62,21 @@ color_error = Exercise(
     _color_error,
     lambda: [(random_frame(5, 6), random_frame(5, 6, 1)), (random_frame(3, 8, 2), random_frame(3, 8, 3))],
     [
-        ("the lightness counts: it was given, only a and b were made up", lambda p, t: _lab_difference(p, t).square().sum(0).sqrt().mean()),
         (
-            "the root comes after the mean: take the distance of each pixel, then their mean",
+            "In your distance the lightness counts: use only a and b, because L was given and only the colours were predicted",
+            lambda p, t: _lab_difference(p, t).square().sum(0).sqrt().mean(),
+        ),
+        (
+            "The root comes after the mean: take the distance of each pixel first, then the mean",
             lambda p, t: _lab_difference(p, t)[1:].square().sum(0).mean().sqrt(),
         ),
-        ("the root is missing: a distance, not its square", lambda p, t: _lab_difference(p, t)[1:].square().sum(0).mean()),
+        ("The root is missing: average the distances, not their squares", lambda p, t: _lab_difference(p, t)[1:].square().sum(0).mean()),
         (
-            "absolute differences are added: the distance in the plane of a and b is the root of the sum of squares",
+            "The absolute differences are added: use the distance in the plane of a and b instead, the root of the sum of squares",
             lambda p, t: _lab_difference(p, t)[1:].abs().sum(0).mean(),
         ),
         (
-            "distances in RGB: there, light and colour are mixed; go to Lab first",
+            "Your function measures distances in RGB, where light and colour are mixed: convert to Lab first",
             lambda p, t: np.linalg.norm(p.astype(float) - t, axis=-1).mean(),
         ),
     ],

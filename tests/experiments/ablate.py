@@ -1,0 +1,303 @@
+"""What pays? One change at a time, judged on masks of DAVIS *train* sequences that the network was not trained on.
+
+python tests/experiments/ablate.py DAVIS [--out FILE.json] [--steps 300] [--frames 25] [--only "NAME;NAME"] [--part train|track]
+
+Twenty-two of the thirty train sequences train, without their masks; the masks of the other eight judge. A row is a whole training run
+(or, with --part track, one way to track with the weights of the row "base"), so all rows together take hours: what FILE.json holds
+already is not run again, and several processes may share the work by --only. Variants that did not pay live here and nowhere else.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import functools
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tinytrack.batches import sample_clips
+from tinytrack.datasets.davis import Davis
+from tinytrack.embed import TinyNet
+from tinytrack.evaluation.metrics import boundary_f, region_j
+from tinytrack.io.atomic import write_json
+from tinytrack.loss import color_loss
+from tinytrack.model import Model, load_model
+from tinytrack.pointer import affinity, copy, pixels, window
+from tinytrack.propagate import MODERN, PAPER, Protocol
+from tinytrack.recipe import TINY, TrainConfig
+from tinytrack.track import carry
+from tinytrack.train import Trainer
+from tinytrack.training.sources import load_shots
+
+HELD_OUT = ("bmx-bumps", "breakdance-flare", "dance-jump", "horsejump-low", "kite-walk", "rollerblade", "soccerball", "tennis")
+
+
+class RareColors(Trainer):
+    """A pixel counts by 1 / sqrt(how often its colour class is true), so that gray walls do not drown a red bow tie."""
+
+    def loss(self, picture: Tensor, labels: Tensor, classes: int) -> Tensor:
+        f, truth = self.net(picture), labels[:, -1].flatten(1)
+        A = affinity(pixels(f[:, -1]), pixels(f[:, :-1]), self.config.temperature)
+        y = copy(A, F.one_hot(labels[:, :-1].flatten(1), classes).to(A.dtype))
+        weight = (1 / (1 + torch.bincount(truth.flatten(), minlength=classes)).sqrt())[truth]
+        return -(y.gather(-1, truth[..., None])[..., 0].clamp(1e-4, 1).log() * weight).mean() / weight.mean()
+
+
+class Regression(Trainer):
+    """Copies the mean (a, b) itself, no palette: Huber loss in units of 10 Lab."""
+
+    def loss(self, picture: Tensor, labels: Tensor, classes: int) -> Tensor:
+        f, ab = self.net(picture), self.palette.decode(labels) / 10  # (B, T, 2, h, w), of the nearest of many clusters
+        A = affinity(pixels(f[:, -1]), pixels(f[:, :-1]), self.config.temperature)
+        return F.smooth_l1_loss(copy(A, pixels(ab[:, :-1])), pixels(ab[:, -1]))
+
+
+class Windowed(Trainer):
+    """Points within +-12 cells in training too."""
+
+    def loss(self, picture: Tensor, labels: Tensor, classes: int) -> Tensor:
+        f = self.net(picture)
+        allowed = window(*f.shape[-2:], 12, f.shape[1] - 1)
+        A = affinity(pixels(f[:, -1]), pixels(f[:, :-1]), self.config.temperature, allowed=allowed)
+        return color_loss(copy(A, F.one_hot(labels[:, :-1].flatten(1), classes).to(A.dtype)), labels[:, -1].flatten(1))
+
+
+class Cycle(Trainer):
+    """Adds cycle consistency: to point to the references and back should lead home, give or take a cell."""
+
+    def loss(self, picture: Tensor, labels: Tensor, classes: int) -> Tensor:
+        f = self.net(picture)
+        there = affinity(pixels(f[:, -1]), pixels(f[:, :-1]), self.config.temperature)
+        back = affinity(pixels(f[:, :-1]), pixels(f[:, -1]), self.config.temperature)
+        home = ((there @ back) * window(*f.shape[-2:], 1)).sum(-1).clamp(1e-6, 1)
+        y = copy(there, F.one_hot(labels[:, :-1].flatten(1), classes).to(f.dtype))
+        return color_loss(y, labels[:, -1].flatten(1)) - 0.1 * home.log().mean()
+
+
+class Tinted(Trainer):
+    """Each channel of each frame is scaled at random by 0.8 to 1.2: light changes, so that no value can be trusted."""
+
+    def batch(self, clips: Tensor | None = None) -> tuple[Tensor, Tensor, int]:
+        picture, labels, classes = super().batch(clips)
+        scale = np.random.default_rng([self.config.seed, self.count, 3]).uniform(0.8, 1.2, (*picture.shape[:3], 1, 1))
+        return picture * torch.as_tensor(scale, dtype=picture.dtype), labels, classes
+
+
+class Averaged(Trainer):
+    """A constant step size, and a moving average of the weights (EMA) to track with."""
+
+    def step(self) -> float:
+        value = super().step()
+        now = {k: v.clone() for k, v in self.net.state_dict().items()}
+        share = max(0.01, 9 / (9 + self.count))
+        before = getattr(self, "mean", now)
+        self.mean = {k: before[k].lerp(v, share) if v.is_floating_point() else v for k, v in now.items()}
+        return value
+
+    def model(self, card: dict | None = None) -> Model:
+        now, model = self.net.state_dict(), super().model(card)
+        model.net.load_state_dict(getattr(self, "mean", now))
+        return model
+
+
+class NoUnitLength(TinyNet):
+    """Embeddings of any length, as the paper's: Eq. 2 takes the inner product as it is."""
+
+    def forward(self, picture: Tensor) -> Tensor:
+        x = picture.flatten(0, -4).contiguous(memory_format=torch.channels_last)
+        return self.head(self.blocks(self.stem(x))).unflatten(0, picture.shape[:-3])
+
+
+class OverTime(TinyNet):
+    """A convolution over time before the last layer, as in the paper's 3-D head: a frame's embedding depends on its clip of four."""
+
+    clip_frames = 4
+
+    def __init__(self, channels: int = 1):
+        super().__init__(channels)
+        self.time = torch.nn.Conv3d(64, 64, (3, 1, 1), padding=(1, 0, 0), bias=False)
+        self.norm = torch.nn.BatchNorm3d(64)
+
+    def forward(self, picture: Tensor) -> Tensor:
+        clips = picture if picture.dim() == 5 else picture[None]
+        x = clips.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        x = self.blocks(self.stem(x)).unflatten(0, clips.shape[:2]).transpose(1, 2)  # (B, C, T, h, w)
+        x = (x + self.norm(self.time(x))).relu().transpose(1, 2)
+        f = F.normalize(self.head(x.flatten(0, 1)), dim=1).unflatten(0, clips.shape[:2])
+        return f if picture.dim() == 5 else f[0]
+
+
+class Coarse(TinyNet):
+    """Stride 8, as the paper's grid: the first block halves the picture once more."""
+
+    stride = 8
+
+    def __init__(self, channels: int = 1):
+        super().__init__(channels)
+        self.stem.extend([torch.nn.Conv2d(64, 64, 4, 2, 1, bias=False), torch.nn.BatchNorm2d(64), torch.nn.ReLU(inplace=True)])
+
+
+def zoomed(shots: list[np.ndarray], config: TrainConfig, step: int, which=None) -> np.ndarray:
+    """Clips cut out 85 to 192 pixels wide from higher frames, and scaled to the crop: an object may be near or far."""
+    side = int(config.crop * 1.5 ** np.random.default_rng([config.seed, step, 2]).uniform(-1, 1))
+    clips = torch.as_tensor(sample_clips(shots, dataclasses.replace(config, crop=side), step, which).copy())
+    small = F.interpolate(clips.flatten(0, 1).movedim(-1, 1).float(), (config.crop, config.crop), mode="bilinear", antialias=True)
+    return small.round().to(torch.uint8).movedim(1, -1).unflatten(0, clips.shape[:2]).numpy()
+
+
+def both_ways(shots: list[np.ndarray], config: TrainConfig, step: int, which=None) -> np.ndarray:
+    """Half of the clips run backwards."""
+    clips = sample_clips(shots, config, step, which)
+    return clips[:, ::-1].copy() if step % 2 else clips
+
+
+def network(kind: type[TinyNet] = TinyNet, **changes) -> Callable:
+    """Trains a TinyNet of another shape, or another kind."""
+    return lambda: mock.patch("tinytrack.train.make_network", lambda name, channels: kind(channels, **changes))
+
+
+def clips(how: Callable) -> Callable:
+    return lambda: mock.patch("tinytrack.batches.sample_clips", how)
+
+
+# name -> (changes of the recipe TINY, trainer, what is patched in); "base" first, all others are compared with it.
+TRAINING = {
+    "base": ({}, Trainer, None),
+    "base, another seed": ({"seed": 1}, Trainer, None),
+    "100 steps": ({"steps": 100}, Trainer, None),
+    "1,000 steps": ({"steps": 1000}, Trainer, None),
+    "width 32": ({}, Trainer, network(width=32)),
+    "width 96": ({}, Trainer, network(width=96)),
+    "8 colours": ({"colors": 8}, Trainer, None),
+    "64 colours": ({"colors": 64}, Trainer, None),
+    "regression instead of classes": ({"colors": 256}, Regression, None),
+    "rare colours weigh more": ({}, RareColors, None),
+    "temperature 0.04": ({"temperature": 0.04}, Trainer, None),
+    "temperature 0.14": ({"temperature": 0.14}, Trainer, None),
+    "temperature 1": ({"temperature": 1.0}, Trainer, None),
+    "no unit length, temperature 1": ({"temperature": 1.0}, Trainer, network(NoUnitLength)),
+    "no unit length, temperature 8": ({"temperature": 8.0}, Trainer, network(NoUnitLength)),
+    "convolution over time": ({}, Trainer, network(OverTime)),
+    "stride 8": ({}, Trainer, network(Coarse)),
+    "window of 12 in training": ({}, Windowed, None),
+    "no jitter of the crop": ({"jitter": 0}, Trainer, None),
+    "gap 1-3 frames": ({"gap": (1, 3)}, Trainer, None),
+    "1 reference": ({"references": 1}, Trainer, None),
+    "5 references": ({"references": 5}, Trainer, None),
+    "crop 96, batch 7": ({"crop": 96, "batch": 7}, Trainer, None),
+    "frames 240 high": ({"height": 240}, Trainer, None),
+    "zoom 0.67-1.5": ({"height": 240}, Trainer, clips(zoomed)),
+    "tint 0.2": ({}, Tinted, None),
+    "cycle consistency": ({}, Cycle, None),
+    "constant step size, EMA": ({"schedule": "drop"}, Averaged, None),
+    "half backwards": ({}, Trainer, clips(both_ways)),
+    "Lab": ({"channels": 3}, Trainer, None),
+    "Lab, tint 0.2": ({"channels": 3}, Tinted, None),
+}
+
+TRACKING = {
+    "base": {},
+    "input 160 high, radius 8": {"size": 160, "radius": 8},
+    "input 360 high": {"size": 360},
+    "input 480 high": {"size": 480},
+    "the last 3 frames": {"back": (1, 2, 3)},
+    "the last 15 frames": {"back": tuple(range(1, 16))},
+    "1, 2, 3, 5, 8, 13, 21 back": {"back": (1, 2, 3, 5, 8, 13, 21)},
+    "cells of 8 pixels, radius 6": {"grid": (30, 53), "radius": 6},  # of frames 427x240, as all of DAVIS at 240p
+    "radius 6": {"radius": 6},
+    "radius 20": {"radius": 20},
+    "no window": {"radius": None},
+    "first frame in the window": {"first_anywhere": False},
+    "no first frame": {"keep_first": False, "first_anywhere": False},
+    "top 5": {"top_k": 5},
+    "top 20": {"top_k": 20},
+    "no top-k, half the temperature": {"top_k": None, "sharpen": 0.5},
+    "0.7 of the temperature": {"sharpen": 0.7},
+    "1.4 of the temperature": {"sharpen": 1.4},
+    "argmax": {"read": "argmax"},
+    "min-max": {"read": "min_max"},
+    "protocol of the paper": dataclasses.asdict(PAPER),
+}
+
+
+def judge(davis: Davis, model: Model, protocol: Protocol, frames: int) -> dict:
+    """Mean J and F in percent over the held-out sequences' first frames; the very first and the last are not scored."""
+    found = []
+    for name in HELD_OUT:
+        truth = [mask for mask, _ in zip(davis.masks(name), range(frames), strict=False)]
+        tracked = carry(davis.video(name).frames(max_frames=frames), truth[0], model=model, protocol=protocol)
+        pairs = [(item.ids, mask) for item, mask in zip(tracked, truth, strict=True)][1:-1]
+        found.append([100 * np.mean([score(*pair) for pair in pairs]) for score in (region_j, boundary_f)])
+    return dict(zip("JF", np.mean(found, axis=0).round(2).tolist(), strict=True)) | {"videos": np.round(found, 1).tolist()}
+
+
+def trained(davis: Davis, name: str, steps: int, weights: Path) -> tuple[Model, float]:
+    """The row's model and its seconds a step; kept in the folder ``weights``."""
+    changes, trainer, patch = TRAINING[name]
+    config = dataclasses.replace(TINY, **({"steps": steps} | changes))
+    with patch() if patch else contextlib.nullcontext():
+        run = trainer(load_shots([davis.video(s) for s in davis.sequences("train") if s not in HELD_OUT], config), config)
+        while not run.done:
+            run.step()
+        model = run.model()
+    if name == "base":
+        model.save(weights / "base.pt")
+    return model, run.seconds / run.count
+
+
+def table(rows: dict, kind: str) -> str:
+    """The rows as Markdown, each beside its difference to the base."""
+    lines = [f"| {kind} | J | F | J&F | against base | seconds |", "| --- | --- | --- | --- | --- | --- |"]
+    base = (rows["base"]["J"] + rows["base"]["F"]) / 2
+    for name, row in rows.items():
+        both = (row["J"] + row["F"]) / 2
+        against = "" if name == "base" else f"{both - base:+.1f}"
+        lines.append(f"| {name} | {row['J']:.1f} | {row['F']:.1f} | {both:.1f} | {against} | {row['seconds']:.2f} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("davis")
+    parser.add_argument("--out", default="ablation.json", type=Path)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--frames", type=int, default=25)
+    parser.add_argument("--only")
+    parser.add_argument("--part", choices=("train", "track"), default="train")
+    args = parser.parse_args()
+    davis = Davis(args.davis)
+    names = args.only.split(";") if args.only else list(TRAINING if args.part == "train" else TRACKING)
+
+    def rows() -> dict:
+        return json.loads(args.out.read_text()) if args.out.exists() else {"train": {}, "track": {}}
+
+    base = functools.cache(lambda: load_model(args.out.parent / "base.pt"))
+    for name in names:
+        if name in rows()[args.part]:
+            continue
+        began = time.perf_counter()
+        if args.part == "train":
+            model, seconds = trained(davis, name, args.steps, args.out.parent)
+            row = judge(davis, model, MODERN, args.frames) | {"seconds": round(seconds, 3)}
+        else:
+            row = judge(davis, base(), dataclasses.replace(MODERN, **TRACKING[name]), args.frames)
+            row["seconds"] = round((time.perf_counter() - began) / (len(HELD_OUT) * args.frames), 3)
+        content = rows()
+        content[args.part][name] = row
+        write_json(args.out, content)
+        print(f"{name}: J {row['J']:.1f}, F {row['F']:.1f}", flush=True)
+    for part, kind, order in (("train", "training (seconds a step)", TRAINING), ("track", "tracking (seconds a frame)", TRACKING)):
+        found = {name: rows()[part][name] for name in order if name in rows()[part]}
+        if "base" in found:
+            print("\n" + table(found, kind))
+
+
+if __name__ == "__main__":
+    main()

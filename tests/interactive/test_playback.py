@@ -1,0 +1,213 @@
+"""Play, pause and scrub: every frame in its order, at its time, and no further ahead than the browser follows."""
+
+import asyncio
+import time
+
+import pytest
+
+from tinytrack.interactive import playback
+from tinytrack.interactive.canvas import Canvas
+from tinytrack.interactive.playback import AHEAD, Playback
+
+FAST = 1000.0
+
+
+class Watched(Playback):
+    """A playback and its browser, which answers at once unless told otherwise; notes what happens."""
+
+    def __init__(self, last=12, fps=FAST, answers=True):
+        stage = Canvas()
+        stage.send = self.answer
+        self.answers, self.unanswered, self.shown, self.icons, self.behind = answers, [], [], set(), []
+        super().__init__(stage, last, fps)
+        self.frame.observe(self.note, "value")
+
+    def answer(self, message):
+        self.behind.append(self.stage.behind)
+        if self.answers:
+            self.stage.hear({"kind": "painted", "mark": message["mark"]})
+        else:
+            self.unanswered.append(message["mark"])
+
+    def note(self, change):
+        self.shown.append(change["new"])
+        self.icons.add(self.button.icon)
+
+
+def test_it_plays_every_frame_to_the_end_and_stops():
+    p = Watched(12)
+    assert p.button.icon == "play"
+    assert p.frame.max == 12
+    p.button.value = True  # without a loop of its own: to the end
+    assert p.shown == list(range(1, 13))
+    assert p.icons == {"pause"}
+    assert p.button.value is False
+    assert p.button.icon == "play"
+    assert p.frame.value == 12
+    assert p.stage.behind == 0
+    assert max(p.behind) == 1
+
+
+def test_it_plays_on_from_where_it_stands():
+    p = Watched(12)
+    p.frame.value = 9
+    p.button.value = True
+    assert p.shown == [9, 10, 11, 12]
+
+
+def test_at_the_end_it_starts_over():
+    p = Watched(4)
+    p.button.value = True
+    p.button.value = True
+    assert p.shown == [1, 2, 3, 4, 0, 1, 2, 3, 4]
+    assert not p.button.value
+
+
+@pytest.mark.parametrize("last", [0, 1])
+def test_a_video_of_hardly_any_frames_does_no_harm(last):
+    p = Watched(last)
+    p.button.value = True
+    assert p.shown == list(range(1, last + 1))
+    assert not p.button.value
+    assert p.button.icon == "play"
+
+
+def test_it_pauses_and_goes_on():
+    p = Watched(12)
+    p.frame.observe(lambda change: change["new"] == 5 and setattr(p.button, "value", False), "value")
+    p.button.value = True
+    assert p.frame.value == 5
+    assert p.shown == [1, 2, 3, 4, 5]
+    assert p.button.icon == "play"
+    p.button.value = True
+    assert p.frame.value == 12
+    assert p.shown == list(range(1, 13))
+
+
+def test_a_hand_on_the_slider_is_followed():
+    p = Watched(12)
+    p.frame.observe(lambda change: change["new"] == 3 and setattr(p.frame, "value", 10), "value")
+    p.button.value = True
+    assert p.shown == [1, 2, 3, 10, 11, 12]
+
+
+def test_the_kernel_answers_while_it_plays():
+    async def page():
+        p = Watched(1000, fps=100)
+        p.button.value = True
+        assert p.shown == [], "it begins when the kernel has time"
+        while len(p.shown) < 3:
+            await asyncio.sleep(0.002)
+        p.button.value = False
+        count = len(p.shown)
+        await asyncio.sleep(0.05)
+        assert len(p.shown) == count < 500
+
+    asyncio.run(page())
+
+
+def test_who_pauses_and_plays_at_once_does_not_have_two_plays():
+    async def page():
+        p, began = Watched(1000, fps=50), time.monotonic()
+        p.button.value = True
+        await asyncio.sleep(0.01)
+        p.button.value = False
+        p.button.value = True
+        await asyncio.sleep(0.4)
+        assert p.button.value
+        assert len(p.shown) <= 50 * (time.monotonic() - began) + 4
+        p.button.value = False
+        await asyncio.sleep(0.05)
+
+    asyncio.run(page())
+
+
+def test_frames_do_not_come_faster_than_asked_for():
+    p = Watched(10, fps=50)
+    began = time.monotonic()
+    p.button.value = True
+    assert 0.18 < time.monotonic() - began < 2
+
+
+def test_what_was_lost_in_waiting_is_not_caught_up_in_a_rush():
+    p = Watched(30, fps=50)
+    times = []
+    p.frame.observe(lambda change: times.append(time.monotonic()), "value")
+    p.frame.observe(lambda change: change["new"] == 10 and time.sleep(0.6), "value")
+    p.button.value = True
+    assert times[-1] - times[10] > 0.09, "20 frames, of which half may hurry"
+
+
+def test_without_an_answer_it_gives_up_after_a_few_frames(monkeypatch):
+    monkeypatch.setattr(playback, "PATIENCE", 0.05)
+    p = Watched(40, answers=False)
+    began = time.monotonic()
+    p.button.value = True
+    assert 0.05 <= time.monotonic() - began < 1.5
+    assert p.shown == list(range(1, AHEAD + 2))
+    assert p.stage.behind == AHEAD + 1
+    assert p.button.value is False
+    assert p.button.icon == "play"
+    p.answers = True  # the page was loaded again
+    p.button.value = True
+    assert p.frame.value == 40
+    assert p.stage.behind == 0
+
+
+def test_it_waits_for_a_browser_that_is_slow(monkeypatch):
+    monkeypatch.setattr(playback, "PATIENCE", 5.0)
+
+    async def page():
+        p = Watched(20, answers=False)
+        p.button.value = True
+        while p.frame.value < 20 or p.button.value:
+            await asyncio.sleep(0.01)
+            if p.unanswered:
+                p.stage.hear({"kind": "painted", "mark": p.unanswered.pop(0)})
+        return p
+
+    p = asyncio.run(page())
+    assert p.shown == list(range(1, 21)), "all of it, but never far ahead"
+    assert max(p.behind) == AHEAD + 1, "all of it, but never far ahead"
+
+
+def test_a_browser_that_answers_now_and_then_is_there(monkeypatch):
+    """Patience is counted from the last frame, not from the start."""
+    monkeypatch.setattr(playback, "PATIENCE", 0.15)
+
+    async def page():
+        p = Watched(12, answers=False)
+        p.button.value = True
+        while p.frame.value < 12 or p.button.value:
+            await asyncio.sleep(0.05)
+            if p.unanswered:
+                p.stage.hear({"kind": "painted", "mark": p.unanswered.pop(0)})
+        return p
+
+    assert asyncio.run(page()).shown == list(range(1, 13))
+
+
+def test_reset_is_another_video():
+    p = Watched(12)
+    p.frame.value = 7
+    p.reset(5, 30.0)
+    assert (p.frame.value, p.frame.max, p.fps, p.button.value) == (0, 5, 30.0, False)
+    p.reset(9, FAST)
+    p.button.value = True
+    assert p.frame.value == 9
+
+
+def test_reset_stops_what_plays():
+    async def page():
+        p = Watched(1000, fps=200)
+        p.button.value = True
+        while p.frame.value < 3:
+            await asyncio.sleep(0.002)
+        p.reset(50, 200)
+        await asyncio.sleep(0.05)
+        return p
+
+    p = asyncio.run(page())
+    assert p.frame.value == 0
+    assert p.shown[-1] == 0
+    assert p.button.icon == "play"

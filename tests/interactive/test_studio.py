@@ -1,0 +1,1080 @@
+"""The studio, driven through its parts as a hand would: every button, key and stroke, what is said, and what goes wrong."""
+
+import asyncio
+import errno
+import html
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from tests.support.helpers import assert_one_sentence
+from tinytrack.datasets.clips import open_clip
+from tinytrack.datasets.synth import moving_shapes
+from tinytrack.draw.style import object_color
+from tinytrack.errors import TinytrackError
+from tinytrack.interactive import studio as looks
+from tinytrack.interactive.canvas import picture_bytes
+from tinytrack.interactive.session import Session, brush
+from tinytrack.interactive.skeletons import SKELETONS
+from tinytrack.interactive.studio import studio
+from tinytrack.interactive.upload import LIMIT
+from tinytrack.io.joints import read_joints_csv
+from tinytrack.io.masks import read_mask
+from tinytrack.io.video import open_video
+from tinytrack.model import random_model
+from tinytrack.propagate import MODERN
+
+H, W, FRAMES = 48, 64, 8
+SCENE = moving_shapes(1, frames=FRAMES, height=H, width=W).frames
+RED = "color:#d32f2f"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """A network that learned nothing, on small pictures: what is tracked does not matter here."""
+    monkeypatch.setattr(looks, "load_model", lambda name, device: random_model(device=device, channels=3 if name == "tiny-lab" else 1))
+    for name in looks.DETAIL:
+        monkeypatch.setitem(looks.DETAIL, name, H)
+
+
+@pytest.fixture
+def path(make_video):
+    return make_video("given/shapes.mp4", SCENE, fps=12)
+
+
+@pytest.fixture
+def demo(path, here):
+    """A studio with a video of 8 frames, in a folder of its own."""
+    return studio(str(path), device="cpu")
+
+
+def said(demo) -> str:
+    """What stands in the status; it is no HTML of anybody else's."""
+    text = re.fullmatch(r"<span(?: style=\"[^\"]*\")?>([^<>]*)</span>", demo.status.value)
+    assert text, demo.status.value
+    return html.unescape(text[1])
+
+
+def complaint(demo, *parts) -> str:
+    """What stands in the status in red: one sentence."""
+    assert RED in demo.status.value, demo.status.value
+    assert_one_sentence(said(demo), *parts)
+    return said(demo)
+
+
+def shown(demo) -> str:
+    return re.sub(r"<[^>]*>", "", demo.shown.value)
+
+
+def stroke(demo, *points):
+    demo.stage.hear({"kind": "stroke", "points": [list(p) for p in points]})
+
+
+def point(demo, phase, x, y):
+    demo.stage.hear({"kind": "point", "phase": phase, "place": [x, y]})
+
+
+def click(demo, x, y):
+    point(demo, "down", x, y)
+    point(demo, "up", x, y)
+
+
+def key(demo, *names):
+    for name in names:
+        demo.stage.hear({"kind": "key", "key": name})
+
+
+def joints(demo):
+    """The joints of the frame that is shown."""
+    return demo.session.marks(demo.frame.value).xy
+
+
+def placing(demo, skeleton="face"):
+    """Joints instead of masks."""
+    demo.skeleton.value = skeleton
+    demo.kind.value = "joints"
+    return demo
+
+
+def during(monkeypatch, look, at=3):
+    """Look, while frame number ``at`` of a track is being made."""
+    track = Session.track
+
+    def patched(session, *args, **kwargs):
+        for number, told in enumerate(track(session, *args, **kwargs), start=1):
+            if number == at:
+                look()
+            yield told
+
+    monkeypatch.setattr(Session, "track", patched)
+
+
+READY = ("add", "rename", "undo", "clear", "absent", "track", "export", "colors", "skeleton")
+ALWAYS = ("open_clip", "open_path", "model", "detail")
+
+
+def disabled(demo):
+    return {name for name in (*READY, *ALWAYS, "cancel") if getattr(demo, name).disabled}
+
+
+# ---- opening
+
+
+def test_without_a_video_there_is_nothing_to_do_but_to_open_one():
+    demo = studio(device="cpu")
+    assert demo.session is None
+    assert demo.still is None
+    assert disabled(demo) == {*READY, "cancel"}
+    assert not demo.stage.active
+    assert demo.stage.label == "No video yet"
+    assert demo.stage.data == b""
+    assert demo.status.value == "Choose a video and open it."
+
+
+def test_a_studio_opens_with_a_clip(demo):
+    assert len(demo.session) == FRAMES
+    assert disabled(demo) == {"cancel"}
+    assert demo.stage.active
+    assert said(demo) == "shapes.mp4: 8 frames of 64x48. Mark something on the frame from which to start."
+    assert (demo.frame.value, demo.frame.max, demo.playback.fps) == (0, 7, 12)
+    assert demo.stage.size == (W, H)
+    assert demo.stage.data == picture_bytes(demo.session.picture(0, 0.5, demo.stage.width))
+    assert demo.stage.label == "Frame 0 of shapes.mp4"
+    assert shown(demo) == "frame 0 of 8: nothing here yet; marked frames: none"
+    assert "The studio with shapes.mp4, frame 0" in demo.still.alt
+
+
+@pytest.mark.parametrize("clip", ["missing.mp4", "carphone-2", "bikes-9"])
+def test_a_studio_with_a_clip_that_cannot_be_opened_is_an_error(clip):
+    with pytest.raises(TinytrackError) as error:
+        studio(clip, device="cpu")
+    assert_one_sentence(error, clip)
+
+
+def test_a_sample_is_opened():
+    demo = studio(device="cpu")
+    assert {"carphone", *(f"bikes-{n}" for n in range(1, 7))} <= set(demo.clip.options)
+    assert "bikes" not in demo.clip.options
+    demo.clip.value = "carphone"
+    demo.open_clip.click()
+    assert said(demo).startswith("carphone: 120 frames of 176x144.")
+    assert demo.frame.max == 119
+    assert disabled(demo) == {"cancel"}
+    assert demo.stage.size == (176, 144)
+    assert demo.stage.width == 636
+    assert demo.work is None
+
+
+def test_a_shot_of_a_sample_is_opened():
+    demo = studio(device="cpu")
+    demo.clip.value = "bikes-6"
+    demo.open_clip.click()
+    assert said(demo).startswith("bikes-6: 8 frames of 640x272.")
+    assert demo.stage.width == 640
+
+
+def test_a_path_is_opened_spaces_around_it_and_all(path):
+    demo = studio(device="cpu")
+    demo.path.value = f"  {path} "
+    demo.open_path.click()
+    assert said(demo).startswith("shapes.mp4: 8 frames of 64x48.")
+    assert demo.stage.data
+
+
+def test_a_folder_of_frames_is_opened(make_folder):
+    demo = studio(device="cpu")
+    demo.path.value = str(make_folder("my frames", 5))
+    demo.open_path.click()
+    assert said(demo).startswith("my frames: 5 frames of 64x48.")
+
+
+def test_reading_is_reported(path, monkeypatch):
+    demo = studio(device="cpu")
+    heard = []
+    demo.status.observe(lambda change: heard.append(said(demo)), "value")
+    demo.load(str(path))
+    assert f"reading shapes.mp4: {FRAMES} frames" in heard
+    assert heard[-1].startswith("shapes.mp4: ")
+
+
+def test_reading_can_be_cancelled_and_the_old_video_stays(demo, make_video, monkeypatch):
+    read, session = Session.read, demo.session
+
+    def patched(other):
+        for count in read(other):
+            if count == 2:
+                demo.cancel.click()
+            yield count
+
+    monkeypatch.setattr(Session, "read", patched)
+    demo.load(str(make_video("other.mp4", 6)))
+    assert said(demo).startswith("cancelled")
+    assert demo.session is session
+    assert disabled(demo) == {"cancel"}
+    assert demo.stage.active
+
+
+BAD = {
+    "nothing typed": ("   ", ["type the path"]),
+    "not there": ("no/such.mp4", ["no such video", "'no/such.mp4'"]),
+    "no clip": ("bikes-9", ["'bikes-9'"]),
+    "a tag": ("<b>bold</b>.mp4", ["'<b>bold</b>.mp4'"]),
+    "two lines": ("two\nlines.mp4", ["no such video"]),
+    "too long": ("x" * 300 + ".mp4", ["no such video"]),
+}
+
+
+@pytest.mark.parametrize("name, parts", BAD.values(), ids=BAD)
+def test_a_path_that_cannot_be_opened_is_said_and_the_old_video_stays(demo, name, parts):
+    stroke(demo, (20, 20))
+    session, picture = demo.session, demo.stage.data
+    demo.path.value = name
+    demo.open_path.click()
+    complaint(demo, *parts)
+    assert demo.session is session
+    assert sorted(session.keys) == [0]
+    assert demo.stage.data == picture
+    assert demo.work is None
+    assert disabled(demo) == {"cancel"}
+    assert demo.stage.active
+
+
+def test_a_file_that_is_no_video_is_said(demo, make_video, tmp_path):
+    (tmp_path / "notes.mp4").write_text("no video")
+    one = make_video("one.mp4", 1)
+    for file, parts in {tmp_path / "notes.mp4": ["notes.mp4"], one: ["one.mp4", "at least two"], tmp_path: []}.items():
+        demo.path.value = str(file)
+        demo.open_path.click()
+        complaint(demo, *parts)
+        assert demo.session.video.title == "shapes.mp4"
+
+
+def test_the_name_of_a_video_is_text_and_not_html(make_video):
+    demo = studio(device="cpu")
+    demo.path.value = str(make_video("<b>a & b<b>.mp4", 3))
+    demo.open_path.click()
+    assert said(demo).startswith("<b>a & b<b>.mp4: 3 frames")
+    assert "&lt;b&gt;a &amp; b&lt;b&gt;.mp4" in demo.status.value
+    assert demo.stage.label == "Frame 0 of <b>a & b<b>.mp4", "words for those who do not see it are no HTML"
+
+
+def test_another_video_begins_anew(demo, make_video):
+    demo.name.value = "dog"
+    demo.add.click()
+    demo.frame.value = 6
+    stroke(demo, (20, 20))
+    demo.colors.value = True
+    demo.path.value = str(make_video("other.mp4", 3, height=180, width=120))
+    demo.open_path.click(), demo.open_path.click()
+    assert not demo.colors.value
+    assert not demo.session.colors
+    assert demo.session.keys == {}
+    assert demo.session.objects == ["object 1"]
+    assert demo.which.options == (("object 1", 1),)
+    assert (demo.frame.value, demo.frame.max) == (0, 2)
+    assert demo.stage.size == (120, 180)
+    assert demo.stage.width == 347
+    assert (demo.radius.max, demo.radius.value) == (30, 7) == (demo.radius.max, demo.stage.brush)
+    demo.undo.click()
+    complaint(demo, "no mark to take back")
+
+
+def test_a_skeleton_that_is_chosen_before_a_video_counts_for_it(path):
+    demo = placing(studio(device="cpu"), "four-legged")
+    demo.load(str(path))
+    assert demo.session.joints is SKELETONS["four-legged"]
+    assert len(demo.joint.options) == 12
+
+
+def test_marks_are_forgotten_only_when_it_is_asked_for_twice(demo, make_video):
+    stroke(demo, (20, 20))
+    session, words = demo.session, ("this forgets your marks on shapes.mp4", "export them first", "press the same button again")
+    demo.path.value = "no/such.mp4"
+    for _ in range(2):
+        demo.open_path.click()
+        complaint(demo, "no such video", "'no/such.mp4'")
+    demo.path.value = str(make_video("other.mp4", 3))
+    demo.clip.value = "carphone"
+    for button in (demo.open_path, demo.open_clip, demo.open_path):
+        button.click()
+        complaint(demo, *words)
+        assert demo.session is session
+        assert session.keys[0].ids.any()
+        assert demo.work is None
+    demo.open_path.click()
+    assert said(demo).startswith("other.mp4: 3 frames")
+    assert demo.session.keys == {}
+    demo.open_clip.click()
+    assert said(demo).startswith("carphone: "), "without marks there is nothing to forget"
+    stroke(demo, (20, 20))
+    demo.open_path.click()
+    complaint(demo, "this forgets your marks on carphone")
+
+
+# ---- masks
+
+
+def test_a_stroke_is_a_mask_of_the_brush(demo):
+    picture = demo.stage.data
+    demo.radius.value = 5
+    demo.frame.value = 2
+    stroke(demo, (10, 10), (30, 12.5))
+    ids = demo.session.keys[2].ids
+    np.testing.assert_array_equal(ids, brush(np.zeros((H, W), np.uint8), [[10, 10], [30, 12.5]], 5, 1))
+    assert sorted(demo.session.keys) == [2]
+    assert demo.stage.data != picture
+    assert demo.stage.data == picture_bytes(demo.session.picture(2, 0.5, demo.stage.width))
+    assert shown(demo) == "frame 2 of 8: marked by you; marked frames: 2"
+    stroke(demo, (40, 40))
+    np.testing.assert_array_equal(demo.session.keys[2].ids, brush(ids, [[40, 40]], 5, 1))
+
+
+def test_the_browser_draws_with_the_brush_that_is_chosen(demo):
+    assert demo.stage.brush == demo.radius.value == 3
+    assert demo.stage.ink == "rgb(230,60,60)"
+    demo.radius.value = 7.5
+    assert demo.stage.brush == 7.5
+    demo.name.value = "second"
+    demo.add.click()
+    assert demo.stage.ink == "rgb({},{},{})".format(*object_color(2))
+    demo.eraser.value = True
+    assert demo.stage.ink == "rgb(255,255,255)"
+    demo.kind.value = "joints"
+    assert demo.stage.brush == 0
+
+
+def test_several_objects_are_painted_each_with_its_number(demo):
+    demo.name.value = "  dog "
+    demo.add.click()
+    assert demo.session.objects == ["object 1", "dog"]
+    assert demo.which.options == (("object 1", 1), ("dog", 2))
+    assert demo.which.value == 2
+    assert demo.name.value == ""
+    stroke(demo, (50, 30))
+    demo.which.value = 1
+    stroke(demo, (10, 10))
+    ids = demo.session.keys[0].ids
+    assert ids[30, 50] == 2
+    assert ids[10, 10] == 1
+    assert set(np.unique(ids)) == {0, 1, 2}
+
+
+def test_the_eraser_takes_away(demo):
+    demo.radius.value = 8
+    stroke(demo, (20, 20))
+    demo.eraser.value, demo.radius.value = True, 3
+    stroke(demo, (20, 20))
+    ids = demo.session.keys[0].ids
+    assert ids[20, 20] == 0
+    assert ids[20, 26] == 1
+    demo.eraser.value = False
+    stroke(demo, (20, 20))
+    assert demo.session.keys[0].ids[20, 20] == 1
+
+
+def test_objects_are_renamed(demo):
+    demo.name.value = "dog"
+    demo.add.click()
+    demo.name.value = "cat"
+    demo.rename.click()
+    assert demo.session.objects == ["object 1", "cat"]
+    assert demo.which.options[1] == ("cat", 2)
+    assert demo.which.value == 2
+    demo.name.value = " cat "
+    demo.rename.click()
+    assert demo.session.objects == ["object 1", "cat"], "its own name is fine"
+    assert RED not in demo.status.value, "its own name is fine"
+    for name, words in {"": "type a name for the object", "object 1": "there is an object 'object 1' already"}.items():
+        for button in (demo.rename, demo.add):
+            demo.name.value = name
+            button.click()
+            complaint(demo, words)
+    assert demo.session.objects == ["object 1", "cat"], "it can be corrected"
+    assert demo.which.value == 2, "it can be corrected"
+    assert demo.name.value == "object 1", "it can be corrected"
+
+
+def test_undo_goes_to_the_frame_on_which_it_takes_a_mark_back(demo):
+    stroke(demo, (20, 20))
+    demo.frame.value = 4
+    stroke(demo, (20, 20))
+    demo.frame.value = 6
+    demo.undo.click()
+    assert demo.frame.value == 4
+    assert sorted(demo.session.keys) == [0]
+    assert said(demo) == "took back the last mark, on frame 4"
+    assert shown(demo) == "frame 4 of 8: nothing here yet; marked frames: 0"
+    key(demo, "z")
+    assert demo.frame.value == 0
+    assert demo.session.keys == {}
+    key(demo, "Z")
+    complaint(demo, "there is no mark to take back")
+
+
+def test_what_was_complained_about_is_over_when_something_succeeds(demo):
+    demo.undo.click()
+    complaint(demo, "there is no mark to take back")
+    demo.undo.click()
+    complaint(demo, "there is no mark to take back")
+    stroke(demo, (20, 20))
+    assert said(demo) == ""
+    assert RED not in demo.status.value
+    demo.undo.click()
+    stroke(demo, (20, 20))
+    assert said(demo) == "took back the last mark, on frame 0", "only complaints go by themselves"
+
+
+def test_a_frame_is_cleared(demo):
+    stroke(demo, (20, 20))
+    before = demo.stage.data
+    demo.clear.click()
+    assert demo.session.keys[0].empty
+    assert demo.stage.data != before
+    demo.undo.click()
+    assert demo.session.keys[0].ids.any()
+    assert demo.stage.data == before
+
+
+def test_where_nothing_is_there_is_nothing_to_clear(demo):
+    demo.frame.value = 3
+    demo.clear.click()
+    complaint(demo, "there is nothing on frame 3")
+    assert demo.session.keys == {}
+    stroke(demo, (20, 20))
+    demo.track.click()
+    demo.frame.value = 5
+    demo.clear.click()
+    assert demo.session.keys[5].empty, "what was tracked there can be cleared"
+    assert RED not in demo.status.value, "what was tracked there can be cleared"
+
+
+def test_the_overlay_is_as_strong_as_asked_for(demo):
+    stroke(demo, (20, 20))
+    pictures = set()
+    for strength in (0, 0.3, 1):
+        demo.strength.value = strength
+        assert demo.stage.data == picture_bytes(demo.session.picture(0, strength, demo.stage.width))
+        pictures.add(demo.stage.data)
+    assert len(pictures) == 3
+
+
+# ---- keys
+
+
+def test_comma_and_full_stop_step_through_the_frames(demo):
+    key(demo, ",")
+    assert demo.frame.value == 0
+    key(demo, ".", ".")
+    assert demo.frame.value == 2
+    assert shown(demo).startswith("frame 2 of 8")
+    key(demo, ",")
+    assert demo.frame.value == 1
+    assert demo.stage.label == "Frame 1 of shapes.mp4"
+    demo.frame.value = 7
+    key(demo, ".")
+    assert demo.frame.value == 7
+
+
+def test_brackets_change_the_brush_within_its_bounds(demo):
+    key(demo, "]", "]")
+    assert demo.radius.value == demo.stage.brush == 5
+    key(demo, "[")
+    assert demo.radius.value == 4
+    key(demo, *"[" * 9)
+    assert demo.radius.value == demo.radius.min == 1
+    key(demo, *"]" * 40)
+    assert demo.radius.value == demo.radius.max == 20
+
+
+def test_x_switches_the_eraser(demo):
+    key(demo, "x")
+    assert demo.eraser.value
+    key(demo, "x")
+    assert not demo.eraser.value
+
+
+@pytest.mark.parametrize("name", ["Delete", "Backspace"])
+def test_delete_makes_a_joint_absent_and_leaves_masks_alone(demo, name):
+    stroke(demo, (20, 20))
+    key(demo, name)
+    assert demo.session.keys[0].ids.any()
+    assert len(demo.session._past) == 1
+    placing(demo)
+    click(demo, 30, 20)
+    demo.joint.value = 0
+    key(demo, name)
+    assert np.isnan(joints(demo)).all()
+    assert demo.joint.value == 1
+
+
+# ---- joints
+
+
+def test_panels_change_with_what_is_marked(demo):
+    assert (demo.mask_panel.layout.display, demo.joint_panel.layout.display) == (None, "none")
+    demo.kind.value = "joints"
+    assert (demo.mask_panel.layout.display, demo.joint_panel.layout.display) == ("none", None)
+
+
+def test_each_click_places_a_joint_and_names_the_next(demo):
+    placing(demo)
+    assert demo.joint.options[0] == ("left eye", 0)
+    assert demo.joint.value == 0
+    for n, (x, y, following) in enumerate([(10, 12, "right eye"), (20.5, 12, "nose"), (15, 20, "mouth left")]):
+        click(demo, x, y)
+        assert joints(demo)[n].tolist() == [x, y]
+        assert said(demo) == f"next: {following}"
+        assert demo.joint.value == n + 1
+    assert shown(demo) == "frame 0 of 8: marked by you; marked frames: 0"
+    assert demo.stage.data == picture_bytes(demo.session.picture(0, 0.5, demo.stage.width))
+
+
+def test_the_next_joint_is_one_that_the_frame_does_not_have(demo):
+    placing(demo)
+    demo.joint.value = 3
+    click(demo, 10, 10), click(demo, 20, 10)
+    assert demo.joint.value == 5
+    end = "that was the last joint of the list; drag a dot to move it, or choose a joint and click"
+    click(demo, 30, 10)
+    assert said(demo) == end, "it does not begin again"
+    assert demo.joint.value == 5, "it does not begin again"
+    demo.absent.click()
+    assert said(demo) == end
+    assert np.isnan(joints(demo)[5]).all()
+    assert demo.joint.value == 5
+    click(demo, 30, 10)
+    demo.joint.value = 0
+    for x in (10, 20):
+        click(demo, x, 30)
+    assert said(demo) == "next: nose"
+    click(demo, 30, 30)
+    assert said(demo) == end, "those that come after it are placed"
+    assert demo.joint.value == 2, "those that come after it are placed"
+    click(demo, 35, 30)
+    assert joints(demo)[2].tolist() == [35, 30]
+    demo.frame.value = 3
+    click(demo, 5, 5)
+    assert demo.session.keys[3].xy[2].tolist() == [5, 5], "another frame has none yet"
+    assert said(demo) == "next: mouth left", "another frame has none yet"
+
+
+def test_absent_is_an_answer_too(demo):
+    placing(demo)
+    click(demo, 10, 10)
+    demo.joint.value = 0
+    demo.absent.click()
+    assert np.isnan(joints(demo)[0]).all()
+    assert said(demo) == "next: right eye"
+    assert demo.joint.value == 1
+
+
+def test_a_drag_is_one_step_back(demo):
+    placing(demo)
+    click(demo, 50, 40)
+    point(demo, "down", 10, 10)
+    for x in (11, 12.5, 14):
+        point(demo, "drag", x, 10 + x / 10)
+        assert joints(demo)[1].tolist() == [x, 10 + x / 10], "it follows the hand"
+        assert demo.joint.value == 1, "the next one comes when it is let go"
+    point(demo, "up", 14, 11.4)
+    assert joints(demo)[1].tolist() == [14, 11.4]
+    assert demo.joint.value == 2
+    demo.undo.click()
+    assert np.isnan(joints(demo)[1]).all()
+    assert joints(demo)[0].tolist() == [50, 40]
+    demo.undo.click()
+    assert demo.session.keys == {}
+
+
+def test_a_click_on_a_dot_takes_hold_of_its_joint(demo):
+    placing(demo)
+    for x in (10, 20, 30):
+        click(demo, x, 10)
+    reach = looks.GRASP * W / demo.stage.width  # pixels of the page, in those of the video
+    assert demo.joint.value == 3
+    assert demo.joint_at(10, 10 + 0.95 * reach) == 0
+    assert demo.joint_at(10, 10 + 1.05 * reach) is None
+    point(demo, "down", 20, 10 + 0.9 * reach)
+    assert demo.joint.value == 1
+    assert joints(demo)[1].tolist() == [20, 10 + 0.9 * reach]
+    point(demo, "drag", 25, 30)
+    point(demo, "up", 25, 30)
+    assert joints(demo)[1].tolist() == [25, 30]
+    assert said(demo) == "next: mouth left"
+    assert np.isnan(joints(demo)[3:]).all()
+    click(demo, 30 + 1.1 * reach, 10)
+    assert joints(demo)[2].tolist() == [30, 10], "beside it is another place"
+    assert joints(demo)[3].tolist() == [30 + 1.1 * reach, 10], "beside it is another place"
+    assert demo.joint_at(30 + 0.5 * reach, 10) == 2, "the nearer one"
+    assert demo.joint_at(30 + 0.6 * reach, 10) == 3, "the nearer one"
+    demo.frame.value = 2
+    click(demo, 10, 10)
+    assert demo.session.keys[2].xy[4].tolist() == [10, 10], "the dots of another frame are none here"
+
+
+def test_a_joint_that_is_taken_back_is_the_next_to_be_placed(demo):
+    placing(demo)
+    click(demo, 10, 10), click(demo, 20, 10), click(demo, 30, 10)
+    demo.frame.value = 5
+    demo.undo.click()
+    assert demo.joint.value == 2
+    assert demo.frame.value == 0
+    assert said(demo) == "took back the last mark, on frame 0"
+    demo.undo.click()
+    assert demo.joint.value == 1
+    assert joints(demo)[0].tolist() == [10, 10]
+    stroke(demo, (20, 20))
+    demo.joint.value = 4
+    demo.undo.click()
+    assert demo.joint.value == 4, "a mask is no joint"
+
+
+def test_a_drag_while_frames_go_by_keeps_its_mark(demo):
+    placing(demo)
+    point(demo, "down", 10, 10)
+    demo.frame.value = 3  # it plays
+    point(demo, "drag", 11, 10)
+    assert sorted(demo.session.keys) == [0]
+    assert demo.session.keys[0].xy[0].tolist() == [10, 10]
+
+
+def test_the_mouse_alone_places_nothing(demo):
+    placing(demo)
+    for phase in ("hover", "drag", "up"):
+        point(demo, phase, 10, 10)
+    assert demo.session.keys == {}
+    assert demo.joint.value == 0
+    click(demo, 10, 10)
+    point(demo, "drag", 40, 40)
+    assert joints(demo)[0].tolist() == [10, 10], "the hand is up again"
+
+
+def test_clicks_are_no_joints_while_masks_are_painted(demo):
+    click(demo, 10, 10)
+    assert demo.session.keys == {}
+
+
+@pytest.mark.parametrize("name", SKELETONS)
+def test_a_skeleton_is_chosen_by_its_name(demo, name):
+    stroke(demo, (20, 20))
+    placing(demo, next(n for n in SKELETONS if n != name))
+    click(demo, 10, 10)
+    demo.skeleton.value = name
+    assert demo.session.joints is SKELETONS[name]
+    assert demo.joint.value == 0
+    assert [label for label, _ in demo.joint.options] == [n.replace("_", " ") for n in SKELETONS[name].names]
+    assert demo.session.keys[0].ids.any(), "masks stay, joints are put aside"
+    assert np.isnan(demo.session.keys[0].xy).all(), "masks stay, joints are put aside"
+    assert demo.session.keys[0].xy.shape == (len(SKELETONS[name].names), 2)
+    demo.undo.click()
+    complaint(demo, "there is no mark to take back")
+
+
+def test_joints_come_back_with_their_skeleton(demo):
+    placing(demo)
+    click(demo, 10, 10)
+    picture = demo.stage.data
+    demo.skeleton.value = "four-legged"
+    assert demo.session.keys == {}
+    assert demo.stage.data != picture
+    assert shown(demo) == "frame 0 of 8: nothing here yet; marked frames: none"
+    demo.skeleton.value = "face"
+    assert joints(demo)[0].tolist() == [10, 10]
+    assert demo.stage.data == picture
+    assert demo.joint.options[0] == ("left eye", 0)
+
+
+# ---- tracking
+
+
+def test_track_correct_and_track_again(demo):
+    stroke(demo, (20, 20))
+    demo.track.click()
+    assert said(demo) == "tracked 7 frames from 1 marked frame(s). Look for errors, correct one, track again."
+    assert demo.session.tracked == set(range(1, FRAMES))
+    assert demo.work is None
+    assert demo.bar.value == 0
+    demo.frame.value = 5
+    assert shown(demo) == "frame 5 of 8: tracked; marked frames: 0"
+    assert demo.stage.data == picture_bytes(demo.session.picture(5, 0.5, demo.stage.width))
+    tracked = demo.session.carried(5).ids
+    stroke(demo, (40, 40))
+    np.testing.assert_array_equal(demo.session.keys[5].ids, brush(tracked, [[40, 40]], demo.radius.value, 1))
+    demo.track.click()
+    assert said(demo).startswith("tracked 2 frames from 2 marked frame(s).")
+    demo.track.click()
+    assert said(demo).startswith("tracked 0 frames from 2 marked frame(s). Nothing had changed since the last time.")
+
+
+def test_nothing_marked_is_nothing_to_track(demo):
+    demo.track.click()
+    complaint(demo, "nothing is marked")
+    assert disabled(demo) == {"cancel"}
+    assert demo.work is None
+
+
+def test_tracking_begins_at_the_marked_frame(demo):
+    demo.frame.value = 3
+    stroke(demo, (20, 20))
+    demo.frame.value = 6
+    demo.track.click()
+    assert demo.session.plan((random_model().fingerprint(), demo.protocol())) == []
+    assert demo.session.tracked == set(range(FRAMES)) - {3}
+
+
+def test_colours_alone_come_from_the_frame_that_is_shown(demo):
+    demo.colors.value = True
+    assert demo.session.colors
+    demo.frame.value = 4
+    demo.track.click()
+    assert said(demo).startswith("tracked 7 frames from the colours of frame 4.")
+    assert demo.session.tracked == set(range(FRAMES)) - {4}
+    assert demo.session.carried(2).ab is not None
+    assert shown(demo) == "frame 4 of 8: gives the colours; marked frames: none"
+    demo.clear.click()
+    complaint(demo, "there is nothing on frame 4")
+    stroke(demo, (20, 20))
+    assert shown(demo) == "frame 4 of 8: marked by you; marked frames: 4"
+    demo.colors.value = False
+    assert not demo.session.colors
+
+
+def test_a_network_that_sees_colour_may_not_colour(demo):
+    demo.model.value = "tiny-lab"
+    stroke(demo, (20, 20))
+    demo.track.click()
+    assert said(demo).startswith("tracked 7 frames")
+    demo.colors.value = True
+    demo.track.click()
+    complaint(demo, "sees colour")
+    demo.model.value = "tiny-gray"
+    demo.track.click()
+    assert said(demo).startswith("tracked 7 frames")
+    assert sorted(demo.models) == ["tiny-gray", "tiny-lab"]
+
+
+def test_a_network_is_loaded_once(demo, monkeypatch):
+    asked = []
+    monkeypatch.setattr(looks, "load_model", lambda *args: asked.append(args) or random_model())
+    for x in (20, 40):
+        stroke(demo, (x, 20))
+        demo.track.click()
+    assert asked == [("tiny-gray", "cpu")]
+
+
+def test_detail_is_the_height_at_which_the_network_sees(monkeypatch):
+    monkeypatch.undo()
+    demo = studio(device="cpu")
+    assert demo.protocol() == replace(MODERN, size=160)
+    assert demo.detail.options == ("quick (112 rows)", "half (160 rows)", "full (240 rows, as the command line)")
+    sizes = []
+    for name in demo.detail.options:
+        demo.detail.value = name
+        sizes.append(demo.protocol().size)
+    assert sizes == [112, 160, 240]
+
+
+def test_the_networks_that_come_with_tinytrack_are_found(path, monkeypatch, device):
+    monkeypatch.undo()
+    demo = studio(str(path), device=str(device))
+    demo.detail.value = "quick (112 rows)"
+    stroke(demo, (20, 20))
+    for _, name in demo.model.options:
+        demo.model.value = name
+        demo.track.click()
+        assert said(demo).startswith("tracked 7 frames")
+        assert demo.models[name].device.type == device.type
+    assert demo.models["tiny-lab"].sees_color
+    assert not demo.models["tiny-gray"].sees_color
+
+
+def test_cancel_keeps_what_is_done_and_track_goes_on(demo, monkeypatch):
+    stroke(demo, (20, 20))
+    with monkeypatch.context() as patch:
+        during(patch, demo.cancel.click)
+        demo.track.click()
+    assert said(demo) == "cancelled; what was done until then is kept"
+    assert demo.session.tracked == {1, 2, 3}
+    assert disabled(demo) == {"cancel"}
+    assert demo.work is None
+    assert demo.bar.value == 0
+    assert demo.stage.active
+    demo.track.click()
+    assert said(demo).startswith("tracked 7 frames")
+    assert demo.session.tracked == set(range(1, FRAMES))
+
+
+def test_cancel_without_work_does_no_harm(demo):
+    before = demo.status.value
+    demo.cancel.click()
+    assert demo.status.value == before
+
+
+def test_while_work_runs_nothing_else_can_be_used(demo, monkeypatch):
+    stroke(demo, (20, 20))
+    seen = []
+    during(monkeypatch, lambda: seen.append((disabled(demo), demo.stage.active, demo.work.total)))
+    demo.track.click()
+    assert seen == [({*READY, *ALWAYS}, False, 7)]
+    assert disabled(demo) == {"cancel"}
+    assert demo.stage.active
+
+
+def test_a_second_piece_of_work_is_refused_while_one_runs(demo, monkeypatch):
+    stroke(demo, (20, 20))
+    session, heard = demo.session, []
+
+    def press():
+        for button in (demo.open_clip, demo.track, demo.export):
+            button.click()
+            heard.append(complaint(demo, "something is running", "Cancel"))
+
+    during(monkeypatch, press)
+    demo.track.click()
+    assert len(heard) == 3
+    assert demo.session is session
+    assert said(demo).startswith("tracked 7 frames")
+
+
+def test_in_a_live_kernel_buttons_come_back_at_once_and_the_work_goes_on(demo, monkeypatch):
+    async def page():
+        stroke(demo, (20, 20))
+        demo.track.click()
+        assert demo.session.tracked == set(), "it has not begun yet"
+        await asyncio.sleep(0)
+        assert demo.work is not None
+        assert "track" in disabled(demo)
+        assert "cancel" not in disabled(demo)
+        demo.export.click()
+        complaint(demo, "something is running")
+        demo.frame.value = 2  # looking is allowed
+        while demo.work is not None:
+            await asyncio.sleep(0.01)
+        assert said(demo).startswith("tracked 7 frames")
+        assert disabled(demo) == {"cancel"}
+
+    asyncio.run(page())
+
+
+def test_two_clicks_before_the_kernel_has_time_are_one_piece_of_work(demo):
+    async def page():
+        stroke(demo, (20, 20))
+        demo.track.click(), demo.track.click()
+        complaint(demo, "something is running")
+        while demo.work is not None:
+            await asyncio.sleep(0.01)
+        assert said(demo).startswith("tracked 7 frames")
+        assert disabled(demo) == {"cancel"}
+
+    asyncio.run(page())
+
+
+def test_progress_is_told_in_frames(demo):
+    show = demo.progress("tracking")
+    show(3, 7)
+    assert said(demo) == "tracking: 3 of 7 frames"
+    assert (demo.bar.value, demo.bar.max) == (3, 7)
+    show(0, 0)
+    assert said(demo) == "tracking ..."
+    assert demo.bar.value == 0
+
+
+WRONG = {
+    "a full disk": (OSError(errno.ENOSPC, "no"), "cannot go on: the disk is full"),
+    "no memory": (MemoryError(), "not enough memory"),
+    "no memory on the GPU": (torch.OutOfMemoryError("CUDA out of memory.\nTried"), "not enough memory"),
+    "an error of ours": (TinytrackError("it is <i>odd</i>,\nreally"), "it is <i>odd</i>, really"),
+}
+
+
+@pytest.mark.parametrize("error, words", WRONG.values(), ids=WRONG)
+def test_whatever_goes_wrong_in_the_work_is_one_sentence(demo, monkeypatch, error, words):
+    stroke(demo, (20, 20))
+
+    def fail():
+        raise error
+
+    with monkeypatch.context() as patch:
+        during(patch, fail)
+        demo.track.click()
+    complaint(demo, words)
+    assert demo.session.tracked == {1, 2, 3}
+    assert disabled(demo) == {"cancel"}
+    assert demo.work is None
+    demo.track.click()
+    assert said(demo).startswith("tracked 7 frames")
+
+
+def test_a_video_that_is_gone_is_said(demo, path):
+    stroke(demo, (20, 20))
+    path.unlink()
+    demo.track.click()
+    complaint(demo, "shapes.mp4")
+    assert demo.session.keys[0].ids.any()
+    assert len(demo.session) == FRAMES
+
+
+# ---- export
+
+
+def test_what_was_tracked_is_exported_and_read_again(demo, here):
+    demo.name.value = "shape"
+    demo.rename.click()
+    stroke(demo, (20, 20))
+    placing(demo)
+    click(demo, 30.5, 20)
+    demo.track.click()
+    demo.out.value = "results/first"
+    demo.export.click()
+    out = here / "results" / "first"
+    assert said(demo) == f"wrote joints.csv, joints.json, masks, objects.json, overlay.mp4 into results/first ({out})"
+    np.testing.assert_array_equal(read_mask(out / "masks" / "00000.png", (H, W)), demo.session.keys[0].ids)
+    assert len(list((out / "masks").iterdir())) == FRAMES
+    names, xy, _ = read_joints_csv(out / "joints.csv")
+    assert names == SKELETONS["face"].names
+    assert xy[0, 0].tolist() == [30.5, 20]
+    assert '"1": "shape"' in (out / "objects.json").read_text()
+    assert len(open_video(out / "overlay.mp4").read()) == FRAMES
+
+
+def test_colours_are_exported(demo, here):
+    demo.colors.value = True
+    demo.track.click()
+    demo.export.click()
+    out = here / "tinytrack-out"
+    assert said(demo) == f"wrote colorized.mp4 into tinytrack-out ({out})"
+    assert (out / "colorized.mp4").is_file()
+
+
+def test_what_an_earlier_export_left_is_told(demo, here):
+    out = here / "tinytrack-out"
+    stroke(demo, (20, 20))
+    for _ in range(2):
+        demo.track.click()
+        demo.export.click()
+        assert said(demo) == f"wrote masks, objects.json, overlay.mp4 into tinytrack-out ({out})", "the same again is no other export"
+    (out / "notes.txt").write_text("mine")
+    demo.undo.click()
+    demo.colors.value = True
+    demo.track.click()
+    demo.export.click()
+    left = "from an earlier export there are still overlay.mp4, masks, objects.json"
+    assert said(demo) == f"wrote colorized.mp4 into tinytrack-out ({out}); {left}"
+
+
+def test_without_a_folder_there_is_one(demo, here, tmp_path):
+    stroke(demo, (20, 20))
+    demo.track.click()
+    demo.out.value = "  "
+    demo.export.click()
+    out = here / "tinytrack-out"
+    assert said(demo).endswith(f"into tinytrack-out ({out})")
+    assert (out / "overlay.mp4").is_file()
+    out = tmp_path / "elsewhere"
+    demo.out.value = str(out)
+    demo.export.click()
+    assert said(demo).endswith(f"into {out} ({out})")
+    assert (out / "overlay.mp4").is_file()
+
+
+def test_an_export_that_cannot_be_made_is_said(demo, here):
+    demo.export.click()
+    complaint(demo, "8 of 8 frames are not tracked yet")
+    stroke(demo, (20, 20))
+    demo.track.click()
+    (here / "file").write_text("mine")
+    demo.out.value = "file"
+    demo.export.click()
+    complaint(demo, "'file'")
+    assert [p.name for p in here.iterdir()] == ["file"]
+
+
+def test_an_export_can_be_cancelled(demo, here, monkeypatch):
+    stroke(demo, (20, 20))
+    demo.track.click()
+    export = Session.export
+
+    def patched(session, out, tell):
+        return export(session, out, lambda done, total: (done == 3 and demo.cancel.click(), tell(done, total)))
+
+    monkeypatch.setattr(Session, "export", patched)
+    demo.export.click()
+    assert said(demo).startswith("cancelled")
+    assert list(here.iterdir()) == []
+    assert disabled(demo) == {"cancel"}
+
+
+# ---- uploads
+
+
+def upload(demo, name, content):
+    """What the browser sends when a file is chosen; the shares that were told."""
+    demo.upload.hear({"kind": "begin", "name": name, "size": len(content)}, [])
+    demo.upload.hear({"kind": "piece", "number": demo.upload._number, "start": 0}, [memoryview(content)])
+
+
+def test_an_upload_is_opened_and_its_path_is_there_to_be_opened_again(path):
+    demo = studio(device="cpu")
+    heard = []
+    demo.status.observe(lambda change: heard.append(said(demo)), "value")
+    upload(demo, "mine.mp4", path.read_bytes())
+    assert said(demo).startswith("mine.mp4: 8 frames of 64x48.")
+    assert heard[0] == "uploading: 100 %"
+    assert demo.path.value.endswith("mine.mp4")
+    assert len(open_clip(demo.path.value).read()) == FRAMES
+    demo.frame.value = 3
+    demo.open_path.click()
+    assert said(demo).startswith("mine.mp4: 8 frames")
+    assert demo.frame.value == 0
+
+
+def test_an_upload_does_not_forget_marks_without_a_word(demo, path):
+    stroke(demo, (20, 20))
+    upload(demo, "mine.mp4", path.read_bytes())
+    complaint(demo, "this forgets your marks on shapes.mp4")
+    assert demo.session.keys[0].ids.any()
+    assert demo.path.value.endswith("mine.mp4")
+    demo.open_path.click()
+    assert said(demo).startswith("mine.mp4: 8 frames")
+    assert demo.session.keys == {}
+
+
+def test_an_upload_that_cannot_be_used_is_said(demo):
+    upload(demo, "<b>notes.mp4", b"no video at all")
+    complaint(demo, "<b>notes.mp4")
+    demo.upload.hear({"kind": "begin", "name": "long.mp4", "size": LIMIT + 1}, [])
+    complaint(demo, "'long.mp4'", f"at most {LIMIT / 1e6:.0f} MB", "path")
+    assert demo.session.video.title == "shapes.mp4"
+
+
+def test_an_upload_that_comes_while_work_runs_waits_for_the_path_to_be_opened(demo, path, monkeypatch):
+    stroke(demo, (20, 20))
+    heard, session = [], demo.session
+    content = path.read_bytes()
+    during(monkeypatch, lambda: (upload(demo, "mine.mp4", content), heard.append(complaint(demo, "something is running"))))
+    demo.track.click()
+    assert len(heard) == 1
+    assert demo.session is session
+    assert said(demo).startswith("tracked 7 frames")
+    demo.open_path.click()
+    complaint(demo, "this forgets your marks on shapes.mp4")
+    demo.open_path.click()
+    assert said(demo).startswith("mine.mp4: 8 frames")
+
+
+# ---- playing
+
+
+def test_a_studio_plays_what_was_tracked(demo):
+    stroke(demo, (20, 20))
+    demo.track.click()
+    demo.stage.send = lambda message: "mark" in message and demo.stage.hear({"kind": "painted", "mark": message["mark"]})
+    demo.playback.fps = 1000
+    seen = []
+    demo.stage.observe(lambda change: seen.append(change["new"]), "data")
+    demo.playback.button.value = True
+    assert demo.frame.value == 7
+    assert seen == [picture_bytes(demo.session.picture(t, 0.5, demo.stage.width)) for t in range(1, FRAMES)]

@@ -1,0 +1,214 @@
+"""Results are all there or not there at all: what staged folders and files leave behind, and how a failure is said."""
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from tests.support.helpers import assert_one_sentence
+from tinytrack.errors import OutputError
+from tinytrack.io.atomic import staged_file, staged_folder
+
+
+def tree(folder):
+    """Everything below a folder, hidden names too: path -> text, None for a folder."""
+    return {str(p.relative_to(folder)): None if p.is_dir() else p.read_text() for p in sorted(folder.rglob("*"))}
+
+
+def fill(scratch, text):
+    """A result of both kinds: a file and a folder with a file in it."""
+    (scratch / "video.mp4").write_text(text)
+    (scratch / "masks").mkdir()
+    (scratch / "masks" / f"{text}.png").write_text(text)
+
+
+def result(text, under=""):
+    return {f"{under}video.mp4": text, f"{under}masks": None, f"{under}masks/{text}.png": text}
+
+
+FAILURES = [RuntimeError, KeyboardInterrupt, SystemExit, OSError, OutputError]
+
+
+# ---- folders
+
+
+def test_a_folder_is_made_with_its_parents_and_filled_at_the_end(tmp_path):
+    out = tmp_path / "a" / "b" / "out"
+    with staged_folder(out) as scratch:
+        fill(scratch, "new")
+        assert not (out / "video.mp4").exists()
+        assert not (out / "masks").exists()
+    assert tree(out) == result("new")
+
+
+def test_what_a_folder_holds_is_replaced_by_namesakes_only(tmp_path):
+    with staged_folder(tmp_path) as scratch:
+        fill(scratch, "old")
+    (tmp_path / "notes.txt").write_text("mine")
+    with staged_folder(tmp_path) as scratch:
+        fill(scratch, "new")
+    assert tree(tmp_path) == {**result("new"), "notes.txt": "mine"}, "old.png is gone from masks, the notes are not"
+
+
+def test_a_folder_and_a_file_may_replace_each_other(tmp_path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "old").write_text("old")
+    (tmp_path / "two").write_text("old")
+    with staged_folder(tmp_path) as scratch:
+        (scratch / "one").write_text("new")
+        (scratch / "two").mkdir()
+        (scratch / "two" / "new").write_text("new")
+    assert tree(tmp_path) == {"one": "new", "two": None, "two/new": "new"}
+
+
+def test_a_link_is_replaced_not_followed(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "kept").write_text("kept")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "masks").symlink_to(tmp_path / "elsewhere")
+    with staged_folder(tmp_path / "out") as scratch:
+        fill(scratch, "new")
+    assert not (tmp_path / "out" / "masks").is_symlink()
+    assert tree(tmp_path / "out") == result("new")
+    assert tree(tmp_path / "elsewhere") == {"kept": "kept"}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_failing_job_leaves_the_earlier_result(tmp_path, failure):
+    with staged_folder(tmp_path) as scratch:
+        fill(scratch, "old")
+    with pytest.raises(OutputError if failure is OSError else failure):
+        with staged_folder(tmp_path) as scratch:
+            fill(scratch, "new")
+            raise failure()
+    assert tree(tmp_path) == result("old")
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_failing_job_removes_the_folders_that_it_made(tmp_path, failure):
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(OutputError if failure is OSError else failure):
+        with staged_folder(tmp_path / "mine" / "a" / "b") as scratch:
+            fill(scratch, "new")
+            raise failure()
+    assert tree(tmp_path) == {"mine": None}
+
+
+def test_a_failing_job_keeps_a_folder_that_was_empty_before(tmp_path):
+    with pytest.raises(RuntimeError):
+        with staged_folder(tmp_path):
+            raise RuntimeError
+    assert tmp_path.is_dir()
+    assert tree(tmp_path) == {}
+
+
+@pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, "full"), KeyboardInterrupt()])
+def test_failing_while_a_folder_is_exchanged_puts_the_old_one_back(tmp_path, monkeypatch, failure):
+    with staged_folder(tmp_path) as scratch:
+        (scratch / "masks").mkdir()
+        (scratch / "masks" / "old.png").write_text("old")
+
+    def refuse(self, target):
+        raise failure
+
+    with pytest.raises((OutputError, KeyboardInterrupt)):
+        with staged_folder(tmp_path) as scratch:
+            fill(scratch, "new")
+            (scratch / "video.mp4").unlink()
+            monkeypatch.setattr(Path, "replace", refuse)
+    assert tree(tmp_path) == {"masks": None, "masks/old.png": "old"}
+
+
+# ---- files
+
+
+def test_a_file_is_there_at_the_end_under_its_name_only(tmp_path):
+    path = tmp_path / "a" / "b" / "out.mp4"
+    with staged_file(path) as scratch:
+        assert scratch.parent == path.parent, "same disk and same ending"
+        assert scratch.suffix == ".mp4", "same disk and same ending"
+        scratch.write_text("new")
+        assert not path.exists()
+    assert tree(tmp_path / "a" / "b") == {"out.mp4": "new"}
+
+
+def test_a_file_replaces_the_earlier_one(tmp_path):
+    (tmp_path / "out.mp4").write_text("old")
+    with staged_file(tmp_path / "out.mp4") as scratch:
+        scratch.write_text("new")
+    assert tree(tmp_path) == {"out.mp4": "new"}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize("written", [False, True])
+def test_a_failing_writer_leaves_the_earlier_file(tmp_path, failure, written):
+    (tmp_path / "out.mp4").write_text("old")
+    with pytest.raises(OutputError if failure is OSError else failure):
+        with staged_file(tmp_path / "out.mp4") as scratch:
+            if written:
+                scratch.write_text("half of the new")
+            raise failure()
+    assert tree(tmp_path) == {"out.mp4": "old"}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_failing_writer_removes_the_folders_that_it_made(tmp_path, failure):
+    with pytest.raises(OutputError if failure is OSError else failure):
+        with staged_file(tmp_path / "a" / "b" / "out.mp4") as scratch:
+            scratch.write_text("half of it")
+            raise failure()
+    assert tree(tmp_path) == {}
+
+
+def test_a_file_does_not_replace_a_folder(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine").write_text("mine")
+    with pytest.raises(OutputError) as error:
+        with staged_file(tmp_path / "out") as scratch:
+            scratch.write_text("new")
+    assert_one_sentence(error, tmp_path / "out")
+    assert tree(tmp_path) == {"out": None, "out/mine": "mine"}
+
+
+# ---- both
+
+
+@pytest.mark.parametrize("stage", [staged_folder, staged_file])
+@pytest.mark.parametrize(
+    "code, words",
+    [(errno.ENOSPC, "the disk is full"), (errno.EROFS, "the file system is read-only"), (errno.EACCES, "permission is denied")],
+)
+def test_errors_of_the_system_are_said_in_words(tmp_path, stage, code, words):
+    with pytest.raises(OutputError) as error:
+        with stage(tmp_path / "out.mp4"):
+            raise OSError(code, "untranslated")
+    assert_one_sentence(error, tmp_path / "out.mp4", words)
+
+
+@pytest.mark.parametrize("stage", [staged_folder, staged_file])
+@pytest.mark.parametrize("below", ["out", "a/b/out"])
+def test_a_path_below_a_file_is_refused(tmp_path, stage, below):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OutputError) as error:
+        with stage(tmp_path / "file" / below):
+            pytest.fail("there is nowhere to write")
+    assert_one_sentence(error, tmp_path / "file" / below)
+    assert tree(tmp_path) == {"file": "mine"}
+
+
+@pytest.mark.parametrize("stage", [staged_folder, staged_file])
+def test_a_name_too_long_is_refused(tmp_path, stage):
+    with pytest.raises(OutputError) as error:
+        with stage(tmp_path / "new" / ("x" * 300) / "out"):
+            pytest.fail("there is nowhere to write")
+    assert_one_sentence(error, "the name is too long")
+    assert tree(tmp_path) == {}
+
+
+def test_a_folder_cannot_take_the_place_of_a_file(tmp_path):
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(OutputError) as error:
+        with staged_folder(tmp_path / "out"):
+            pytest.fail("there is nowhere to write")
+    assert_one_sentence(error, tmp_path / "out")
+    assert tree(tmp_path) == {"out": "mine"}

@@ -1,0 +1,47 @@
+"""``show`` gives the library's own lines, without the long part of docstrings."""
+
+import pytest
+
+from tinytrack import embed, pointer, track
+from tinytrack.lessons.show_source import show
+
+
+def test_a_function_is_shown_as_it_stands_in_its_file():
+    source = show(pointer.copy)
+    assert source.name == "pointer.copy"
+    assert source.code.splitlines()[0] == "def copy(A: Tensor, c: Tensor) -> Tensor:"
+    assert source.code.splitlines()[-1] == "    return A @ c"
+    assert repr(source).startswith("# pointer.copy\ndef copy")
+
+
+def test_of_a_docstring_the_first_line_is_left_and_the_code_still_runs():
+    source = show(pointer.affinity)
+    assert "Args:" not in source.code
+    assert "Derived in" not in source.code
+    assert '"""Point (Eq. 2)' in source.code
+    names = vars(pointer) | {}
+    exec(source.code, names)
+    assert names["affinity"].__doc__.startswith("Point (Eq. 2)")
+    assert source.code.splitlines()[-1].strip() == "return logits.softmax(dim=-1)"
+
+
+def test_classes_methods_and_wrapped_functions():
+    net = show(embed.TinyNet).code
+    assert net.startswith("class TinyNet(nn.Module):")
+    assert "def forward" in net
+    assert "Args:" not in net
+    assert show(embed.TinyNet.forward).name == "embed.TinyNet.forward"
+    assert show(embed.TinyNet.forward).code.startswith("def forward(self")  # not indented
+    assert "@dataclass(frozen=True)" in show(track.Protocol).code
+    assert show(track.carry).code.startswith("@torch.inference_mode()")
+
+
+def test_jupyter_gets_python_in_colours():
+    bundle = show(pointer.copy)._repr_mimebundle_()
+    assert bundle["text/plain"] == repr(show(pointer.copy))
+    assert bundle["text/markdown"] == f"```python\n{bundle['text/plain']}\n```"
+
+
+def test_what_has_no_source_is_refused():
+    with pytest.raises(TypeError):
+        show(len)

@@ -1,0 +1,382 @@
+"""Faults around a run's state on disk: whatever happens, what was once saved is not lost, and a sentence says what to do."""
+
+import dataclasses
+import errno
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.support.helpers import assert_one_sentence
+from tinytrack.datasets.synth import moving_shapes
+from tinytrack.errors import ModelError, OutputError, TinytrackError
+from tinytrack.io import atomic as files
+from tinytrack.model import load_model
+from tinytrack.recipe import TINY
+from tinytrack.training import checkpoint as states
+from tinytrack.training.checkpoint import checkpoint_path, locked, previous_path
+from tinytrack.training.fit import fit
+
+FAST = dataclasses.replace(TINY, height=32, crop=24, jitter=4, batch=2, steps=6, warmup=2)
+
+
+@pytest.fixture(scope="module")
+def shots():
+    return [moving_shapes(0, frames=9, height=40, width=48).frames]
+
+
+@pytest.fixture(scope="module")
+def whole(shots):
+    """The weights of an undisturbed run."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield fit(shots, FAST, progress=False).fingerprint()
+    torch.set_num_threads(threads)
+
+
+def names(folder):
+    return sorted(p.name for p in folder.iterdir())
+
+
+class Killed(BaseException):
+    """Ends a run without a last save: fit saves on Ctrl-C only."""
+
+
+def stopped_at(shots, out, step, error=Killed):
+    """A run that saves after every step and is ended within step ``step`` + 1, without a last word."""
+
+    def stop(trainer, loss):
+        if trainer.count == step + 1:
+            raise error
+
+    with pytest.raises(error):
+        fit(shots, FAST, out=out, progress=False, save_every=0, on_step=stop)
+
+
+def resumed(shots, out):
+    return fit(shots, FAST, out=out, resume=True, progress=False).fingerprint()
+
+
+def count_in(path):
+    return torch.load(path, weights_only=True)["count"]
+
+
+def test_the_state_before_the_last_is_kept_too(shots, whole, tmp_path):
+    stopped_at(shots, tmp_path / "m.pt", 3)
+    assert names(tmp_path) == ["m.unfinished.old.pt", "m.unfinished.pt"]
+    assert (count_in(checkpoint_path(tmp_path / "m.pt")), count_in(previous_path(tmp_path / "m.pt"))) == (3, 2)
+    assert resumed(shots, tmp_path / "m.pt") == whole
+    assert names(tmp_path) == ["m.pt"]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
+def test_a_truncated_state_gives_way_to_the_one_before_it(shots, whole, tmp_path, capfd, share):
+    out = tmp_path / "m.pt"
+    stopped_at(shots, out, 3)
+    content = checkpoint_path(out).read_bytes()
+    checkpoint_path(out).write_bytes(content[: int(share * len(content))])
+    assert resumed(shots, out) == whole
+    said = [line for line in capfd.readouterr().err.splitlines() if "damaged" in line]
+    assert len(said) == 1
+    assert "m.unfinished.pt" in said[0]
+    assert "step 2" in said[0]
+    assert names(tmp_path) == ["m.pt"]
+
+
+def test_a_damaged_state_never_takes_the_place_of_the_whole_one_before_it(shots, whole, tmp_path, monkeypatch):
+    """Going on from the older state, the run saves again; at no moment may the damaged one be all that there is."""
+    out, replace = tmp_path / "m.pt", Path.replace
+    stopped_at(shots, out, 3)
+    checkpoint_path(out).write_bytes(checkpoint_path(out).read_bytes()[:1000])
+
+    def die(self, target):
+        if Path(target) == checkpoint_path(out):
+            raise Killed
+        return replace(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", die)
+        with pytest.raises(Killed):
+            fit(shots, FAST, out=out, resume=True, progress=False, save_every=0)
+    assert resumed(shots, out) == whole
+
+
+def test_where_both_states_are_damaged_one_sentence_says_so(shots, tmp_path):
+    stopped_at(shots, tmp_path / "m.pt", 3)
+    for path in states.kept(tmp_path / "m.pt"):
+        path.write_bytes(path.read_bytes()[:1000])
+    before = names(tmp_path)
+    with pytest.raises(ModelError) as error:
+        resumed(shots, tmp_path / "m.pt")
+    assert_one_sentence(error, "cannot be resumed")
+    assert names(tmp_path) == before
+
+
+def test_another_recipe_is_refused_though_there_is_an_older_state(shots, tmp_path):
+    stopped_at(shots, tmp_path / "m.pt", 3)
+    with pytest.raises(ModelError, match="seed"):
+        fit(shots, dataclasses.replace(FAST, seed=5), out=tmp_path / "m.pt", resume=True, progress=False)
+    assert count_in(checkpoint_path(tmp_path / "m.pt")) == 3
+
+
+def test_other_videos_are_refused_though_there_is_an_older_state(shots, tmp_path):
+    out = tmp_path / "m.pt"
+    stopped_at([255 - shots[0]], out, 3)
+    checkpoint_path(out).replace(tmp_path / "newest")
+    for path in states.kept(out):
+        path.unlink()
+    stopped_at(shots, out, 3)
+    (tmp_path / "newest").replace(checkpoint_path(out))
+    with pytest.raises(ModelError, match="other videos"):
+        resumed(shots, out)
+    assert (count_in(checkpoint_path(out)), count_in(previous_path(out))) == (3, 2)
+
+
+def test_a_state_whose_second_rename_fails_leaves_the_one_before_it(shots, whole, tmp_path, monkeypatch):
+    """The first rename puts the last state aside; then nothing has its name."""
+    out, replace = tmp_path / "m.pt", Path.replace
+
+    def refuse(self, target):
+        if Path(target) == checkpoint_path(out) and previous_path(out).exists():
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return replace(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", refuse)
+        with pytest.raises(OutputError) as error:
+            fit(shots, FAST, out=out, progress=False, save_every=0)
+    assert_one_sentence(error, previous_path(out), "--resume")
+    assert names(tmp_path) == ["m.unfinished.old.pt"]
+    assert count_in(previous_path(out)) == 1
+    assert resumed(shots, out) == whole
+    assert names(tmp_path) == ["m.pt"]
+
+
+def full_disk(monkeypatch, from_write):
+    """The disk is full from the n-th time on that something is made sure to be on it."""
+    calls, fsync = [], os.fsync
+
+    def full(fd):
+        calls.append(fd)
+        if len(calls) >= from_write:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(fd)
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    return calls
+
+
+@pytest.mark.parametrize("write", [1, 2, 4, 7])
+def test_a_full_disk_ends_the_run_and_loses_nothing(shots, whole, tmp_path, monkeypatch, write):
+    """Writes 1 to 6 are the states of steps 1 to 6, the seventh the same once more before the model."""
+    out = tmp_path / "m.pt"
+    with monkeypatch.context() as patch:
+        full_disk(patch, write)
+        with pytest.raises(OutputError) as error:
+            fit(shots, FAST, out=out, progress=False, save_every=0)
+    kept = "nothing had been saved yet" if write == 1 else "--resume"
+    assert_one_sentence(error, "the disk is full", "m.unfinished.pt", kept)
+    expected = [] if write == 1 else ["m.unfinished.pt"] if write == 2 else ["m.unfinished.old.pt", "m.unfinished.pt"]
+    assert names(tmp_path) == expected
+    if write > 1:
+        assert count_in(checkpoint_path(out)) == min(write - 1, 6)
+        assert resumed(shots, out) == whole
+        assert names(tmp_path) == ["m.pt"]
+
+
+def test_a_disk_that_is_full_at_the_very_last_write_loses_nothing(shots, whole, tmp_path, monkeypatch):
+    out = tmp_path / "m.pt"
+    with monkeypatch.context() as patch:
+        full_disk(patch, 2)  # the first is the state, once all steps are done
+        with pytest.raises(OutputError) as error:
+            fit(shots, FAST, out=out, progress=False)
+    assert_one_sentence(error, "m.pt", "the disk is full", "--resume")
+    assert names(tmp_path) == ["m.unfinished.pt"]
+    assert resumed(shots, out) == whole
+    assert names(tmp_path) == ["m.pt"]
+
+
+def test_a_disk_that_is_full_when_ctrl_c_saves_is_told(shots, tmp_path, monkeypatch):
+    full_disk(monkeypatch, 1)
+
+    def stop(trainer, loss):
+        raise KeyboardInterrupt
+
+    with pytest.raises(OutputError) as error:
+        fit(shots, FAST, out=tmp_path / "m.pt", progress=False, on_step=stop)
+    assert_one_sentence(error, "the disk is full", "nothing had been saved yet")
+
+
+KILL = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from tinytrack.training.fit import fit
+sys.path.insert(0, {tests!r})
+from tests.training.test_checkpoint import FAST, moving_shapes
+
+torch.set_num_threads(1)
+replace, seen = Path.replace, []
+
+def deadly(self, target):
+    seen.append(target)
+    if len(seen) == {rename}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return replace(self, target)
+
+Path.replace = deadly
+fit([moving_shapes(0, frames=9, height=40, width=48).frames], FAST, out={out!r}, progress=False, save_every=0)
+"""
+
+
+@pytest.mark.parametrize("rename, left", [(1, []), (2, [1]), (3, [1]), (4, [2, 1])])
+def test_killed_between_the_temporary_write_and_the_rename(shots, whole, tmp_path, rename, left):
+    """Renames: 1 the first state; 2 and 3 the first steps aside for the second, which takes its name; 4 the second steps aside."""
+    out = tmp_path / "m.pt"
+    code = KILL.format(rename=rename, out=str(out), tests=str(Path(__file__).resolve().parents[2]))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert any(name.startswith(".unfinished-") for name in names(tmp_path)), "killed too early or too late"
+    assert [count_in(path) for path in states.kept(out)] == left
+    if left:
+        assert resumed(shots, out) == whole
+    else:
+        assert fit(shots, FAST, out=out, progress=False).fingerprint() == whole
+    assert names(tmp_path) == ["m.pt"], "what the killed run left half-written is gone, and so is its lock"
+
+
+HOLD = """
+import sys, time
+from tinytrack.training.checkpoint import locked
+with locked(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_run_on_the_same_output_is_refused_and_disturbs_nothing(shots, whole, tmp_path):
+    out = tmp_path / "m.pt"
+    stopped_at(shots, out, 3)
+    before = {name: (tmp_path / name).read_bytes() for name in names(tmp_path)}
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(out)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "held\n"
+        for resume in (False, True):
+            with pytest.raises(OutputError) as error:
+                fit(shots, FAST, out=out, resume=resume, progress=False)
+            assert_one_sentence(error, "another run is training", "m.pt", "--out")
+        fit(shots, dataclasses.replace(FAST, steps=1), out=tmp_path / "other.pt", progress=False)
+    finally:
+        process.kill()
+        process.wait()
+    assert {name: (tmp_path / name).read_bytes() for name in before} == before
+    assert resumed(shots, out) == whole, "the lock of a process that was killed holds nobody up"
+    assert names(tmp_path) == ["m.pt", "other.pt"]
+
+
+def test_a_run_whose_output_is_asked_for_by_another_finishes_undisturbed(shots, whole, tmp_path):
+    out = tmp_path / "m.pt"
+    refused = []
+
+    def intrude(trainer, loss):
+        with pytest.raises(OutputError, match="another run is training"):
+            fit(shots, FAST, out=out, resume=trainer.count % 2 == 1, progress=False)
+        refused.append(trainer.count)
+
+    assert fit(shots, FAST, out=out, progress=False, save_every=0, on_step=intrude).fingerprint() == whole
+    assert refused == [1, 2, 3, 4, 5, 6]
+    assert names(tmp_path) == ["m.pt"]
+
+
+def test_an_interrupted_run_is_not_overwritten_by_a_new_one(shots, tmp_path):
+    out = tmp_path / "m.pt"
+    stopped_at(shots, out, 3)
+    with pytest.raises(TinytrackError) as error:
+        fit(shots, FAST, out=out, progress=False)
+    assert_one_sentence(error, "m.unfinished.pt", "--resume", "delete it", "--out")
+    assert count_in(checkpoint_path(out)) == 3
+    checkpoint_path(out).unlink()
+    with pytest.raises(TinytrackError, match="m.unfinished.old.pt"):
+        fit(shots, FAST, out=out, progress=False)
+
+
+def test_the_output_is_free_again_after_an_error(tmp_path):
+    with pytest.raises(ZeroDivisionError), locked(tmp_path / "m.pt"):
+        raise ZeroDivisionError
+    with locked(tmp_path / "m.pt"):
+        pass
+    assert names(tmp_path) == []
+
+
+def test_a_folder_made_for_a_run_that_fails_goes_again(shots, tmp_path):
+    with pytest.raises(TinytrackError, match="nothing to resume"):
+        resumed(shots, tmp_path / "new" / "deep" / "m.pt")
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("below", ["m.pt", "deep/m.pt"])
+def test_a_run_that_cannot_write_is_refused_before_it_begins(shots, tmp_path, below):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OutputError) as error:
+        fit(shots, FAST, out=tmp_path / "file" / below, progress=False, on_step=lambda *_: pytest.fail("it trains"))
+    assert_one_sentence(error, "cannot write", tmp_path / "file" / below)
+    assert names(tmp_path) == ["file"]
+
+
+def test_checkpoints_that_cannot_be_written_end_the_run_with_what_is_kept(shots, whole, tmp_path):
+    out, folder = tmp_path / "m.pt", tmp_path / "steps"
+
+    def spoil(trainer, loss):
+        if trainer.count == 2:
+            for path in folder.iterdir():
+                path.unlink()
+            folder.rmdir()
+            folder.write_text("in the way")
+
+    with pytest.raises(OutputError) as error:
+        fit(shots, FAST, out=out, progress=False, save_every=0, on_step=spoil, checkpoints=folder)
+    assert_one_sentence(error, folder, checkpoint_path(out), "--resume")
+    assert count_in(checkpoint_path(out)) == 2
+    assert resumed(shots, out) == whole
+
+
+def test_names_that_differ_in_their_ending_only_are_two_runs(shots, whole, tmp_path):
+    stopped_at(shots, tmp_path / "m.pt", 3)
+    with pytest.raises(TinytrackError, match="nothing to resume"):
+        resumed(shots, tmp_path / "m.pth")
+    stopped_at(shots, tmp_path / "m.pth", 2)
+    assert [count_in(checkpoint_path(tmp_path / name)) for name in ("m.pt", "m.pth")] == [3, 2]
+    assert resumed(shots, tmp_path / "m.pt") == resumed(shots, tmp_path / "m.pth") == whole
+    assert names(tmp_path) == ["m.pt", "m.pth"]
+
+
+def test_the_length_of_an_unfinished_run_is_known(shots, tmp_path):
+    out = tmp_path / "m.pt"
+    assert states.length(out) is None
+    stopped_at(shots, out, 3)
+    assert states.length(out) == (FAST.steps, None)
+    checkpoint_path(out).write_bytes(checkpoint_path(out).read_bytes()[:1000])
+    assert states.length(out) == (FAST.steps, None), "from the state before"
+    previous_path(out).write_bytes(b"junk")
+    assert states.length(out) is None
+
+
+def test_what_stands_beside_is_not_cleared_away(tmp_path):
+    beside = [".unfinished-1-other.pt", "m.pt", "m.txt", ".unfinished-1-m.png"]
+    for name in (*beside, ".unfinished-1-m.pt", ".unfinished-22-m.unfinished.pt"):
+        (tmp_path / name).touch()
+    with locked(tmp_path / "m.pt"):
+        pass
+    assert names(tmp_path) == sorted(beside)
+
+
+def test_a_run_that_resumes_a_finished_model_is_told(shots, tmp_path):
+    fit(shots, FAST, out=tmp_path / "m.pt", progress=False)
+    weights = load_model(tmp_path / "m.pt").fingerprint()
+    with pytest.raises(TinytrackError, match="'.*m.pt' is finished"):
+        resumed(shots, tmp_path / "m.pt")
+    assert load_model(tmp_path / "m.pt").fingerprint() == weights
