@@ -17,41 +17,120 @@ from tinytrack.model import load_model
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "tinytrack"
 
-# A module may import only what stands before it.
-LAYERS = [
-    "errors", "source", "exercise", "files", "ahead", "video", "labels", "color", "example", "pointer", "loss", "tiles", "embed",
-    "model", "synth", "clips", "fetch", "datasets", "metrics", "recipe", "processes", "norms", "batches", "index", "stream", "states",
-    "train", "fit", "trainjob", "track", "baselines", "evaluate", "analysis", "draw", "check",
-    "plots", "pages", "pictures", "jobs", "demo", "report", "annotate", "background", "stage", "playback", "upload", "studio", "widgets",
-    "gallery", "page", "__main__",
+# The front: the files that are the paper. A file may import only those before it.
+FRONT = [
+    "errors", "color", "embed", "pointer", "recipe", "fast", "loss", "model", "propagate", "label_maps", "track", "batches", "train",
 ]  # fmt: skip
+FRONT_READS = {"errors", "io.atomic", "io.frames", "io.paths"}  # all that the front may import from a wing
+
+# The wings, and what each may import besides itself and what these import.
+WINGS = {
+    "errors": set(),
+    "io": {"errors"},
+    "front": {"io"},
+    "datasets": {"io"},
+    "draw": {"front", "io"},
+    "training": {"front", "datasets"},
+    "evaluation": {"draw", "training"},
+    "lessons": {"evaluation"},
+    "interactive": {"evaluation"},
+    "cli": {"lessons", "interactive"},
+    "__main__": {"cli"},
+}
+# What costs time to import or is optional stays where it is needed.
+ONLY_IN = {
+    "matplotlib": {"draw", "evaluation", "interactive"},
+    "ipywidgets": {"interactive"},
+    "anywidget": {"interactive"},
+    "av": {"io"},
+    "cv2": {"evaluation"},
+}
 
 
-def imports_of(path: Path) -> tuple[set[str], set[str]]:
-    """(modules of this package, other top-level packages) that a file imports, inside functions too."""
+def modules() -> dict[str, Path]:
+    """Dotted name below tinytrack -> file; packages by their own name."""
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        parts = parts[:-1] if parts[-1] == "__init__" else parts
+        if parts:
+            found[".".join(parts)] = path
+    return found
+
+
+MODULES = modules()
+
+
+def imports_of(name: str, path: Path) -> tuple[set[str], set[str]]:
+    """(modules of this package, other top-level packages) that a module imports, inside functions too."""
+    package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
     ours, others = set(), set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.level:
-            ours |= {node.module} if node.module else {name.name for name in node.names}
+            base = package[: len(package) - node.level + 1] + (node.module.split(".") if node.module else [])
+            for alias in node.names:
+                deeper = ".".join([*base, alias.name])
+                ours.add(deeper if deeper in MODULES else ".".join(base))
         elif isinstance(node, ast.ImportFrom):
             others.add(node.module.split(".")[0])
         elif isinstance(node, ast.Import):
-            others |= {name.name.split(".")[0] for name in node.names}
-    return ours, others
+            others |= {alias.name.split(".")[0] for alias in node.names}
+    return ours - {""}, others
 
 
-def test_every_module_has_its_layer():
-    assert {p.stem for p in PACKAGE.glob("*.py")} - {"__init__"} == set(LAYERS)
+IMPORTS = {name: imports_of(name, path) for name, path in MODULES.items()}
 
 
-@pytest.mark.parametrize("name", LAYERS)
-def test_nothing_imports_upwards(name):
-    ours, others = imports_of(PACKAGE / f"{name}.py")
-    assert ours <= set(LAYERS[: LAYERS.index(name)])
-    if name not in ("draw", "plots", "stage", "playback", "upload", "studio", "widgets", "gallery"):
-        assert not others & {"matplotlib", "ipywidgets", "anywidget"}
-    if name in ("color", "pointer", "tiles", "loss", "metrics"):
-        assert others - sys.stdlib_module_names <= {"torch", "numpy", "sklearn", "scipy"}
+def wing_of(name: str) -> str:
+    """The wing of a module: its folder, "front" for the files of the front, "errors" and "__main__" for themselves."""
+    top = name.split(".")[0]
+    return top if top in WINGS else "front"
+
+
+def allowed(wing: str) -> set[str]:
+    """All wings that a wing may import: those named, and what these may import."""
+    return {wing}.union(*(allowed(other) for other in WINGS[wing]))
+
+
+def test_every_module_has_its_place():
+    assert {name.split(".")[0] for name in MODULES} == set(FRONT) | set(WINGS) - {"front"}
+
+
+@pytest.mark.parametrize("name", sorted(set(MODULES) - set(FRONT)))
+def test_a_wing_imports_only_what_is_below_it(name):
+    assert {wing_of(other) for other in IMPORTS[name][0]} <= allowed(wing_of(name))
+
+
+@pytest.mark.parametrize("name", FRONT)
+def test_the_front_imports_downwards(name):
+    assert IMPORTS[name][0] <= set(FRONT[: FRONT.index(name)]) | FRONT_READS
+
+
+def test_no_module_imports_itself_through_others():
+    todo = {name: set(ours) & set(MODULES) - {name} for name, (ours, _) in IMPORTS.items()}
+    while todo:
+        free = [name for name, ours in todo.items() if not ours & set(todo)]
+        assert free, f"a circle within {sorted(todo)}"
+        for name in free:
+            del todo[name]
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_heavy_packages_stay_where_they_are_needed(name):
+    for package, wings in ONLY_IN.items():
+        assert package not in IMPORTS[name][1] or wing_of(name) in wings
+
+
+def test_the_front_needs_little():
+    others = set().union(*(IMPORTS[name][1] for name in FRONT)) - sys.stdlib_module_names
+    assert others == {"torch", "numpy", "sklearn"}
+
+
+def test_the_front_is_an_afternoon_and_no_file_is_longer_than_a_sitting():
+    lines = {name: len(path.read_text().splitlines()) for name, path in MODULES.items()}
+    assert sum(lines[name] for name in FRONT) <= 1800
+    assert max(lines[name] for name in FRONT) <= 240
+    assert {name: count for name, count in lines.items() if count > 500} == {}
 
 
 def test_importing_the_package_is_cheap():

@@ -149,7 +149,9 @@ def test_identical_frames_track_themselves_exactly(protocol, device):
     assert region_j(on_grid(mask) > 0, mask > 0) > 0.95
     assert all(np.array_equal(ids, on_grid(mask)) for ids in others)
     xy = np.array([[20.0, 15.5], [50.0, 44.0]])
-    for place, confidence in track_joints(frames, xy, model, protocol):
+    tracked = list(track_joints(frames, xy, model, protocol))
+    assert len(tracked) == len(frames)
+    for place, confidence in tracked:
         assert np.abs(place - xy).max() < 0.6
         assert confidence.min() > 0.99
     colored = list(colorize(frames, model, protocol))
@@ -161,7 +163,9 @@ def test_a_shifted_clip_shifts_its_masks():
     wide = noise(w=160)[0]
     frames = np.stack([wide[:, 40 - 4 * t : 120 - 4 * t] for t in range(6)])  # moves right by one cell a frame
     mask = square()
-    for t, ids in enumerate(track_masks(frames, mask, patch_model(), replace(SMALL, read="min_max"))):
+    tracked = list(track_masks(frames, mask, patch_model(), replace(SMALL, read="min_max")))
+    assert len(tracked) == len(frames)
+    for t, ids in enumerate(tracked):
         expected = np.zeros_like(mask)
         expected[:, 4 * t :] = mask[:, : 80 - 4 * t]
         inner = slice(4 * t + 2, 78)  # what came in at the left was never labelled
@@ -174,6 +178,7 @@ def test_shifted_joints_move_with_the_picture_and_leave_as_lost():
     frames = np.stack([wide[:, 80 - 8 * t : 160 - 8 * t] for t in range(9)])  # right by two cells a frame
     xy = np.array([[13.5, 29.5], [69.5, 29.5], [np.nan, np.nan]])
     tracked = list(track_joints(frames, xy, patch_model(), SMALL))
+    assert len(tracked) == len(frames)
     for t, (place, confidence) in enumerate(tracked):
         assert np.abs(place[0] - (xy[0] + [8 * t, 0])).max() < (1.0 if t < 7 else 2.5)  # half the Gaussian is cut off at the border
         assert confidence[0] > 0.9
@@ -203,8 +208,9 @@ def test_colors_of_later_frames_are_not_looked_at():
     # Equal lightness matters, equal colour must not: give both the same gray frames after the first.
     same = frames.copy()
     same[2:] = painted[2:]
-    for a, b in zip(colorize(painted, patch_model(), SMALL), colorize(same, patch_model(), SMALL), strict=True):
-        assert np.array_equal(a, b)
+    ours, theirs = (list(colorize(video, patch_model(), SMALL)) for video in (painted, same))
+    assert len(ours) == len(frames)
+    np.testing.assert_array_equal(ours, theirs)
 
 
 def test_a_separate_reference_gives_its_colors():
@@ -445,6 +451,8 @@ def test_carry_takes_a_stream_once():
         assert carried.xy is None
         assert carried.confidence is None
         assert carried.ab is None
+        np.testing.assert_array_equal(carried.frame, frames[t])
+    assert asked == list(range(len(frames)))
 
 
 def dissolved(h=20, w=30):

@@ -47,8 +47,8 @@ class Crop:
         """Draw random corners close to each other for frames of ``size`` (h, w); half of the clips are mirrored."""
         room = np.array(size) - config.crop
         corner = rng.integers(0, room + 1)
-        # Without jitter, neighbouring frames would differ so little that "point at the same place" is nearly always right, and zero
-        # padding lets a network know its place. Shaking the camera leaves only appearance to point with.
+        # Without jitter, neighbouring frames differ so little that "point at the same place" is nearly always right. Shaking the
+        # camera leaves only appearance to point with.
         corners = np.clip(corner + rng.integers(-config.jitter, config.jitter + 1, (frames, 2)), 0, room)
         return cls(corners, bool(rng.random() < 0.5))
 

@@ -21,7 +21,7 @@ _LAB_FROM_F = torch.tensor([[0.0, 116.0, 0.0], [500.0, -500.0, 0.0], [0.0, 200.0
 
 
 def _mix(matrix: Tensor, channels: Tensor) -> Tensor:
-    """Apply a matrix (C, 3) to the channel axis: (..., 3, H, W) -> (..., C, H, W)."""
+    """Apply a matrix (C, B) to the channel axis: (..., B, H, W) -> (..., C, H, W)."""
     return torch.einsum("ij,...jhw->...ihw", matrix.to(channels), channels)
 
 
@@ -37,7 +37,7 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
     Raises:
         TypeError: for integer input, whose range would be ambiguous.
 
-    Derived in notebooks/01_color_quantization.ipynb.
+    Explained in notebooks/01_color_quantization.ipynb.
     """
     if not rgb.is_floating_point():
         raise TypeError(f"rgb_to_lab expects floating point in [0, 1], got {rgb.dtype}; use frames_to_lab for uint8 frames")
@@ -86,7 +86,7 @@ _LINEAR_LEVELS = _linear(torch.arange(256) / 255)  # a lookup table for 8-bit fr
 def frames_to_lab(frames: np.ndarray | Tensor, device: torch.device | str = "cpu", channels: int = 3) -> Tensor:
     """Convert uint8 RGB frames (T, H, W, 3), or one frame (H, W, 3), to float32 Lab (T, 3, H, W), or (3, H, W).
 
-    With ``channels`` 1 only L is computed, which is all that a gray network sees and takes half the time.
+    With ``channels`` 1 only L is computed: a gray network needs no more, and it takes half the time.
     """
     rgb = torch.as_tensor(frames, device=device)
     if rgb.dtype != torch.uint8 or rgb.shape[-1] != 3:
@@ -104,7 +104,7 @@ def lab_to_frames(lab: Tensor) -> np.ndarray:
 def network_input(lab: Tensor, channels: int = 1) -> Tensor:
     """Scale L of Lab (..., 3, H, W) from [0, 100] to [-1, 1], which is what a network sees: (..., 1, H, W).
 
-    With ``channels`` 3, a and b follow on the same scale, (..., 3, H, W), for networks and baselines that may see colour.
+    With ``channels`` 3, a and b follow, divided by 50 too (so they may exceed 1), for networks and baselines that may see colour.
     """
     seen = lab[..., :channels, :, :] / 50
     seen[..., :1, :, :] -= 1
@@ -116,10 +116,10 @@ class Palette:
     """K representative (a, b) colours: the classes of the colour target.
 
     Attributes:
-        centers: (K, 2) float32 in Lab units, sorted by hue so that equal videos give equal pictures. A network that sees colour is
-            trained with palettes of other channels of Lab, which have (K, C).
+        centers: (K, 2) float32 in Lab units, sorted by hue so that class numbers are reproducible. A network that sees colour is
+            trained with palettes of its hidden channel, which have (K, 1).
 
-    Derived in notebooks/01_color_quantization.ipynb; the paper uses K = 16.
+    Explained in notebooks/01_color_quantization.ipynb; the paper uses K = 16.
     """
 
     centers: Tensor
@@ -148,15 +148,15 @@ class Palette:
             raise ValueError("a palette cannot be fitted to no pixels")
         if len(pixels) > sample:
             pixels = pixels[np.random.default_rng(seed).choice(len(pixels), sample, replace=False)]
-        # cluster, unless there are too few colours; 8-bit video resolves about half a Lab unit, so a tenth is no difference
+        # cluster, unless there are too few colours; 8-bit video resolves about half a Lab unit, so 0.1 is below the noise
         distinct = np.unique(pixels.round(1), axis=0)
         if len(distinct) <= k:
             centers = distinct
         else:
             centers = KMeans(k, n_init=4, random_state=seed).fit(pixels).cluster_centers_
         # sort by hue, then by colourfulness
-        hue = np.arctan2(centers[:, 1], centers[:, 0]) if centers.shape[1] == 2 else centers[:, 0]
-        order = np.lexsort((np.linalg.norm(centers, axis=1), hue))
+        key = np.arctan2(centers[:, 1], centers[:, 0]) if centers.shape[1] == 2 else centers[:, 0]
+        order = np.lexsort((np.linalg.norm(centers, axis=1), key))
         return cls(torch.tensor(centers[order], dtype=torch.float32))
 
     def __len__(self) -> int:

@@ -1,8 +1,9 @@
 """Networks that turn gray frames into embeddings: one vector of D numbers for each cell of a coarse grid.
 
 Both share one interface, ``net(gray) -> embeddings``: gray (..., T, 1, H, W) in [-1, 1] gives (..., T, D, h, w) with h = H / stride
-and w = W / stride. A network with ``channels`` = 3 sees Lab frames (..., T, 3, H, W) instead. The grid is aligned with the picture:
-each cell is centred on its own stride x stride square of pixels, just as area-averaged colours and masks are.
+and w = W / stride. A network with ``channels`` = 3 sees Lab frames (..., T, 3, H, W) instead. A cell of TinyNet's grid is centred on
+its own stride x stride square of pixels, just as area-averaged labels are. PaperNet's cells, as in any ResNet, are centred half a
+cell further up and to the left.
 """
 
 import torch
@@ -36,14 +37,15 @@ class _Residual(nn.Module):
 class TinyNet(nn.Module):
     """The network that the notebooks train: stride 4, about 0.33 million weights, unit-length embeddings.
 
-    Each frame is embedded by itself (``clip_frames`` = 1). It differs from the paper's network in four ways. It is smaller. Its
-    stride is 4 instead of 8, because no tracker can be finer than its label grid. Its embeddings have length one, which keeps the
-    softmax of Eq. 2 from saturating. And its convolutions use reflection padding: zeros beyond the border would tell a cell where
-    it is, and "point at the same place" is too easy a solution. Derived in notebooks/02_embedding_net.ipynb.
+    Each frame is embedded by itself (``clip_frames`` = 1). It is much smaller than the paper's network, and is not told
+    where a cell is. Its stride is 4 instead of 8, because no tracker can be finer than its label grid. Its embeddings have length
+    one, which keeps the softmax of Eq. 2 from saturating. Its convolutions use reflection padding, because zeros beyond the border
+    would reveal where a cell is, and "point at the same place" is too easy a solution. Explained in
+    notebooks/02_embedding_net.ipynb.
 
     Args:
         channels: 1: the network sees gray and must predict colour. 3: it sees Lab; during training one channel at a time is hidden
-            and must be predicted from the two others (the idea of CorrFlow and MAST; the paper's network is gray).
+            and must be predicted from the two others (the idea of CorrFlow, Lai and Xie 2019; the paper's network sees gray).
         width: channels of the hidden layers.
         dim: D, the size of an embedding.
     """
@@ -69,7 +71,7 @@ class TinyNet(nn.Module):
         self.to(memory_format=torch.channels_last)  # the layout of the pictures too: a fifth faster on a CPU
 
     def forward(self, picture: Tensor) -> Tensor:
-        """Embed frames (..., T, channels, H, W) in [-1, 1], H and W at least 20 -> (..., T, D, H/4, W/4), vectors of length one."""
+        """Embed frames (..., T, channels, H, W) from ``network_input``, H and W at least 20 -> (..., T, D, H/4, W/4), unit length."""
         _check_picture(picture, self.stride, self.channels)
         if min(picture.shape[-2:]) < 20:
             raise ValueError(f"TinyNet needs frames of at least 20x20 pixels, got {picture.shape[-2]}x{picture.shape[-1]}")
@@ -114,7 +116,7 @@ class PaperNet(nn.Module):
     """The network of the paper: ResNet-18 trunk to stride 8, location, five dilated 3-D blocks, 64 dimensions, no normalisation.
 
     A frame's embedding depends on the whole clip of ``clip_frames`` = 4, because each of the five temporal convolutions looks one
-    frame to either side. Weights start Gaussian, as in the paper. Derived in notebooks/02_embedding_net.ipynb.
+    frame to either side. Weights start Gaussian, as in the paper. Explained in notebooks/02_embedding_net.ipynb.
     """
 
     stride = 8
@@ -131,7 +133,7 @@ class PaperNet(nn.Module):
             stages += [_BasicBlock(inputs, channels, stride), _BasicBlock(channels, channels, 1)]
             inputs = channels
         self.trunk = nn.Sequential(*stages)
-        self.context = nn.Sequential(*(_SpaceTime(258 if d == 1 else 256, 256, d) for d in (1, 2, 4, 8, 16)))
+        self.context = nn.Sequential(*(_SpaceTime(256 + 2 if d == 1 else 256, 256, d) for d in (1, 2, 4, 8, 16)))
         self.head = nn.Conv3d(256, dim, 1)
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.Conv3d)):

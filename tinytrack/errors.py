@@ -24,7 +24,7 @@ class JointsError(TinytrackError):
 
 
 class ModelError(TinytrackError):
-    """A weights file is missing, damaged or made for another network."""
+    """A weights file is missing, damaged or of the wrong kind, or training has diverged."""
 
 
 class OutputError(TinytrackError):

@@ -39,11 +39,12 @@ def read_masks(labels: Tensor, ids: np.ndarray, size: tuple[int, int], read: str
         size: (H, W).
         read: "argmax": the largest y_k. "balanced": the largest y_k / p_k^balance, where the prior p_k is the share of the frame
             that map k holds, so an object does not lose only because it is small (known as logit adjustment). "min_max": each map
-            is first stretched to [0, 1], as in DINO's script, which a single stray peak upsets.
+            is first stretched to [0, 1], as in the script of DINO; a single outlier then changes the whole map.
         balance: 0 ignores the prior, 1 divides it out completely.
     """
     if read == "balanced":
-        labels = labels / labels.mean((1, 2), keepdim=True).clamp(min=1e-4) ** balance  # before scaling up, which is linear
+        # on the small grid: the result is the same, because scaling up is linear
+        labels = labels / labels.mean((1, 2), keepdim=True).clamp(min=1e-4) ** balance
     elif read not in ("argmax", "min_max"):
         raise ValueError(f"masks are read by argmax, min_max or balanced, not '{read}'")
     best, found = -np.inf, np.zeros(size, np.uint8)
@@ -113,7 +114,7 @@ def find_joints(maps: Tensor, first_maps: Tensor, size: tuple[int, int], lost_be
 def color_labels(reference: np.ndarray, grid: tuple[int, int], device: torch.device | str = "cpu") -> Tensor:
     """Average the (a, b) of a colour frame uint8 (H, W, 3) to the grid: (2, h, w) in Lab units.
 
-    Eq. 1 is linear in the colours, so copying (a, b) equals copying a palette with one class for every colour of the frame.
+    Tracking copies (a, b) itself, not palette classes. Nothing is lost by that, because Eq. 1 is linear in the labels.
 
     Raises:
         VideoError: if the frame is gray.

@@ -20,7 +20,7 @@ def color_loss(copied: Tensor, labels: Tensor, floor: float = 1e-4) -> Tensor:
             the floor such pixels would cost infinity.
 
     Returns:
-        Scalar in nats. Derived in notebooks/04_training.ipynb.
+        Scalar in nats. Explained in notebooks/04_training.ipynb.
     """
     p = copied.gather(-1, labels[..., None]).squeeze(-1)
     return -p.clamp(min=floor, max=1).log().mean()

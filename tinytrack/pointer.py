@@ -1,8 +1,8 @@
 """The pointer: where does each target pixel come from (Eq. 2), and what does it copy from there (Eq. 1)?
 
-Shapes, here and everywhere: B batch, R reference frames, h w feature grid, D embedding size, K label channels, N = R*h*w reference
-pixels (index i), M = h*w target pixels (index j). ``A`` is (B, M, N): row j is a distribution over the reference pixels i. Labels can
-be anything that may be averaged: colours, masks, heat maps of keypoints.
+Shapes, here and everywhere: B batch, T frames, H W image, R reference frames, h w feature grid, D embedding size, K label channels,
+N = R*h*w reference pixels (index i), M = h*w target pixels (index j). ``A`` is (B, M, N): row j is a distribution over the reference
+pixels i, so the paper's A_ij is ``A[b, j, i]``. Labels can be anything that may be averaged: colours, masks, heat maps of keypoints.
 
 This is the form to read. ``fast.py`` computes the same results without ever storing A, for training and for tracking.
 """
@@ -35,7 +35,7 @@ def similarity(target: Tensor, reference: Tensor, temperature: float = 1.0) -> T
     """
     if temperature <= 0:
         raise ValueError(f"temperature must be positive, got {temperature}")
-    return (target / temperature) @ reference.mT  # the smaller factor is divided: D columns instead of N
+    return (target / temperature) @ reference.mT  # dividing the embeddings (M, D) touches fewer numbers than dividing the logits (M, N)
 
 
 def window(h: int, w: int, radius: int, frames: int = 1, device: torch.device | str = "cpu") -> Tensor:
@@ -49,7 +49,7 @@ def window(h: int, w: int, radius: int, frames: int = 1, device: torch.device | 
 def keep_top_k(logits: Tensor, k: int) -> Tensor:
     """Keep the k largest logits of each row, jointly over all reference frames, and set the others to -inf.
 
-    The softmax that follows then runs over the k kept *logits*. Rows with fewer than k candidates keep them all; a tie at the k-th
+    Top-k comes before the softmax, so the kept weights sum to one. Rows with fewer than k candidates keep them all; a tie at the k-th
     place still leaves exactly k.
     """
     if k < 1:
@@ -79,7 +79,7 @@ def affinity(
     Returns:
         A (B, M, N): each *row* (target pixel) is non-negative and sums to one over the reference pixels.
 
-    Derived in notebooks/03_pointer_copy.ipynb.
+    Explained in notebooks/03_pointer_copy.ipynb.
     """
     logits = similarity(target, reference, temperature)
     if allowed is not None:

@@ -27,7 +27,7 @@ class Protocol:
     radius: int | None = None  # a target cell points within +-radius cells; None: anywhere
     first_anywhere: bool = False  # the first frame is searched without a window once it is further back than the other references
     top_k: int | None = None  # softmax over the k best logits, jointly over all references; None: over all
-    sharpen: float = 1.0  # tracking temperature = sharpen x training temperature
+    sharpen: float = 1.0  # tracking temperature = sharpen x training temperature: below 1 the softmax gets sharper
     read: str = "argmax"  # how masks are decoded: "argmax", "min_max" or "balanced", see label_maps.read_masks
 
     def references(self, index: int) -> list[int]:
@@ -60,7 +60,7 @@ def propagate(
 
     Args:
         embeddings: one item per frame: (D, h, w), or for networks that see clips (C, D, h, w), the embeddings of the last C frames
-            as seen together. The last of these is the frame's own; the others replace those in memory.
+            as seen together. The last of these is the frame's own; the others update the stored embeddings of the frames before it.
         first_labels: (K, h, w) labels of the first frame: colours, class distributions, heat maps.
         protocol: which frames are references, and how the pointer is restricted.
         temperature: of Eq. 2 in training; tracking uses ``protocol.sharpen`` times this.
@@ -68,13 +68,13 @@ def propagate(
     Yields:
         (K, h, w) per frame; the first is ``first_labels`` itself. Labels stay soft and become references as they are.
 
-    Derived in notebooks/05_track_masks.ipynb.
+    Explained in notebooks/05_track_masks.ipynb.
     """
     past: deque[tuple[Tensor, Tensor]] = deque(maxlen=max(protocol.back))
     first = None
     for index, clip in enumerate(embeddings):
         clip = clip if clip.dim() == 4 else clip[None]
-        clip = clip.movedim(1, -1).contiguous()  # (C, h, w, D): once per frame, not once for each time it is a reference
+        clip = clip.movedim(1, -1).contiguous()  # (C, h, w, D), the layout that `fast` computes in: converted once, when the frame arrives
         target, labels = clip[-1], first_labels
         if first is None:
             first = (target, first_labels)
@@ -82,7 +82,7 @@ def propagate(
             # a network that sees clips has embedded the last frames again
             for back in range(1, min(len(clip) - 1, len(past)) + 1):
                 past[-back] = (clip[-1 - back], past[-back][1])
-            # gather the references, then point and copy
+            # gather the references (past[-k] is the frame k back, anything older can only be the first), then point and copy
             memory = [past[i - index] if index - i <= len(past) else first for i in protocol.references(index)]
             f_i, c_i = (torch.stack(item)[None] for item in zip(*memory, strict=True))
             labels = point_and_copy(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Everything that decides a training run. Defaults are the tiny recipe; comments give the paper's value."""
+    """Everything that decides a training run. Defaults are the tiny recipe; comments give the paper's value where it differs."""
 
     network: str = "TinyNet"  # paper: PaperNet
     channels: int = 1  # channels the network sees: 1 gray, as in the paper; 3 Lab, of which one is hidden and copied in each step
@@ -16,11 +16,11 @@ class TrainConfig:
     jitter: int = 16  # pixels by which the crops of one clip are shifted at random; paper: 0
     references: int = 3  # reference frames per clip; paper: 3
     fps: float | None = None  # frame rate that clips are drawn from, by leaving frames out; None: the video's own; paper: 6
-    gap: tuple[int, int] = (1, 8)  # frames between neighbours of a clip, drawn evenly from this range; paper: 1
+    gap: tuple[int, int] = (1, 8)  # step in frames from one frame of a clip to the next, drawn evenly from this range; paper: 1
     colors: int = 16  # clusters of the palette; paper: 16
     temperature: float = 0.07  # of Eq. 2; paper: 1, on embeddings that are not normalised
-    batch: int = 4  # clips per step, over all ranks; paper: 32
-    accumulate: int = 1  # micro-batches that a step's clips are split into, if they do not fit in memory together
+    batch: int = 4  # clips per step, over all processes; paper: 32
+    accumulate: int = 1  # micro-batches that a step is split into to save memory (only ``training/`` does that, not ``train.Trainer``)
     optimizer: str = "adamw"  # paper: Adam
     learning_rate: float = 2e-3  # paper: 1e-3, and a tenth of it after 60,000 steps
     schedule: str = "cosine"  # paper: "drop"
@@ -49,7 +49,7 @@ PAPER = TrainConfig(
     weight_decay=0.0,
     steps=400_000,
 )
-LAB = TrainConfig(channels=3)  # for a network that sees colour, but never the channel it must predict (after CorrFlow and MAST)
+LAB = TrainConfig(channels=3)  # for a network that sees colour, but never the channel it must predict
 SINGLE = TrainConfig(task="classify", steps=1000)  # the paper's control, colorization of single images: does colour alone track?
 PRESETS = {"tiny": TINY, "lab": LAB, "paper": PAPER, "single": SINGLE}
 

@@ -40,12 +40,12 @@ def embed_frames(frames: Iterable[np.ndarray], model: Model, protocol: Protocol 
         shape = shape or frame.shape
         if frame.shape != shape:
             raise VideoError(f"a frame is {frame.shape[1]}x{frame.shape[0]}: expected {shape[1]}x{shape[0]} like the first")
-        # scale, drop the colours, embed together with the frames before
+        # scale, keep the channels that the network sees, embed together with the frames before
         small = resize(frame, *working_size(*frame.shape[:2], model, protocol))
         picture = network_input(frames_to_lab(small, model.device, model.net.channels), model.net.channels)
-        clip.extend([picture] * (1 if clip else clip.maxlen))  # the first frame also takes the places of the frames before it
+        clip.extend([picture] * (1 if clip else clip.maxlen))  # pad the start with copies of the first frame
         f = model.net(torch.stack(tuple(clip)))
-        # average to the protocol's grid, keeping the length of the embeddings
+        # average to the protocol's grid, and give the averages the mean length of the embeddings
         if protocol.grid is not None and f.shape[-2:] != torch.Size(protocol.grid):
             length = f.norm(dim=1, keepdim=True).mean()
             f = F.adaptive_avg_pool2d(f, protocol.grid)
@@ -108,9 +108,10 @@ def carry(
     protocol: Protocol = MODERN,
     lost_below: float = LOST_BELOW,
 ) -> Iterator[Carried]:
-    """Carry any of mask, keypoints and colours of the first frame through a video, all in one :func:`propagate`.
+    """Carry mask, keypoints or colours of the first frame, or several of them, through a video in one :func:`propagate`.
 
-    Their label maps are stacked as channels, because the pointer does not know what it copies.
+    Their label maps are stacked as channels, because the pointer does not know what it copies. At least one must be given. Errors
+    are raised when the first result is asked for.
 
     Args:
         frames: uint8 RGB (H, W, 3), a stream or an array (T, H, W, 3).

@@ -34,16 +34,16 @@ class Trainer:
     Raises:
         VideoError: if there is nothing to train on, or it cannot be read.
 
-    Derived in notebooks/04_training.ipynb.
+    Explained in notebooks/04_training.ipynb.
     """
 
     def __init__(self, source: Sequence[np.ndarray] | ClipSource, config: TrainConfig = TINY, device: torch.device | str = "cpu"):
         self.source = Shots(source, config) if isinstance(source, Sequence) else source
         self.config, self.device = config, torch.device(device)
-        # what a step may have to predict: channels of Lab, and the palette of their classes
-        channels = [COLORS] if config.channels == 1 else [slice(c, c + 1) for c in range(3)]
-        self.palette, *palettes = self.fit_palettes(COLORS, *channels)
-        self.targets = list(zip(channels, palettes, strict=True))
+        # what a step may have to predict: (channels of Lab, the palette of their classes)
+        hidden = [] if config.channels == 1 else [slice(c, c + 1) for c in range(3)]
+        self.palette, *palettes = self.fit_palettes(COLORS, *hidden)
+        self.targets = list(zip(hidden, palettes, strict=True)) or [(COLORS, self.palette)]
         # weights from the seed, without touching the global generator
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
@@ -111,7 +111,7 @@ class Trainer:
         """
         lab = frames_to_lab(self.clips() if clips is None else clips, self.device)  # (B, T, 3, H, W)
         # the target: the classes of the hidden channels, on the network's grid
-        rng = np.random.default_rng([self.config.seed, self.count, 1])
+        rng = np.random.default_rng([self.config.seed, self.count, 1])  # the 1 keeps it apart from the clips' generator
         hidden, palette = self.targets[rng.integers(len(self.targets))]
         labels = palette.hard(F.avg_pool2d(lab[:, :, hidden].flatten(0, 1), self.net.stride).unflatten(0, lab.shape[:2]))
         # the input: gray, or Lab without the hidden channel

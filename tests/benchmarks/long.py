@@ -102,7 +102,7 @@ def run(folder: Path, jobs: Sequence[tuple[int, int]], rows: int = ROWS, threads
 
     Returns:
         For each job: "seconds" of processor time, "wall" by the clock, "peak" in MB; when each frame was read "at", in seconds of
-        processor time, and the MB "held" then; and what :func:`~tinytrack.jobs.track_video` gives.
+        processor time, and the MB "held" then; and what :func:`~tinytrack.cli.track.track_video` gives.
     """
     environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}  # as the command line does
     told, at_work = [folder / f"{number}.json" for number in range(len(jobs))], {}

@@ -22,7 +22,7 @@ def fresh(*arguments: str):
 
 
 def measure(rounds: int = 5) -> dict:
-    _, speed = ratio(fresh("-c", "import torch"), fresh("-c", "import tinytrack.model, tinytrack.track, tinytrack.video"), rounds)
+    _, speed = ratio(fresh("-c", "import torch"), fresh("-c", "import tinytrack.model, tinytrack.track, tinytrack.io.video"), rounds)
     help_seconds, _ = ratio(fresh("-c", "import tinytrack"), fresh("-m", "tinytrack", "--help"), rounds)
     package_seconds, _ = ratio(fresh("-c", "pass"), fresh("-c", "import tinytrack"), rounds)
     return {"import_over_torch": 1 / speed, "import_package_seconds": package_seconds, "help_seconds": help_seconds}

@@ -56,10 +56,19 @@ def test_the_table_and_the_file_hold_all_that_was_promised(stubs, tmp_path, caps
     written = json.loads((tmp_path / "speed.json").read_text())
     assert set(written) >= PROMISED
     rows = [line.split("|")[1:4] for line in capsys.readouterr().out.splitlines()[2:]]
-    assert [row[0].strip() for row in rows] == list(written)
+    assert [row[0].strip() for row in rows] == [key for key, value in written.items() if value is not None]
     assert all(float(row[1]) == 1.25 for row in rows)
     goals = {row[0].strip(): row[2].strip() for row in rows}
     assert (goals["fps_480p_s8"], goals["train_share_of_bare"], goals["import_over_torch"]) == (">= 5", ">= 0.85", "<= 1.10")
+    assert stubs == dict.fromkeys(program.DEFAULT, "its own")
+
+
+def test_long_videos_are_measured_only_on_request(stubs, tmp_path):
+    program.main(["--json", str(tmp_path / "without.json")])
+    assert json.loads((tmp_path / "without.json").read_text())["long_frames_r2"] is None
+    assert "long" not in stubs
+    program.main(["--long", "--json", str(tmp_path / "with.json")])
+    assert json.loads((tmp_path / "with.json").read_text())["long_frames_r2"] == 1.25
     assert stubs == dict.fromkeys(program.MODULES, "its own")
 
 
@@ -296,6 +305,8 @@ def test_a_convolutions_operations_are_counted_in_both_directions():
 
 def test_what_is_kept_for_the_backward_pass_grows_with_the_clips():
     shots = [moving_shapes(0, frames=4, height=64, width=64).frames]
-    one, two = (kinetics.saved_bytes(ParallelTrainer(shots, dataclasses.replace(TINY, height=64, crop=64, jitter=0, batch=n))) for n in (1, 2))
+    one, two = (
+        kinetics.saved_bytes(ParallelTrainer(shots, dataclasses.replace(TINY, height=64, crop=64, jitter=0, batch=n))) for n in (1, 2)
+    )
     assert one > 1e6
     assert 1.9 < two / one < 2.1

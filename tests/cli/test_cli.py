@@ -549,8 +549,13 @@ BAD_VIDEOS = (
 )
 
 
-@pytest.mark.parametrize("spoil", BAD_VIDEOS, ids=lambda f: f.__name__)
-@pytest.mark.parametrize("command", [*JOBS, "train"])
+# Every kind with one command, and one kind that fails at the start and one that fails on the way with the others.
+REFUSED = [("track", spoil) for spoil in BAD_VIDEOS]
+REFUSED += [(command, spoil) for command in (*JOBS, "train") if command != "track" for spoil in (missing, cut_in_half)]
+REFUSED += [("train", one_frame)]
+
+
+@pytest.mark.parametrize("command, spoil", REFUSED, ids=lambda value: getattr(value, "__name__", value))
 def test_a_bad_video_is_refused(cli, given, here, command, spoil):
     spoil(here / "bad.mp4")
     old = old_results(here)

@@ -11,7 +11,8 @@ import torch
 from tests.support.helpers import assert_one_sentence
 from tinytrack.cli import track as jobs
 from tinytrack.datasets.synth import moving_shapes
-from tinytrack.errors import ModelError
+from tinytrack.errors import ModelError, OutputError
+from tinytrack.io import atomic
 from tinytrack.io.masks import write_mask
 from tinytrack.io.video import open_video
 from tinytrack.io.video_writer import write_video
@@ -57,7 +58,7 @@ def test_a_network_that_sees_colour_tracks_but_does_not_colour(run, tmp_path, wh
 
 
 def ahead() -> list[threading.Thread]:
-    return [t for t in threading.enumerate() if t.name.startswith("ahead")]
+    return [t for t in threading.enumerate() if t.name.startswith("prefetch")]
 
 
 @pytest.mark.parametrize("what", JOBS)
@@ -84,12 +85,12 @@ def test_all_of_the_network_runs_beside_the_drawing_and_without_gradients(run, w
     model = random_model()
     seen = []
     model.net.register_forward_hook(
-        lambda net, given, f: seen.append((torch.is_inference_mode_enabled(), f.requires_grad, threading.current_thread().name[:5]))
+        lambda net, given, f: seen.append((torch.is_inference_mode_enabled(), f.requires_grad, threading.current_thread().name[:8]))
     )
     run(what, model, "out")
     assert len(seen) >= 12
     assert all(mode and not graph for mode, graph, _ in seen)
-    assert [name for _, _, name in seen[-6:]] == ["ahead"] * 6
+    assert [name for _, _, name in seen[-6:]] == ["prefetch"] * 6
 
 
 @pytest.mark.parametrize("what", JOBS)
@@ -114,7 +115,6 @@ def test_an_error_in_the_thread_ends_the_job_and_leaves_nothing(run, tmp_path, w
 @pytest.mark.parametrize("what", JOBS)
 def test_an_error_of_the_drawing_stops_the_work_ahead(run, tmp_path, monkeypatch, what):
     """A full disk, say: what tracks does not go on to the end of the video."""
-    import tinytrack.io.video
 
     model, calls = random_model(), []
     model.net.register_forward_hook(lambda *_: calls.append(1))
@@ -124,11 +124,11 @@ def test_an_error_of_the_drawing_stops_the_work_ahead(run, tmp_path, monkeypatch
         raise OSError(28, "No space left on device")
 
     def writing(path, frames, fps):
-        with tinytrack.video.staged_file(path):
+        with atomic.staged_file(path):
             full(frames)
 
     monkeypatch.setattr(jobs, "write_video", writing)
-    with pytest.raises(tinytrack.video.OutputError, match="the disk is full"):
+    with pytest.raises(OutputError, match="the disk is full"):
         run(what, model, "out")
     assert not (tmp_path / "out").exists()
     assert len(calls) <= 6 + 4, "at most the frames back from the reference, and a few ahead"

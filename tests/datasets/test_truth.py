@@ -142,14 +142,14 @@ def test_badja_on_this_machine(data_root, davis_root):
         assert {t + start[truth.name] for t in truth.joints} == set(map(int, labels))
         assert 0 in truth.joints
         frame = next(iter(truth.frames()))
-        assert frame.shape[:2] == ((480, 854) if truth.name == "dog" else (240, 427))
+        assert frame.shape[:2] == ((240, 427) if truth.name == "bear" else (480, 854))
         with Image.open(next(davis_root.glob(f"JPEGImages/*/{truth.name}/{start[truth.name]:05d}.jpg"))) as picture:
             assert np.array_equal(np.array(picture), frame)
         for t, xy in truth.joints.items():
             label = labels[str(t + start[truth.name])]
             visible = np.array(label["visible"], bool)
             assert np.array_equal(~np.isnan(xy).any(1), visible)
-            half = 1 if truth.name == "dog" else 0.5
+            half = 0.5 if truth.name == "bear" else 1
             assert np.abs(xy[visible] - half * np.array(label["xy"])[visible]).max() < 0.5
             assert np.nanmax(xy[:, 0]) < frame.shape[1]
             assert np.nanmax(xy[:, 1]) < frame.shape[0]

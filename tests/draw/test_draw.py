@@ -306,7 +306,7 @@ def test_losses_are_means_of_stretches_and_scores_are_percent():
     figure = loss_curve({"mine": np.arange(100.0)}, levels={"even guess": 2.77})
     np.testing.assert_allclose(figure.axes[0].lines[0].get_xydata()[0], [1, 0.5])
     assert len(figure.axes[0].lines[0].get_xdata()) == 50
-    assert figure.axes[0].get_ylabel() == "colour loss (nats a pixel)"
+    assert figure.axes[0].get_ylabel() == "colour loss (nats per pixel)"
     figure = j_against_frame({"flow": {1: 0.5, 9: 0.25}})
     np.testing.assert_allclose(figure.axes[0].lines[0].get_xydata(), [[1, 50], [9, 25]])
     figure = score_bars({"identity": {"J": 0.3, "F": 0.2}, "mine": {"J": 0.7, "F": 0.6}}, "Scores")

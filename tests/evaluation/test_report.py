@@ -21,7 +21,7 @@ from tinytrack.evaluation import scoring as evaluation
 from tinytrack.evaluation import statistics as analysis
 from tinytrack.evaluation.report import charts as pages
 from tinytrack.evaluation.report import make as report
-from tinytrack.evaluation.report import pictures
+from tinytrack.evaluation.report import pictures, tables
 from tinytrack.evaluation.report.charts import draw_report
 from tinytrack.evaluation.report.make import Run, find_data, make_report, plan_runs
 from tinytrack.evaluation.report.results import read_report
@@ -318,7 +318,7 @@ def test_ctrl_c_says_that_the_work_is_kept(fast, tmp_path):
     fast.setattr(evaluation, "_sequence", press)
     with pytest.raises(TinytrackError) as error:
         make_report(str(tmp_path / "data"), str(tmp_path / "out"))
-    assert_one_sentence(error, "interrupted", tmp_path / "out", "goes on")
+    assert_one_sentence(error, "interrupted", tmp_path / "out", "continues")
     assert list(evaluation.read_results(tmp_path / "out" / "davis2016-identity" / "results.json")["sequences"]) == [VAL[0]]
 
 
@@ -339,7 +339,7 @@ def test_the_page_follows_the_stored_file(made):
     results["runs"]["davis2016-identity"]["summary"]["J"] = 0.1234
     assert "| 12.3 |" in mask_table(results, "davis2016")
     results["runs"]["davis2016-tiny-gray-modern"]["sequences"]["eel"]["objects"]["1"]["J"] = [0.4321] * (FRAMES - 2)
-    assert "| 43.2 |" in pages.sequence_table(results, "davis2016")
+    assert "| 43.2 |" in tables.sequence_table(results, "davis2016")
 
 
 def test_nan_becomes_null_and_can_still_be_drawn(made, tmp_path):
@@ -422,7 +422,7 @@ def test_given_checkpoints_are_used_without_training(fast, tmp_path):
     assert notes == []
     assert [row["minutes"] for row in rows] == [0, 0.1, 30, 50]
     del rows[1]["minutes"]  # as of before it was kept
-    lines = pages.emergence_table({"emergence": rows}).splitlines()
+    lines = tables.emergence_table({"emergence": rows}).splitlines()
     assert [line.split(" | ")[:2] for line in lines[2:]] == [["| 0", "0.00"], ["| 10", "-"], ["| 3,000", "30.00"], ["| 5,000", "50.00"]]
     assert lines[0].startswith("| training step | minutes | J |")
 
@@ -645,5 +645,5 @@ def test_j_over_time_is_the_mean_of_the_videos_that_still_run():
 
 
 def test_the_report_module_does_not_import_matplotlib_by_itself():
-    for name in ("report", "pages", "pictures", "analysis"):
-        assert "import matplotlib" not in Path(getattr(__import__("tinytrack", fromlist=[name]), name).__file__).read_text()
+    for module in (report, pages, pictures, analysis, tables):
+        assert "import matplotlib" not in Path(module.__file__).read_text()

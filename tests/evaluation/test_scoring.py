@@ -15,6 +15,7 @@ from PIL import Image
 from tests.support.helpers import assert_one_sentence
 from tinytrack import __main__ as program
 from tinytrack import propagate
+from tinytrack.cli.parser import DATASETS
 from tinytrack.color import Palette, frames_to_lab
 from tinytrack.datasets.synth import moving_shapes
 from tinytrack.datasets.truth import Truth, open_dataset
@@ -615,7 +616,7 @@ def test_what_cannot_be_evaluated_is_one_sentence(cli, here, line, part):
 def test_help_lists_the_data_sets(cli):
     done = cli("evaluate", "--help")
     assert done.status == 0
-    for name in program.DATASETS:
+    for name in DATASETS:
         assert re.search(rf"^ +{name} ", done.out, re.M)
     one = cli("evaluate", "davis", "--help").out
     assert all(part in one for part in ("--year", "--split", "--sequences", "--baseline", "--protocol", "--out"))

@@ -791,4 +791,3 @@ def test_the_still_of_a_player_shows_frames_that_have_scores():
     assert "joints: J 100 %" in alt
     assert "Columns: frame 1, frame 9" in watching(stills=(1, 9)).still.alt
     assert "Columns: frame 3, frame 7, frame 11" in watching(None).still.alt
-

@@ -53,7 +53,9 @@ def test_the_cell_opens_the_clip_from_where_the_command_was_typed(tmp_path, monk
     source = nbformat.read(write_page(scratch, clip, TOKEN), as_version=4).cells[0].source
     monkeypatch.chdir(tmp_path)
     asked = []
-    monkeypatch.setitem(sys.modules, "tinytrack.interactive.gallery", SimpleNamespace(gallery=lambda name: asked.append((name, os.getcwd()))))
+    monkeypatch.setitem(
+        sys.modules, "tinytrack.interactive.gallery", SimpleNamespace(gallery=lambda name: asked.append((name, os.getcwd())))
+    )
     exec(source, {})
     assert asked == [(clip, os.path.realpath(here))]
 

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from tests.support.helpers import assert_one_sentence, index_frames, indices_of
+from tinytrack import propagate
 from tinytrack.datasets.clips import open_clip
 from tinytrack.datasets.synth import moving_shapes
 from tinytrack.draw.pictures import magnified, overlay, skeleton

@@ -769,7 +769,7 @@ def test_detail_is_the_height_at_which_the_network_sees(monkeypatch):
     monkeypatch.undo()
     demo = studio(device="cpu")
     assert demo.protocol() == replace(MODERN, size=160)
-    assert demo.detail.options == ("quick (112 rows)", "half (160 rows)", "full (240 rows, as the command line)")
+    assert demo.detail.options == ("quick (112 rows)", "half (160 rows)", "full (240 rows, like the command line)")
     sizes = []
     for name in demo.detail.options:
         demo.detail.value = name

@@ -12,7 +12,7 @@ from tinytrack.io.prefetch import prefetch
 
 
 def threads() -> list[str]:
-    return [t.name for t in threading.enumerate() if t.name.startswith("ahead")]
+    return [t.name for t in threading.enumerate() if t.name.startswith("prefetch")]
 
 
 def counting(n, log, error=None):
@@ -125,7 +125,7 @@ def test_two_in_a_row_end_together():
 
 
 def test_a_stream_left_open_does_not_keep_the_program_from_ending():
-    code = "import itertools; from tinytrack.ahead import prefetch; kept = prefetch(itertools.count()); print(next(kept))"
+    code = "import itertools; from tinytrack.io.prefetch import prefetch; kept = prefetch(itertools.count()); print(next(kept))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30).stdout == "0\n"
 
 

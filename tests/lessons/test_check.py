@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from scipy import stats
 
 from tests.support.helpers import assert_one_sentence
-from tinytrack import draw, loss, pointer, recipe, track
+from tinytrack import draw, label_maps, loss, pointer, propagate, recipe
 from tinytrack.color import Palette, frames_to_lab, lab_to_frames
 from tinytrack.evaluation import metrics
 from tinytrack.evaluation import statistics as analysis
@@ -490,7 +490,7 @@ def joined_by_a_loop(before, after, frame):
 
 LIBRARY = {
     "to_gray": draw.to_gray,
-    "paint": track.paint,
+    "paint": label_maps.paint,
     "nearest_color": lambda centers, ab: Palette(centers).hard(ab),
     "decode": lambda centers, y: Palette(centers).decode(y),
     "affinity": pointer.affinity,
@@ -501,10 +501,10 @@ LIBRARY = {
     "checkpoint_steps": recipe.checkpoint_steps,
     "region_j": metrics.region_j,
     "references": lambda index, back, keep_first: Protocol("mine", None, back, keep_first).references(index),
-    "propagate": lambda f, labels, temperature: track.propagate(f, labels, Protocol("mine", None, (1,), True), temperature),
-    "read_balanced": lambda maps, balance: track.read_masks(maps, np.arange(1, len(maps)), maps.shape[1:], "balanced", balance),
-    "joint_maps": track.joint_maps,
-    "locate": lambda maps, size: track.locate_joints(maps, size)[0],
+    "propagate": lambda f, labels, temperature: propagate.propagate(f, labels, Protocol("mine", None, (1,), True), temperature),
+    "read_balanced": lambda maps, balance: label_maps.read_masks(maps, np.arange(1, len(maps)), maps.shape[1:], "balanced", balance),
+    "joint_maps": label_maps.joint_maps,
+    "locate": lambda maps, size: label_maps.locate_joints(maps, size)[0],
     "pck": metrics.pck,
     "rank_correlation": analysis.rank_correlation,
     "color_error": metrics.color_error,
@@ -547,8 +547,8 @@ MISTAKES = {
     "to_gray": [
         (lambda frame: gray_rgb(frame.mean(axis=-1)), "mean of red, green and blue"),
         (lambda frame: without(frame, 0), "lightness is gone"),
-        (lambda frame: without(frame, 1), "only a is set to 0"),
-        (lambda frame: without(frame, 2), "only b is set to 0"),
+        (lambda frame: without(frame, 1), "sets only a to 0"),
+        (lambda frame: without(frame, 2), "sets only b to 0"),
         (lambda frame: frame.copy(), "comes back in colour"),
     ],
     "paint": [
@@ -560,13 +560,13 @@ MISTAKES = {
     "nearest_color": [
         (lambda centers, ab: gaps(centers, ab).norm(dim=-3).argmax(-3), "farthest"),
         (lambda centers, ab: gaps(centers, ab).sum(-3).argmin(-3), "without a square"),
-        (lambda centers, ab: gaps(centers, ab)[..., 0, :, :].abs().argmin(-3), "only a is compared"),
-        (lambda centers, ab: gaps(centers, ab)[..., 1, :, :].abs().argmin(-3), "only b is compared"),
-        (lambda centers, ab: gaps(centers, ab).pow(2).sum(-3).min(-3).values, "these are distances"),
+        (lambda centers, ab: gaps(centers, ab)[..., 0, :, :].abs().argmin(-3), "compares only a"),
+        (lambda centers, ab: gaps(centers, ab)[..., 1, :, :].abs().argmin(-3), "compares only b"),
+        (lambda centers, ab: gaps(centers, ab).pow(2).sum(-3).min(-3).values, "returns distances"),
     ],
     "one_hot": [
         (lambda ids, k: torch.eye(k, dtype=torch.long)[ids], "classes are the last axis"),
-        (lambda ids, k: ones_where(ids, range(1, k + 1)), "class 0 has no channel"),
+        (lambda ids, k: ones_where(ids, range(1, k + 1)), "Class 0 has no channel"),
         (lambda ids, k: ones_where(ids, range(int(ids.max()) + 1)), "taken from the picture"),
     ],
     "decode": [
@@ -604,7 +604,7 @@ MISTAKES = {
         (softmax_over_all, "everything together sums to one"),
         (lambda f_j, f_i, temperature: torch.softmax(f_i @ f_j.mT / temperature, dim=1), "references by targets"),
         (lambda f_j, f_i, temperature: torch.softmax(f_j @ f_i.mT * temperature, dim=2), "temperature multiplies"),
-        (lambda f_j, f_i, temperature: torch.softmax(f_j / temperature @ f_i.mT / temperature, dim=2), "divides twice"),
+        (lambda f_j, f_i, temperature: torch.softmax(f_j / temperature @ f_i.mT / temperature, dim=2), "by the temperature twice"),
         (lambda f_j, f_i, temperature: torch.softmax(f_j @ f_i.mT, dim=2), "temperature is not used"),
         (lambda f_j, f_i, temperature: f_j @ f_i.mT / temperature, "softmax is missing"),
         (not_divided, "without the division"),
@@ -621,8 +621,8 @@ MISTAKES = {
     "window": [
         (window_of(lambda dy, dx, radius: max(dy, dx) < radius), "edge of the square is left out"),
         (window_by_columns, "rows and columns are swapped"),
-        (window_of(lambda dy, dx, radius: math.hypot(dy, dx) <= radius), "this is a disk"),
-        (window_of(lambda dy, dx, radius: dy + dx <= radius), "this is a diamond"),
+        (window_of(lambda dy, dx, radius: math.hypot(dy, dx) <= radius), "is a disk"),
+        (window_of(lambda dy, dx, radius: dy + dx <= radius), "is a diamond"),
         (window_of_numbers, "pixel numbers are compared"),
         (window_of(lambda dy, dx, radius: dy > radius or dx > radius), "True and False are swapped"),
     ],
@@ -630,8 +630,8 @@ MISTAKES = {
         (lambda logits, k: kept(logits, k, rest=0.0), "set to 0"),
         (lambda logits, k: kept(logits, k, largest=False), "smallest are kept"),
         (lambda logits, k: kept(logits, k, dim=1), "chosen among the targets"),
-        (all_above_the_kth, "with a tie"),
-        (lambda logits, k: torch.softmax(kept(logits, k), dim=-1), "softmax is taken already"),
+        (all_above_the_kth, "a tie for the k-th place"),
+        (lambda logits, k: torch.softmax(kept(logits, k), dim=-1), "already takes the softmax"),
         (lambda logits, k: torch.topk(logits, k).values, "only the k kept logits"),
     ],
     "color_loss": [
@@ -640,12 +640,12 @@ MISTAKES = {
         (lambda copied, labels: F.nll_loss(copied.log().mT, labels, reduction="sum"), "summed over pixels"),
         (lambda copied, labels: (1 - probability(copied, labels)).mean(), "mean probability of being wrong"),
         (lambda copied, labels: F.nll_loss(copied.mT, labels), "mean probability of the truth"),
-        (lambda copied, labels: -torch.log(probability(copied, labels).mean()), "logarithm is of the mean"),
+        (lambda copied, labels: -torch.log(probability(copied, labels).mean()), "logarithm of the mean"),
         (lambda copied, labels: -torch.log2(probability(copied, labels)).mean(), "base 2"),
         (lambda copied, labels: F.nll_loss(copied.log().mT, labels, reduction="none"), "one loss for each pixel"),
     ],
     "even_pointer_loss": [
-        (lambda reference, target, k: math.log(k), "this is log K"),
+        (lambda reference, target, k: math.log(k), "is log K"),
         (lambda reference, target, k: evenly_by_loops(target, target, k), "those of the target"),
         (lambda reference, target, k: entropy(reference, k), "entropy of the reference"),
         (lambda reference, target, k: evenly_by_loops(reference, target, k) * math.log2(math.e), "base 2"),
@@ -656,7 +656,7 @@ MISTAKES = {
         (lambda last: steps_by_a_loop(last, factors=(1,)), "only powers of ten"),
     ],
     "region_j": [
-        (dice, "this is Dice"),
+        (dice, "computes Dice"),
         (of_the_true_area, "divided by the true area"),
         (of_the_predicted_area, "divided by the predicted area"),
         (lambda p, t: np.mean(p == t), "share of pixels that agree"),
@@ -668,12 +668,12 @@ MISTAKES = {
         (always_the_first, "the first frame is always kept"),
         (before_the_first, "frames before the first"),
         (lambda index, back, keep_first: references_by_a_loop(index, back, keep_first) + [index], "its own references"),
-        (first_twice, "stands in the list twice"),
-        (newest_first, "newest comes first"),
+        (first_twice, "appears in the list twice"),
+        (newest_first, "newest frame comes first"),
     ],
     "propagate": [
-        (lambda f, labels, temperature: carried(f, labels, temperature, memory=lambda t: [0]), "only the first frame is asked"),
-        (lambda f, labels, temperature: carried(f, labels, temperature, memory=lambda t: [t - 1]), "only the previous frame"),
+        (lambda f, labels, temperature: carried(f, labels, temperature, memory=lambda t: [0]), "only reference is the first frame"),
+        (lambda f, labels, temperature: carried(f, labels, temperature, memory=lambda t: [t - 1]), "only reference is the previous frame"),
         (lambda f, labels, temperature: carried(f, labels, temperature, feed=hardened), "made hard"),
         (lambda f, labels, temperature: carried(f, labels, 1), "temperature is not used"),
         (lambda f, labels, temperature: iter(carried(f, labels, temperature)[1:]), "first labels are missing"),
@@ -694,7 +694,7 @@ MISTAKES = {
         (lambda maps, size: located(maps, size, reach=0), "whole cells"),
         (lambda maps, size: located(maps, size, reach=max(maps.shape)), "centre of mass of the whole map"),
         (lambda maps, size: [(y, x) for x, y in located(maps, size)], "x and y are swapped"),
-        (lambda maps, size: peaks(maps, 2), "these are cells"),
+        (lambda maps, size: peaks(maps, 2), "returns cells of the grid"),
         (lambda maps, size: located(maps, size, half=0), "half a cell off"),
     ],
     "pck": [
@@ -705,7 +705,7 @@ MISTAKES = {
         (lambda p, t, s: joints_by_loops(p, t, s * 0.6 * diagonal(t), hidden=0.0), "hidden joints count as wrong"),
     ],
     "rank_correlation": [
-        (pearson, "this is Pearson's"),
+        (pearson, "computes Pearson's"),
         (ranked_without_ties, "ties get different ranks"),
         (lambda x, y: np.corrcoef(np.argsort(x), np.argsort(y))[0, 1], "argsort once"),
         (lambda x, y: stats.spearmanr(x, -y).statistic, "sign is wrong"),
@@ -719,7 +719,7 @@ MISTAKES = {
     ],
     "hide_channel": [
         (shown_alone, "this one is shown"),
-        (hidden_frame, "a frame is hidden"),
+        (hidden_frame, "hides a frame"),
         (cut_out, "cut out"),
         (lambda picture, channel: picture.clone(), "nothing is hidden"),
     ],
@@ -736,7 +736,7 @@ MISTAKES = {
         (lambda x, y, shown, size: scaled(x, y, shown, size)[::-1], "x first"),
     ],
     "splice": [
-        (lambda before, after, frame: before[: frame + 1] + after, "stands there twice"),
+        (lambda before, after, frame: before[: frame + 1] + after, "appears twice"),
         (lambda before, after, frame: before[: frame - 1] + after, "before the correction is lost"),
         (lambda before, after, frame: before[:frame] + after[frame:], "take all of it"),
         (lambda before, after, frame: before[:frame] + after[:1] + before[frame + 1 :], "come from the old track"),
@@ -762,21 +762,24 @@ OTHER_WAYS = {
     "paint": [(lambda frame, ab: painted(frame, ab, lightness=65, mode="bilinear", align_corners=False), "lightness is not")],
     "nearest_color": [
         (lambda centers, ab: (ab.unsqueeze(-4) - centers[:, :, None, None]).sum(-3).abs().argmin(-3), "without a square"),
-        (lambda centers, ab: (ab.unsqueeze(-4) - centers[:, :, None, None]).norm(dim=-3).amin(-3), "these are distances"),
+        (lambda centers, ab: (ab.unsqueeze(-4) - centers[:, :, None, None]).norm(dim=-3).amin(-3), "returns distances"),
         (lambda centers, ab: (ab.unsqueeze(-4) - centers[:, :, None, None]).abs().sum(-3).argmin(-3), "absolute differences"),
     ],
-    "one_hot": [(lambda ids, k: torch.stack([ids == n for n in range(1, k)], dim=-3), "class 0 has no channel")],
+    "one_hot": [(lambda ids, k: torch.stack([ids == n for n in range(1, k)], dim=-3), "Class 0 has no channel")],
     "unit_length": [(lambda f: f / f.norm(dim=2, keepdim=True), "along the height")],
     "affinity": [(lambda f_j, f_i, temperature: (f_j @ f_i.mT / temperature).softmax(0), "clips of the batch")],
     "color_loss": [(lambda copied, labels: probability(copied, labels).mean(), "mean probability of the truth")],
-    "checkpoint_steps": [(lambda last: np.linspace(0, last, 6).astype(int), "steps lie evenly")],
+    "checkpoint_steps": [(lambda last: np.linspace(0, last, 6).astype(int), "steps are evenly spaced")],
     "region_j": [
         (lambda p, t: 2 * np.sum(p & t) / (np.sum(p) + np.sum(t)), "Dice"),
         (lambda p, t: np.sum(p & t) / np.sum(t), "divided by the true area"),
         (lambda p, t: int(np.sum(p & t)) / int(np.sum(p | t)), "0 by 0"),
     ],
     "references": [
-        (lambda index, back, keep_first: [0] * keep_first + [index - n for n in back if n <= index - keep_first], "newest comes first"),
+        (
+            lambda index, back, keep_first: [0] * keep_first + [index - n for n in back if n <= index - keep_first],
+            "newest frame comes first",
+        ),
     ],
     "rank_correlation": [
         (lambda x, y: np.corrcoef(np.argsort(np.argsort(x)), np.argsort(np.argsort(y)))[0, 1], "ties get different"),
@@ -794,7 +797,7 @@ def test_it_is_called_so_however_it_is_written(name, function, words):
 
 
 def test_what_is_wrong_and_has_no_name_is_not_taken_for_right():
-    swapped = lambda maps, size: track.locate_joints(maps, (size[1], size[0]))[0]  # noqa: E731
+    swapped = lambda maps, size: label_maps.locate_joints(maps, (size[1], size[0]))[0]  # noqa: E731
     assert not EXERCISES["locate"](swapped)
     assert not EXERCISES["references"](lambda index, back, keep_first: sorted({max(index - n, 0) for n in back} | set([0] * keep_first)))
 
@@ -983,18 +986,18 @@ def test_an_exception_is_told_with_its_class_and_the_shapes_in_one_sentence():
 
 
 def test_a_wrong_shape_is_told():
-    assert DOUBLE(lambda x: (2 * x).flatten()).message == "for arguments (1, 3) the result has shape (3,): expected (1, 3)"
+    assert DOUBLE(lambda x: (2 * x).flatten()).message == "For arguments (1, 3), the result has shape (3,): expected (1, 3)"
 
 
 def test_nan_is_told():
-    assert DOUBLE(lambda x: x / 0 * 0 + 2 * x).message == "for arguments (1, 3) the result holds NaN"
+    assert DOUBLE(lambda x: x / 0 * 0 + 2 * x).message == "For arguments (1, 3), the result contains NaN"
 
 
 def test_of_a_mistake_without_a_name_the_first_element_that_differs_is_told():
-    assert DOUBLE(lambda x: x + 2).message == "for arguments (1, 3), at [0, 0]: got 2, expected 0"
-    assert DOUBLE(lambda x: x + x.clamp(max=3)).message == "for arguments (2, 3), at [1, 0]: got 7, expected 8"
+    assert DOUBLE(lambda x: x + 2).message == "For arguments (1, 3), at [0, 0]: got 2, expected 0"
+    assert DOUBLE(lambda x: x + x.clamp(max=3)).message == "For arguments (2, 3), at [1, 0]: got 7, expected 8"
     number = Exercise("number", lambda x: x.sum(), DOUBLE.cases, [])
-    assert number(lambda x: x.mean()).message == "for arguments (1, 3), the result: got 1.333, expected 4"
+    assert number(lambda x: x.mean()).message == "For arguments (1, 3): got 1.333, expected 4"
 
 
 def test_only_who_agrees_with_a_slip_in_every_case_has_made_it():

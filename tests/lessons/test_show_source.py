@@ -17,7 +17,7 @@ def test_a_function_is_shown_as_it_stands_in_its_file():
 def test_of_a_docstring_the_first_line_is_left_and_the_code_still_runs():
     source = show(pointer.affinity)
     assert "Args:" not in source.code
-    assert "Derived in" not in source.code
+    assert "Explained in" not in source.code
     assert '"""Point (Eq. 2)' in source.code
     names = vars(pointer) | {}
     exec(source.code, names)

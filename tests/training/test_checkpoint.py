@@ -17,7 +17,7 @@ from tinytrack.errors import ModelError, OutputError, TinytrackError
 from tinytrack.io import atomic as files
 from tinytrack.model import load_model
 from tinytrack.recipe import TINY
-from tinytrack.training import checkpoint as states
+from tinytrack.training import checkpoint
 from tinytrack.training.checkpoint import checkpoint_path, locked, previous_path
 from tinytrack.training.fit import fit
 
@@ -107,7 +107,7 @@ def test_a_damaged_state_never_takes_the_place_of_the_whole_one_before_it(shots,
 
 def test_where_both_states_are_damaged_one_sentence_says_so(shots, tmp_path):
     stopped_at(shots, tmp_path / "m.pt", 3)
-    for path in states.kept(tmp_path / "m.pt"):
+    for path in checkpoint.existing(tmp_path / "m.pt"):
         path.write_bytes(path.read_bytes()[:1000])
     before = names(tmp_path)
     with pytest.raises(ModelError) as error:
@@ -127,7 +127,7 @@ def test_other_videos_are_refused_though_there_is_an_older_state(shots, tmp_path
     out = tmp_path / "m.pt"
     stopped_at([255 - shots[0]], out, 3)
     checkpoint_path(out).replace(tmp_path / "newest")
-    for path in states.kept(out):
+    for path in checkpoint.existing(out):
         path.unlink()
     stopped_at(shots, out, 3)
     (tmp_path / "newest").replace(checkpoint_path(out))
@@ -241,7 +241,7 @@ def test_killed_between_the_temporary_write_and_the_rename(shots, whole, tmp_pat
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert any(name.startswith(".unfinished-") for name in names(tmp_path)), "killed too early or too late"
-    assert [count_in(path) for path in states.kept(out)] == left
+    assert [count_in(path) for path in checkpoint.existing(out)] == left
     if left:
         assert resumed(shots, out) == whole
     else:
@@ -356,13 +356,13 @@ def test_names_that_differ_in_their_ending_only_are_two_runs(shots, whole, tmp_p
 
 def test_the_length_of_an_unfinished_run_is_known(shots, tmp_path):
     out = tmp_path / "m.pt"
-    assert states.length(out) is None
+    assert checkpoint.run_length(out) is None
     stopped_at(shots, out, 3)
-    assert states.length(out) == (FAST.steps, None)
+    assert checkpoint.run_length(out) == (FAST.steps, None)
     checkpoint_path(out).write_bytes(checkpoint_path(out).read_bytes()[:1000])
-    assert states.length(out) == (FAST.steps, None), "from the state before"
+    assert checkpoint.run_length(out) == (FAST.steps, None), "from the state before"
     previous_path(out).write_bytes(b"junk")
-    assert states.length(out) is None
+    assert checkpoint.run_length(out) is None
 
 
 def test_what_stands_beside_is_not_cleared_away(tmp_path):

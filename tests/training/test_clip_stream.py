@@ -198,7 +198,7 @@ def test_the_largest_gap_fits_when_it_just_fits(tmp_path, stream):
 def test_a_video_shorter_than_a_clip_repeats_its_last_frame(tmp_path, stream, frames, expected):
     source = stream(index_of(tmp_path / "short", [frames]), gap=(1, 8))
     assert [origin(clip)[1] for clip in clips_of(source, range(3))] == [expected] * 6
-    assert source.problems == []
+    assert source.problems() == []
 
 
 def two_scenes(path, length=24, cut=12, seed=0):
@@ -217,7 +217,7 @@ def test_no_clip_spans_a_cut(tmp_path, stream):
     assert (bright.all(1) | ~bright.any(1)).all()
     assert bright.any()
     assert not bright.all()
-    assert source.problems == []
+    assert source.problems() == []
 
 
 def test_where_every_clip_spans_a_cut_one_is_taken_as_it_is(tmp_path, stream):
@@ -226,7 +226,7 @@ def test_where_every_clip_spans_a_cut_one_is_taken_as_it_is(tmp_path, stream):
     source = stream(VideoIndex(make_index(tmp_path / "root", workers=1, progress=False)[0]), batch=1)
     bright = source.clips(0)[0].float().mean((1, 2, 3)) > 120
     assert bright.tolist() == [True, True, False, False]
-    assert source.problems == []
+    assert source.problems() == []
 
 
 def test_large_and_small_videos_are_scaled_for_the_recipe(tmp_path, stream):
@@ -258,19 +258,21 @@ def test_another_video_takes_the_place_of_one_that_cannot_be_read(damaged, strea
     videos = [origin(clip)[0] for clip in clips_of(source, range(6))]
     assert set(videos) <= set(range(12)) - {3, 5, 8}
     assert len(videos) == 12
-    assert {name for name, _ in source.problems} == {"v03.mp4", "v05.mp4", "v08.mp4"}
-    for name, problem in source.problems:
+    problems = source.problems()
+    assert {name for name, _ in problems} == {"v03.mp4", "v05.mp4", "v08.mp4"}
+    assert source.problems() == [], "each is reported once"
+    for name, problem in problems:
         assert_one_sentence(problem, f"'{name}'")
         assert str(tmp_path) not in problem
 
 
 def test_which_video_takes_the_place_does_not_depend_on_who_decodes(damaged, stream):
     alone = stream(damaged)
-    expected, problems = clips_of(alone, range(6)), alone.problems
+    expected, problems = clips_of(alone, range(6)), alone.problems()
     for workers in (1, 2):
         other = stream(damaged, workers)
         assert torch.equal(clips_of(other, range(6)), expected)
-        assert other.problems == problems
+        assert other.problems() == problems
 
 
 def test_the_other_clips_are_the_same_as_if_all_could_be_read(dozen, damaged, stream):
@@ -664,7 +666,7 @@ def test_five_hundred_videos_of_which_a_twentieth_is_corrupt(cli, tmp_path, one_
     assert np.isfinite(losses).all()
     assert all(line.startswith("skipped: '") for line in skipped)
     assert (all(
-        line.startswith("tinytrack: another video takes") for line in said
+        line.startswith("tinytrack: skipping a video") for line in said
     ))
     named = [re.search(r"'(\d/v\d{3}\.mp4)'", line)[1] for line in skipped + said]
     assert sorted(named) == sorted(corrupt)

@@ -331,7 +331,7 @@ def test_by_the_clock_all_processes_stop_after_the_same_step(trained):
 def test_a_video_that_cannot_be_read_is_named_once(trained):
     for said in trained.said:
         assert len(said) == 1
-        assert_one_sentence(said[0], SPOILT, "another video takes the place")
+        assert_one_sentence(said[0], SPOILT, "another takes its place")
 
 
 def test_the_card_says_how_many_processes_there_were(trained):
@@ -490,7 +490,7 @@ def test_clips_that_cannot_be_shared_evenly_are_refused(monkeypatch, batch, part
     for _ in take_turns(monkeypatch, n):
         with pytest.raises(TinytrackError) as error:
             clips_of_rank(dataclasses.replace(FAST, batch=batch, accumulate=parts))
-        assert_one_sentence(error, f"a batch of {batch} clips", f"processes ({n})", f"parts ({parts})", f"a multiple of {multiple}")
+        assert_one_sentence(error, f"a batch of {batch} clips", f"processes ({n})", f"--accumulate ({parts})", f"a multiple of {multiple}")
 
 
 # -------------------------------------------------------------------------------------------------------------- a process is lost

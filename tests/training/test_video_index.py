@@ -1,6 +1,5 @@
 """The index of a folder of videos: what it says, what it looks at again, and what stops neither it nor the training after it."""
 
-import contextlib
 import csv
 import faulthandler
 import functools
@@ -691,9 +690,27 @@ def torn(path):
     return path
 
 
-def test_a_torn_index_is_said_or_read_as_far_as_it_goes(tmp_path):
-    with contextlib.suppress(ClipError):
-        VideoIndex(torn(tmp_path / "index.csv"))
+def test_a_torn_line_is_named_and_the_lines_after_it_are_read(tmp_path):
+    index = VideoIndex(torn(tmp_path / "index.csv"))
+    assert len(index) == 1 + 9_999, "the video before the torn line, and all after it"
+    assert [index.name(i) for i in (0, 1, 9_999)] == ["a.mp4", "c.mp4", "c.mp4"]
+    assert len(index.damaged) == 1
+    assert_one_sentence(index.damaged[0], "line 4 of 'index.csv'", "b.mp4")
+    assert index.problems == index.damaged
+
+
+def test_training_names_a_torn_line(cli, make_video, tmp_path):
+    root = tmp_path / "root"
+    for name in "ab":
+        make_video(f"root/{name}.mp4", frames=12, fps=10)
+    assert cli("data", "index", root, "--workers", "1").status == 0
+    lines = (root / NAME).read_bytes().split(b"\r\n")
+    lines[2] = lines[2].replace(b",", b',"', 1)  # a quotation mark without a partner
+    (root / NAME).write_bytes(b"\r\n".join(lines))
+    trained = cli("train", root / NAME, "--steps", "1", "--workers", "1", "--out", "m.pt")
+    assert trained.status == 0, trained.said
+    assert "skipped: line 3 of 'tinytrack-index.csv'" in trained.out
+    assert "1 videos" in trained.out
 
 
 def test_a_torn_index_is_made_anew(folder, index):
@@ -824,7 +841,7 @@ def test_the_command_says_how_to_go_on_when_it_is_interrupted(cli, folder, monke
     done = cli("data", "index", folder("a.mp4"))
     assert done.status == 2
     assert done.out == ""
-    assert_one_sentence(done.said[0], "interrupted", "the same command goes on")
+    assert_one_sentence(done.said[0], "interrupted", "the same command continues")
 
 
 def test_the_command_names_a_bad_file_whose_name_is_no_text(tmp_path, make_video, monkeypatch):

@@ -3,6 +3,7 @@
 Three threads work at the same time: one decodes, one tracks, and the caller's draws and encodes. Only a few frames wait between them.
 """
 
+import contextlib
 import itertools
 import os
 import re
@@ -38,8 +39,8 @@ def _progress_bar(items: Iterable, text: str) -> Iterator:
 
 def _carried(video: Video, model: Model, protocol: Protocol, **labels) -> Iterator[Carried]:
     """Carry labels through a video, in a thread of its own, with a progress bar."""
-    frames = _progress_bar(prefetch(video.moving_frames()), "tracking")
-    return prefetch(carry(frames, model=model, protocol=protocol, **labels))
+    with contextlib.closing(prefetch(video.moving_frames())) as frames:  # an error kept somewhere must not keep a thread alive
+        yield from prefetch(carry(_progress_bar(frames, "tracking"), model=model, protocol=protocol, **labels))
 
 
 def track_video(video: Video, mask_path: str | os.PathLike, model: Model, out: str | os.PathLike, protocol: Protocol = MODERN) -> dict:
@@ -137,20 +138,22 @@ def colorize_video(video: Video, model: Model, out: str | os.PathLike, reference
         # Backwards from the reference. These colours come last frame first and are needed in order, so they wait on disk, where they
         # are small. No memory map: on a full disk that kills the process instead of raising an error.
         if number:
-            frames = _progress_bar(itertools.chain([truth], prefetch(video.frames_before(number))), "colouring backwards")
-            for carried in itertools.islice(carry(frames, colors=truth, model=model, protocol=protocol), 1, None):
-                before.write(carried.ab.half().cpu().numpy().tobytes())
+            with contextlib.closing(prefetch(video.frames_before(number))) as earlier:
+                frames = _progress_bar(itertools.chain([truth], earlier), "colouring backwards")
+                for carried in itertools.islice(carry(frames, colors=truth, model=model, protocol=protocol), 1, None):
+                    before.write(carried.ab.half().cpu().numpy().tobytes())
 
         def results() -> Iterator[np.ndarray]:
-            frames = _progress_bar(prefetch(video.moving_frames()), "colouring")
-            # the frames before the reference, with the colours from disk
-            for index, frame in enumerate(itertools.islice(frames, number)):
-                before.seek((number - 1 - index) * bytes_per_frame)
-                ab = np.frombuffer(before.read(bytes_per_frame), np.float16).astype(np.float32).reshape(2, *grid)
-                yield painted(frame, torch.as_tensor(ab, device=model.device))
-            # the reference, and forwards from it
-            for index, carried in enumerate(prefetch(carry(frames, colors=truth, model=model, protocol=protocol))):
-                yield paint(carried.frame, full) if index == 0 else painted(carried.frame, carried.ab)
+            with contextlib.closing(prefetch(video.moving_frames())) as decoded:
+                frames = _progress_bar(decoded, "colouring")
+                # the frames before the reference, with the colours from disk
+                for index, frame in enumerate(itertools.islice(frames, number)):
+                    before.seek((number - 1 - index) * bytes_per_frame)
+                    ab = np.frombuffer(before.read(bytes_per_frame), np.float16).astype(np.float32).reshape(2, *grid)
+                    yield painted(frame, torch.as_tensor(ab, device=model.device))
+                # the reference, and forwards from it
+                for index, carried in enumerate(prefetch(carry(frames, colors=truth, model=model, protocol=protocol))):
+                    yield paint(carried.frame, full) if index == 0 else painted(carried.frame, carried.ab)
 
         count = write_video(scratch / "colorized.mp4", results(), video.fps)
     summary = {"frames": count}

@@ -17,6 +17,7 @@ from ..training import checkpoint, processes
 from ..training.fit import fit
 from ..training.sources import clip_source
 
+PROBLEMS_SHOWN = 20  # damaged lines of an index that are printed
 CHANGES = ("batch", "accumulate", "clip_norm", "fps")  # what the command line may change in a preset, besides its length and seed
 
 
@@ -112,6 +113,8 @@ def _train(options: TrainOptions) -> dict:
         print("reading " + ", ".join(options.sources), flush=True)
     source, facts = processes.on_all_ranks(lambda: clip_source(options.sources, config, options.workers))
     if first and "videos" in facts:
+        for problem in source.index.damaged[:PROBLEMS_SHOWN]:
+            print(f"skipped: {problem}", flush=True)
         print(f"{facts['videos']} videos, {facts['hours']:.2f} hours; {len(source.index.problems)} skipped", flush=True)
     # train
     model = fit(

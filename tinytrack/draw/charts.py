@@ -76,7 +76,7 @@ def loss_curve(losses: Mapping[str, Sequence[float]], heading: str = "", levels:
         parts = np.array_split(np.asarray(values, dtype=np.float64), min(50, len(values)))
         ends = np.cumsum([len(part) for part in parts])
         curves[name] = (ends - np.array([len(part) for part in parts]) / 2, np.array([part.mean() for part in parts]))
-    return line_chart(curves, "training step", "colour loss (nats a pixel)", heading, levels=levels)
+    return line_chart(curves, "training step", "colour loss (nats per pixel)", heading, levels=levels)
 
 
 def j_against_frame(curves: Mapping[str, Mapping[int, float]], heading: str = "", metric: str = "J") -> "Figure":

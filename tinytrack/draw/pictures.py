@@ -140,7 +140,7 @@ def principal_colors(embeddings: torch.Tensor, shown: Sequence[int], cells: int 
     Returns:
         uint8 (len(shown), h, w, 3); each component runs from its 2nd to its 98th percentile over the video.
 
-    Derived in notebooks/07_when_it_breaks.ipynb.
+    Explained in notebooks/07_when_it_breaks.ipynb.
     """
     from sklearn.decomposition import PCA
 

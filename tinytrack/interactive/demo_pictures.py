@@ -194,6 +194,6 @@ def emergence_picture(
     top = max([*values[-200:], level or 0.0, 0.1]) if len(values) else max(3.0, level or 0.0)
     axis.set_ylim(0, 1.15 * top)
     axis.set_xlabel("training step", fontsize=9)
-    axis.set_ylabel("colour loss (nats per pixel)", fontsize=9)
+    axis.set_ylabel("loss (nats per pixel)", fontsize=9)
     axis.tick_params(labelsize=8)
     return _pixels(figure)

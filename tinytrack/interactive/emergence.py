@@ -46,6 +46,7 @@ class Emergence(Demo):
         self.level = level
         # the run, its checkpoints, and (picture, caption) of each
         self.trainer: Trainer | None = None
+        self.seconds = 0.0  # spent in steps of this run
         self.models: dict[int, Model] = {}
         self.looks: dict[int, tuple[np.ndarray, str]] = {}
         self.running = False
@@ -120,6 +121,7 @@ class Emergence(Demo):
             # a new run, or the one that was stopped
             if self.trainer is None or self.trainer.done:
                 self.text.value = "preparing ..."
+                self.seconds = 0.0
                 self.models = {}
                 self.looks = {}
                 config = replace(self.config, steps=self.steps.value)
@@ -134,7 +136,9 @@ class Emergence(Demo):
                     looked = time.monotonic()
                 if trainer.done or not self.running:
                     break
+                began = time.monotonic()
                 await aside(trainer.step)
+                self.seconds += time.monotonic() - began
                 if time.monotonic() - drawn > 1 or trainer.done:
                     drawn = time.monotonic()
                     await self.report()
@@ -185,7 +189,7 @@ class Emergence(Demo):
         if not trainer.losses:
             self.text.value = f"step 0 of {trainer.config.steps}"
             return
-        loss, rate = np.mean(trainer.losses[-20:]), trainer.count * trainer.config.batch / max(trainer.seconds, 1e-9)
+        loss, rate = np.mean(trainer.losses[-20:]), trainer.count * trainer.config.batch / max(self.seconds, 1e-9)
         self.text.value = f"step {trainer.count} of {trainer.config.steps}: loss <b>{loss:.2f}</b>, {rate:.1f} clips/s"
         self.curve.show(picture, f"Loss after {trainer.count} steps: {loss:.2f} nats")
 

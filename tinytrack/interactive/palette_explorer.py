@@ -12,7 +12,7 @@ from .demo_pictures import palette_picture
 from .layout import Demo, css_color, row, slider
 
 
-def _patch(rgb: Sequence[int]) -> str:
+def patch(rgb: Sequence[int]) -> str:
     """Return the HTML of a small square of one colour."""
     style = "display:inline-block;width:1.6em;height:1.1em;vertical-align:-0.2em;border:1px solid #888"
     return f'<span style="{style};background:{css_color(rgb)}"></span>'

@@ -17,7 +17,7 @@ from ..track import embed_video
 from .canvas import Canvas
 from .demo_pictures import aim, attention_picture
 from .layout import FLEX, Demo, row, slider
-from .palette_explorer import _patch
+from .palette_explorer import patch
 
 
 class PointerExplorer(Demo):
@@ -132,7 +132,7 @@ class PointerExplorer(Demo):
         true = lab[-1, :, y, x].numpy()
         shown = lab_to_frames(torch.tensor(np.stack([[true[0], *copied], true]).T[:, None].astype(np.float32)))[0]
         off = float(np.hypot(*(copied - true[1:])))
-        lines = [f"copied colour {_patch(shown[0])} true {_patch(shown[1])} {off:.1f} Lab units off"]
+        lines = [f"copied colour {patch(shown[0])} true {patch(shown[1])} {off:.1f} Lab units off"]
         # how concentrated the attention is
         strongest = np.sort(heat, axis=None)[::-1]
         lines.append(f"the strongest cell has {100 * strongest[0]:.0f} %, ten have {100 * strongest[:10].sum():.0f} %")

@@ -21,7 +21,7 @@ PATIENCE = 60.0  # seconds that the server may take to start
 CELL = """\
 import os
 os.chdir({folder!r})  # where the command was typed: paths and exports are relative to it
-from tinytrack.gallery import gallery
+from tinytrack.interactive.gallery import gallery
 gallery({clip!r})"""
 # Voila's own page loads icons from another machine although it has them itself; this page loads nothing from elsewhere.
 TEMPLATE = """\

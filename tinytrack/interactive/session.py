@@ -4,6 +4,7 @@ A frame that a person has marked is a *key frame*, and its labels are taken as t
 frame before it. Frames before the first key frame are tracked backwards from it. Correcting a frame makes it a key frame.
 """
 
+import contextlib
 import io
 import itertools
 import os
@@ -359,10 +360,10 @@ class Session:
             yield from (nothing for _ in frames)
             return
         # propagate; the first result is the key frame itself
-        stream = prefetch(itertools.chain([start], rest))
-        tracked = carry(stream, mask, xy, colors, model=model, protocol=protocol)
-        next(tracked)
-        yield from tracked
+        with contextlib.closing(prefetch(itertools.chain([start], rest))) as stream:
+            tracked = carry(stream, mask, xy, colors, model=model, protocol=protocol)
+            next(tracked)
+            yield from tracked
 
     def _full(self, index: int) -> np.ndarray:
         """Return a frame at the video's own size, by decoding from the start of the video."""

@@ -26,7 +26,7 @@ def prefetch(items: Iterable[T], size: int = 2) -> Iterator[T]:
 
 def _prefetched(items: Iterator[T], size: int) -> Iterator[T]:
     end = object()
-    thread = ThreadPoolExecutor(1, "ahead")
+    thread = ThreadPoolExecutor(1, "prefetch")
     try:
         coming = deque(thread.submit(next, items, end) for _ in range(size))
         while (item := coming.popleft().result()) is not end:

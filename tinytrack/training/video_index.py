@@ -32,6 +32,8 @@ NAME = "tinytrack-index.csv"  # the file in the indexed folder, unless the user 
 FORMAT = "tinytrack index 1"
 COLUMNS = ("path", "bytes", "changed", "seconds", "fps", "height", "width", "problem")
 ENDS = ("\n", "\r")  # line endings; a line without one is truncated (a carriage return can be part of a name)
+DAMAGED = -1  # in place of the modification time: this is a line that is no entry
+LONGEST = 20_000  # characters of a record: a path and a sentence about it, with room to spare
 SHORTEST = 2  # frames that a video needs to show motion
 START = "fork" if sys.platform == "linux" else "spawn"  # how processes start; forking is quick, but safe only on Linux
 
@@ -87,8 +89,11 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 def sentence(error: VideoError, path: Path, name: str) -> str:
     """Turn an error into one printable line, in which the file has its name from the index."""
-    text = " ".join(str(error).replace(str(path), name).split())
-    return text.encode("utf-8", "backslashreplace").decode()
+    return _printable(str(error).replace(str(path), name))
+
+
+def _printable(text: str) -> str:
+    return " ".join(text.split()).encode("utf-8", "backslashreplace").decode()
 
 
 def probe(path: Path, name: str) -> Entry:
@@ -128,18 +133,38 @@ def _last_frame(video: Video) -> float:
 def _read(path: Path) -> Iterator[Entry]:
     """Yield the entries of an index, or of the journal of an unfinished one; a last line that is truncated is ignored.
 
-    Any other line that is not an entry is returned as an entry with a problem.
+    Any other line that is not an entry is returned as a :data:`DAMAGED` entry whose problem names the line.
     """
     with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
-        lines = (line.replace("\0", "") for line in file if line.endswith(ENDS))
-        with contextlib.suppress(csv.Error):
-            for row in csv.reader(lines):
-                if not row or row[0] == FORMAT or row == list(COLUMNS):
-                    continue
-                try:
-                    yield Entry.of_row(row)
-                except ValueError:
-                    yield Entry(row[0], 0, 0, problem=f"'{row[0]}' has a line that was not written by 'tinytrack data index'")
+        lines = [line.replace("\0", "") for line in file if line.endswith(ENDS)]
+    for number, text in _records(lines):
+        try:
+            row = next(csv.reader([text], strict=True), [])  # strict: a quotation mark without a partner is an error
+            if not row or row[0] == FORMAT or row == list(COLUMNS):
+                continue
+            yield Entry.of_row(row)
+        except (csv.Error, ValueError):
+            name = text.split(",")[0][:200].strip()
+            problem = f"line {number} of '{path.name}' was not written by 'tinytrack data index': '{name}' is left out"
+            yield Entry(name, 0, DAMAGED, problem=_printable(problem))
+
+
+def _records(lines: list[str]) -> Iterator[tuple[int, str]]:
+    """Join lines to CSV records, and yield each with the number of its first line.
+
+    A quoted name may contain line breaks, so a record may span lines until its quotation marks are paired. If that takes longer than
+    any record is, the first line is damaged: it is yielded alone, and the lines after it are read as usual.
+    """
+    start = 0
+    while start < len(lines):
+        text, stop = lines[start], start + 1
+        while text.count('"') % 2 and stop < len(lines) and len(text) < LONGEST:
+            text += lines[stop]
+            stop += 1
+        if text.count('"') % 2:
+            text, stop = lines[start], start + 1
+        yield start + 1, text
+        start = stop
 
 
 def _write(path: Path, head: list[str], entries: Iterable[Entry]) -> None:
@@ -285,6 +310,7 @@ class VideoIndex:
     def __init__(self, *paths: str | os.PathLike):
         self.roots: list[str] = []
         self.problems: list[str] = []
+        self.damaged: list[str] = []
         names, ends = bytearray(), [0]
         numbers, root_of = [], []
         for path in map(user_path, paths):
@@ -300,6 +326,8 @@ class VideoIndex:
             for entry in _read(path):
                 if entry.problem:
                     self.problems.append(entry.problem)
+                    if entry.changed == DAMAGED:
+                        self.damaged.append(entry.problem)
                     continue
                 names += os.fsencode(entry.path)
                 ends.append(len(names))
