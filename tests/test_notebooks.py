@@ -13,8 +13,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from record import clean
 
+from tests.tools.record import clean
 from tinytrack.lessons.check import EXERCISES
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -9,8 +9,8 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
-from browser import chromium, jupyterlab, kernel_is_alive, open_notebook, run_cells, visit, why_no_browser, write_notebook
 
+from tests.support.browser import chromium, jupyterlab, kernel_is_alive, open_notebook, run_cells, visit, why_no_browser, write_notebook
 from tinytrack.datasets.clips import CLIPS
 from tinytrack.evaluation.metrics import region_j
 from tinytrack.interactive.server import serving

@@ -187,7 +187,7 @@ def test_a_port_that_another_program_has_is_said_before_anything_is_started(serv
     monkeypatch.setattr(page.subprocess, "Popen", lambda *args, **kwargs: pytest.fail("it was started"))
     with pytest.raises(TinytrackError) as error:
         started(port=taken)
-    assert_one_sentence(error, f"the port {taken}", "another program has it", "--port")
+    assert_one_sentence(error, f"the port {taken}", "another program is using it", "--port")
 
 
 @pytest.mark.parametrize("code, words", [(errno.EACCES, "permission is denied"), (errno.EADDRNOTAVAIL, "assign")])
