@@ -1,8 +1,8 @@
-"""Shared fixtures: small videos made on the spot, data sets that may not be there, the devices of this machine."""
+"""Shared fixtures: small generated videos, optional data sets, the available devices and the command line."""
 
 import os
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded, here and in kernels; see tinytrack.__main__.main
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch and its kernels read this on import; see tinytrack.__main__.main
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from tests.support.helpers import CODECS, H, W, index_frames, result_of
 
 @pytest.fixture
 def one_thread():
-    """Torch on one thread: repeatable to the bit."""
+    """Run torch on one thread, which makes results repeatable bit for bit."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -25,7 +25,7 @@ def one_thread():
 
 @pytest.fixture
 def make_video(tmp_path):
-    """``make_video(name, frames=24, ...)``: writes ``index_frames`` (or an array of frames) with PyAV; returns the path."""
+    """``make_video(name, frames=24, ...)`` writes ``index_frames`` (or an array of frames) with PyAV and returns the path."""
     import av
     from PIL import Image
 
@@ -33,7 +33,7 @@ def make_video(tmp_path):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         frames = index_frames(frames, height, width) if isinstance(frames, int) else frames
-        if path.suffix == ".gif":  # by Pillow: PyAV's encoder has 256 fixed colours only
+        if path.suffix == ".gif":  # written by Pillow, because PyAV's encoder supports only 256 fixed colours
             first, *rest = [Image.fromarray(f) for f in frames]
             first.save(path, save_all=True, append_images=rest, duration=1000 / fps, loop=0)
             return path
@@ -61,7 +61,7 @@ def make_video(tmp_path):
 
 @pytest.fixture
 def make_folder(tmp_path):
-    """``make_folder(name, frames=8, form="{:05d}.png")``: writes ``index_frames`` (or an array) as pictures; returns the folder."""
+    """``make_folder(name, frames=8, form="{:05d}.png")`` writes ``index_frames`` (or an array) as pictures and returns the folder."""
     from PIL import Image
 
     def make(name="frames", frames=8, form="{:05d}.png"):
@@ -77,7 +77,7 @@ def make_folder(tmp_path):
 
 @pytest.fixture(scope="session")
 def data_root():
-    """The folder of real data with ground truth, where this machine has it."""
+    """The folder of real data with ground truth; skips the test if this machine does not have it."""
     root = os.environ.get("TINYTRACK_DATA")
     if not root:
         pytest.skip("TINYTRACK_DATA is not set: it should name the folder of real data (davis, badja)")
@@ -88,7 +88,7 @@ def data_root():
 
 @pytest.fixture(scope="session")
 def davis_root(data_root):
-    """The DAVIS tree of the real data."""
+    """The DAVIS folder of the real data; skips the test if it is missing."""
     if not (data_root / "davis" / "JPEGImages").is_dir():
         pytest.skip("TINYTRACK_DATA holds no davis/JPEGImages")
     return data_root / "davis"
@@ -96,13 +96,13 @@ def davis_root(data_root):
 
 @pytest.fixture(params=["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"])
 def device(request):
-    """Every kind of device that this machine has."""
+    """Each kind of device that this machine has."""
     return torch.device(request.param)
 
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """A working folder of the test's own: whatever is left behind is left behind there."""
+    """Change into an empty working folder for this test, so that every file it leaves behind ends up there."""
     folder = tmp_path / "here"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -111,13 +111,13 @@ def here(tmp_path, monkeypatch):
 
 @pytest.fixture
 def cli(capfd, here):
-    """``cli("track", ...)`` in this process. ``capfd`` hears what libraries written in C print, too."""
+    """``cli("track", ...)`` runs the command line in this process; ``capfd`` also captures the output of C libraries."""
 
     def run(*args):
         capfd.readouterr()
         try:
             status = program.main([str(a) for a in args])
-        except SystemExit as end:  # argparse's way to return
+        except SystemExit as end:  # argparse ends this way
             status = end.code
         return result_of(status, *capfd.readouterr())
 

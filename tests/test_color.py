@@ -1,4 +1,4 @@
-"""Colour: Lab agrees with an independent library, the palette is k-means on ab."""
+"""Colour: Lab conversion agrees with scikit-image, and the palette is k-means on the ab channels."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_lab_agrees_with_scikit_image(name, dtype, device):
     assert np.abs(back - lab2rgb(expected[:, None])[:, 0]).max() < 1e-4
 
 
-def test_out_of_gamut_lab_is_clipped_as_scikit_image_clips_it():
+def test_out_of_gamut_lab_is_clipped_as_in_scikit_image():
     lab = np.array([[50.0, 120, -120], [90, -128, 127], [5, 60, 60]])
     with pytest.warns(UserWarning, match="negative Z"):
         expected = lab2rgb(lab[:, None])[:, 0]
@@ -42,7 +42,7 @@ def test_out_of_gamut_lab_is_clipped_as_scikit_image_clips_it():
     assert ours.max() <= 1
 
 
-def test_all_of_a_uint8_frame_survives_the_round_trip():
+def test_uint8_frames_survive_the_round_trip_through_lab():
     frame = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
     assert np.array_equal(lab_to_frames(frames_to_lab(frame)), frame)
     clip = np.stack([frame, frame[::-1]])
@@ -71,7 +71,7 @@ def test_integer_input_is_refused():
 
 
 def test_frames_and_floats_have_the_same_lab():
-    """The table of 8-bit levels stands for the gamma: all grays, and colours of the whole cube."""
+    """The lookup table of 8-bit levels matches the exact gamma curve, for all grays and for a grid of colours."""
     level = np.arange(256, dtype=np.uint8)
     few = np.arange(0, 256, 15, dtype=np.uint8)
     cube = np.stack(np.meshgrid(few, few, few, indexing="ij"), axis=-1).reshape(1, -1, 3)
@@ -82,7 +82,7 @@ def test_frames_and_floats_have_the_same_lab():
 
 
 @pytest.mark.parametrize("shape", [(8, 9, 3), (2, 8, 9, 3), (2, 4, 8, 9, 3)])
-def test_lightness_alone_is_the_first_channel(shape):
+def test_one_channel_gives_lightness_only(shape):
     frames = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     lab, lightness = frames_to_lab(frames), frames_to_lab(frames, channels=1)
     assert lightness.shape == (*shape[:-3], 1, 8, 9)
@@ -90,7 +90,7 @@ def test_lightness_alone_is_the_first_channel(shape):
     torch.testing.assert_close(network_input(lightness), network_input(lab), rtol=0, atol=1e-6)
 
 
-def test_mirrored_frames_that_share_memory_are_read_as_they_look():
+def test_mirrored_and_sliced_frames_are_converted_correctly():
     frame = np.random.default_rng(0).integers(0, 256, (8, 9, 3), dtype=np.uint8)
     mirrored = torch.as_tensor(frame).flip(1)
     lab = frames_to_lab(frame)
@@ -111,7 +111,7 @@ def four_colors() -> tuple[torch.Tensor, torch.Tensor]:
     return centers[which].movedim(-1, 0) + noise, which
 
 
-def test_kmeans_finds_the_colors_that_are_there():
+def test_kmeans_finds_the_four_colors():
     ab, which = four_colors()
     palette = Palette.fit(ab, k=4)
     assert len(palette) == 4
@@ -124,7 +124,7 @@ def test_kmeans_finds_the_colors_that_are_there():
 
 
 def test_channels_are_not_swapped_before_kmeans():
-    """Red is a > 0, blue is b < 0: RGB read as BGR would exchange them."""
+    """In Lab, red has a positive b and blue a negative b, so reading RGB as BGR would swap the two centres."""
     frame = np.zeros((2, 2, 3), np.uint8)
     frame[0], frame[1] = [255, 0, 0], [0, 0, 255]
     palette = Palette.fit(frames_to_lab(frame)[1:], k=2)
@@ -135,7 +135,7 @@ def test_channels_are_not_swapped_before_kmeans():
     assert blue[1] == pytest.approx(-107.9, abs=0.1)
 
 
-def test_palette_is_a_function_of_the_seed():
+def test_equal_seeds_give_equal_palettes():
     ab = torch.randn(3, 2, 40, 40, generator=torch.Generator().manual_seed(0)) * 30
     a, b = Palette.fit(ab, 8, seed=3, sample=500), Palette.fit(ab, 8, seed=3, sample=500)
     assert torch.equal(a.centers, b.centers)
@@ -143,7 +143,7 @@ def test_palette_is_a_function_of_the_seed():
 
 
 @pytest.mark.parametrize("value", [0.0, 17.25])
-def test_one_color_video_has_a_palette_of_one(value):
+def test_a_video_of_one_color_gives_a_palette_of_one_color(value):
     ab = torch.full((5, 2, 8, 8), value)
     palette = Palette.fit(ab, k=16)
     assert len(palette) == 1

@@ -1,4 +1,4 @@
-"""Networks: shapes, sizes, alignment with the label grid, and that everything learns."""
+"""Networks: output shapes, parameter counts, alignment with the label grid, and gradients for every parameter."""
 
 import pytest
 import torch
@@ -52,7 +52,7 @@ def test_papernet_size_is_the_sum_of_its_layers():
     assert count_parameters(PaperNet()) == trunk + space_time(258) + 4 * space_time(256) + head
 
 
-def test_papernet_embedding_depends_on_the_clip_and_tinynet_s_does_not():
+def test_only_papernet_embeddings_depend_on_the_other_frames_of_the_clip():
     clip = gray(4, 1, 64, 64)
     other = clip.clone()
     other[0] = gray(1, 64, 64, seed=1)
@@ -80,7 +80,7 @@ def test_gradients_reach_every_parameter(net, size, device):
 
 
 def test_a_cell_is_centred_on_its_own_square_of_pixels():
-    """Mirror the picture and the stem's response mirrors: no half-pixel shift between embeddings and area-averaged labels."""
+    """Mirroring the picture mirrors the stem's response, so embeddings and area-averaged labels have no half-pixel shift."""
     net = TinyNet().eval()
     conv1, conv2 = net.stem[0], net.stem[3]
     for conv in (conv1, conv2):  # mirror-symmetric kernels, so that only the alignment is tested
@@ -93,6 +93,6 @@ def test_a_cell_is_centred_on_its_own_square_of_pixels():
 
 @pytest.mark.parametrize("net", [TinyNet(), PaperNet()], ids=["TinyNet", "PaperNet"])
 @pytest.mark.parametrize("shape", [(1, 30, 32), (2, 3, 32, 32), (3, 1, 32, 33)])
-def test_wrong_input_is_named(net, shape):
+def test_wrong_input_shapes_are_refused(net, shape):
     with pytest.raises(ValueError, match="multiples|gray"):
         net(torch.zeros(shape))

@@ -1,4 +1,4 @@
-"""Weights files: written whole or not at all, read without running code, refused when they are something else."""
+"""Weights files: they are saved atomically, loaded without running code, and other files are refused with a clear message."""
 
 import os
 import pickle
@@ -11,7 +11,7 @@ from tinytrack.errors import ModelError, OutputError
 from tinytrack.model import FORMAT, load_model, random_model
 
 
-def test_a_saved_model_comes_back_the_same(tmp_path, device):
+def test_saving_and_loading_keeps_the_model(tmp_path, device):
     model = random_model("TinyNet", seed=3, device=device)
     model.card = {"sources": ["here"], "steps": 5, "loss": [1.0, 0.5]}
     model.save(tmp_path / "m.pt")
@@ -27,7 +27,7 @@ def test_a_saved_model_comes_back_the_same(tmp_path, device):
     assert [p.name for p in tmp_path.iterdir()] == ["m.pt"]
 
 
-def test_a_model_that_sees_colour_comes_back_as_one(tmp_path, device):
+def test_saving_and_loading_keeps_the_colour_channels(tmp_path, device):
     model = random_model(seed=3, device=device, channels=3)
     model.save(tmp_path / "m.pt")
     again = load_model(tmp_path / "m.pt", device)
@@ -40,7 +40,7 @@ def test_a_model_that_sees_colour_comes_back_as_one(tmp_path, device):
     assert random_model().fingerprint() != random_model(channels=3).fingerprint()
 
 
-def test_a_file_that_does_not_say_what_it_sees_is_of_a_network_that_sees_gray(tmp_path):
+def test_a_file_without_channels_loads_as_a_grayscale_network(tmp_path):
     old = content()
     assert "channels" not in old
     torch.save(old, tmp_path / "old.pt")
@@ -71,7 +71,7 @@ class Bomb:
         return (open, ("exploded", "w"))
 
 
-def test_unpickling_runs_no_code(tmp_path, monkeypatch):
+def test_loading_runs_no_code_from_the_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"format": FORMAT, "network": "TinyNet", "weights": Bomb()}, "bomb.pt")
     with pytest.raises(ModelError, match="cannot be read as a model"):
@@ -127,7 +127,7 @@ def test_junk_is_refused(tmp_path, junk):
         load_model(tmp_path / "junk.pt")
 
 
-def test_missing_and_unknown_models_are_named(tmp_path):
+def test_the_error_names_a_missing_or_unknown_model(tmp_path):
     with pytest.raises(ModelError, match="no model 'huge'.*tiny"):
         load_model("huge")
     with pytest.raises(ModelError, match="unknown network 'Huge'"):

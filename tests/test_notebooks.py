@@ -1,7 +1,9 @@
-"""The notebooks as they are committed: run from top to bottom, small, nothing defined twice, no dead link. No kernel is started.
+"""Check the committed notebooks without starting a kernel: they were run from top to bottom, are small and have no dead links.
 
-Each rule is a function from a notebook to what breaks it, and is tried on a notebook that breaks it. ``pytest --nbval-lax notebooks``
-is what runs them, ``python -m tests.tools.record`` what writes them.
+Each rule is a function that takes a notebook and yields the problems it finds. Further tests apply the rules to notebooks that break
+them.
+
+``pytest --nbval-lax notebooks`` runs the notebooks, and ``python -m tests.tools.record`` writes them.
 """
 
 import ast
@@ -25,28 +27,28 @@ NAMES = [
 ]  # fmt: skip
 PATHS = sorted(FOLDER.glob("[!.]*.ipynb"))
 MARKER = "# NBVAL_CHECK_OUTPUT"
-# Put together here, so that the search of the whole repository does not find this file.
+# The pattern is assembled from parts, so that searching the whole repository for such paths does not find this file.
 MACHINE = re.compile("|".join(["/" + "home/", "/" + "root/", "/" + "work/", "/" + "tmp/", "/" + "Users/"]))
 IMAGES = "image/"
 
 
 def text(source) -> str:
-    """A source or an output: one string, or a list of lines."""
+    """The text of a source or an output, which is one string or a list of lines."""
     return source if isinstance(source, str) else "".join(source)
 
 
 def cells(notebook: dict, kind: str) -> list[tuple[int, str, dict]]:
-    """(index, source, cell) of the "code" or "markdown" cells."""
+    """Return (index, source, cell) of the "code" or "markdown" cells."""
     return [(n, text(cell["source"]), cell) for n, cell in enumerate(notebook["cells"]) if cell["cell_type"] == kind]
 
 
 def images(cell: dict) -> list[tuple[str, dict]]:
-    """(kind, output) of each image that a code cell shows."""
+    """Return (kind, output) for each image that a code cell shows."""
     return [(kind, output) for output in cell["outputs"] for kind in output.get("data", {}) if kind.startswith(IMAGES)]
 
 
 def has_text(cell: dict) -> bool:
-    """Whether a code cell prints or returns text; the words that stand in for an image do not count."""
+    """Whether a code cell prints or returns text. The text that replaces an image does not count."""
     for output in cell["outputs"]:
         data = output.get("data", {})
         if text(output.get("text", "")).strip() or ("text/plain" in data and not any(kind.startswith(IMAGES) for kind in data)):
@@ -55,7 +57,7 @@ def has_text(cell: dict) -> bool:
 
 
 def trees(notebook: dict) -> list[tuple[int, ast.Module]]:
-    """The code cells as Python; those that are not stand in ``follows_python``."""
+    """Parse the code cells as Python. Cells that cannot be parsed are reported by ``follows_python``."""
     found = []
     for n, source, _ in cells(notebook, "code"):
         try:
@@ -66,13 +68,13 @@ def trees(notebook: dict) -> list[tuple[int, ast.Module]]:
 
 
 def headings(notebook: dict) -> list[str]:
-    """ "## 2. Point: Eq. 2" ..., without what stands in fenced code."""
+    """Headings such as "## 2. Point: Eq. 2", except those in fenced code."""
     lines = "\n".join(re.sub(r"```.*?```", "", source, flags=re.S) for _, source, _ in cells(notebook, "markdown")).splitlines()
     return [line.strip() for line in lines if re.match(r"#+ ", line)]
 
 
 def checks(notebook: dict) -> list[tuple[int, str, set[str]]]:
-    """(cell, name of the exercise, names handed over) for each ``check.name(...)``."""
+    """Return (cell, name of the exercise, names passed as arguments) for each ``check.name(...)``."""
     found = []
     for n, tree in trees(notebook):
         for node in ast.walk(tree):
@@ -83,11 +85,11 @@ def checks(notebook: dict) -> list[tuple[int, str, set[str]]]:
 
 
 def compared(notebook: dict) -> list[int]:
-    """The cells whose output nbval compares."""
+    """Indices of the cells whose output nbval compares."""
     return [n for n, source, _ in cells(notebook, "code") if source.split("\n")[0] == MARKER]
 
 
-# ---- what a run leaves behind
+# ---- results of a run
 
 
 def runs_from_top_to_bottom(notebook):
@@ -159,7 +161,7 @@ def compares_output(notebook):
 
 
 def bodies(tree: ast.AST) -> dict[str, str]:
-    """What each function does, without its docstring -> its name. Stubs do nothing."""
+    """Map the body of each function, without its docstring, to the function's name. Stubs are skipped."""
     found = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -188,7 +190,7 @@ def repeats_nothing_of_the_library(notebook):
 
 
 def definitions(node: ast.AST) -> list[ast.AST]:
-    """Functions and classes that a cell defines, also under an if; not those inside of others."""
+    """Functions and classes that a cell defines at the top level or under an ``if``, but not inside other definitions."""
     found = []
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -219,7 +221,7 @@ def has_exercises(notebook):
 
 
 def can_be_imported(name: str) -> bool:
-    """Whether "tinytrack.pointer.affinity" is there."""
+    """Whether a name such as "tinytrack.pointer.affinity" exists."""
     try:
         pkgutil.resolve_name(name)
     except (ImportError, AttributeError, ValueError):
@@ -228,7 +230,7 @@ def can_be_imported(name: str) -> bool:
 
 
 def shows_what_there_is(notebook):
-    """What is imported from the library, and what of it is handed to ``show``."""
+    """Names imported from the library, and names passed to ``show``, must exist."""
     names = {}
     for n, tree in trees(notebook):
         for node in ast.walk(tree):
@@ -294,7 +296,7 @@ def explains_its_figures(notebook):
 
 def links_to_what_there_is(notebook):
     for n, source, _ in cells(notebook, "markdown"):
-        plain = re.sub(r"```.*?```|`[^`\n]*`", "", source, flags=re.S)  # A[i](x) in code is no link
+        plain = re.sub(r"```.*?```|`[^`\n]*`", "", source, flags=re.S)  # A[i](x) in code is not a link
         links = re.findall(r"\]\(([^)\s]+)[^)]*\)", plain) + re.findall(r"\b(?:src|href)=\"([^\"]+)\"", plain)
         for link in links:
             path = link.split("#")[0]
@@ -326,7 +328,7 @@ RULES = (
 
 
 def problems(notebook: dict) -> list[str]:
-    """Everything that breaks a rule, in words."""
+    """Describe every violation of a rule."""
     return [problem for rule in RULES for problem in rule(notebook)]
 
 
@@ -337,38 +339,38 @@ def load(path: Path) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def test_there_are_these_ten():
+def test_the_folder_contains_the_ten_notebooks():
     assert [path.stem for path in PATHS] == NAMES
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
-def test_a_notebook(path, rule):
+def test_a_notebook_keeps_the_rule(path, rule):
     found = list(rule(load(path)))
     assert not found, "\n".join(["", *found])
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
-def test_a_notebook_is_as_record_writes_it(path):
-    """Ids, metadata, indentation: nobody saves by hand."""
+def test_a_notebook_is_exactly_as_record_writes_it(path):
+    """This covers ids, metadata and indentation, so notebooks must not be saved by hand."""
     notebook = load(path)
     assert clean(copy.deepcopy(notebook), path.stem) == notebook
     assert path.read_text(encoding="utf-8") == json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def test_every_exercise_stands_in_one_notebook():
-    """As a stub to fill in; the library's own functions may be checked anywhere."""
+def test_every_exercise_is_in_exactly_one_notebook():
+    """Only stubs to be filled in count. The library's own functions may be checked anywhere."""
     stubs = {path: {name for _, name, given in checks(load(path)) if f"my_{name}" in given} for path in PATHS}
     places = Counter(name for names in stubs.values() for name in names)
     assert {name: places[name] for name in EXERCISES if places[name] != 1} == {}
 
 
-def test_enough_output_is_compared():
+def test_enough_cells_have_their_output_compared():
     assert sum(len(compared(load(path))) for path in PATHS) >= 40
 
 
-def test_what_the_papers_choices_cost_stands_in_a_measured_table():
-    """In README and at the end of the notebooks; the tables themselves are what ``tests/experiments/ablate.py`` printed."""
+def test_the_quoted_costs_of_the_papers_choices_were_measured():
+    """The README and the ends of the notebooks quote costs. Each number must be in a table printed by ``tests/experiments/ablate.py``."""
     printed = "".join(page.read_text() for page in [ROOT / "data" / "README.md", *(ROOT / "data" / "report").glob("*.md")])
     pages = {path.name: "\n\n".join(source for _, source, _ in cells(load(path), "markdown")) for path in PATHS}
     pages["README.md"] = (ROOT / "README.md").read_text()
@@ -386,7 +388,7 @@ SECTION = "## Where the paper is"
 
 
 def index_rows(readme: str) -> list[list[str]]:
-    """The rows of the table under the heading, cell by cell; without its head and the line below."""
+    """The rows of the table under the heading, split into cells, without the header and the line below it."""
     if f"\n{SECTION}\n" not in readme:
         return []
     section = readme.split(f"\n{SECTION}\n")[1].split("\n## ")[0]
@@ -395,7 +397,7 @@ def index_rows(readme: str) -> list[list[str]]:
 
 
 def index_problems(readme: str, root: Path = ROOT) -> list[str]:
-    """Rows "paper | notebook → section | library" that lead nowhere."""
+    """Describe all broken rows of the table "paper | notebook → section | library"."""
     rows = index_rows(readme)
     if not rows:
         return [f"the README has no section '{SECTION}' with a table: paper | notebook, section | library"]
@@ -426,12 +428,12 @@ def row_problems(row: list[str], root: Path):
             yield f"{paper}: tinytrack has no {name}"
 
 
-def test_the_index_in_the_readme_leads_to_notebooks_sections_and_functions():
+def test_the_index_in_the_readme_points_to_existing_notebooks_sections_and_functions():
     found = index_problems((ROOT / "README.md").read_text(encoding="utf-8"))
     assert not found, "\n".join(["", *found])
 
 
-# ---- do the rules see anything? A notebook that keeps them all, and one change after another.
+# ---- do the rules find anything? These tests change a notebook that keeps all rules in one way at a time.
 
 
 def markdown(source: str) -> dict:
@@ -483,7 +485,7 @@ def the_cell(notebook: dict, part: str) -> dict:
 
 
 def changed(part: str, old: str, new: str):
-    """In the first cell that holds ``part``, one text for another."""
+    """In the first cell that contains ``part``, replace ``old`` with ``new``."""
 
     def change(notebook):
         cell = the_cell(notebook, part)
@@ -494,7 +496,7 @@ def changed(part: str, old: str, new: str):
 
 
 def appended(*more: dict):
-    """More cells at the end."""
+    """Append cells to the notebook."""
 
     def change(notebook):
         notebook["cells"] += copy.deepcopy(list(more))
@@ -504,7 +506,7 @@ def appended(*more: dict):
 
 
 def given(part: str, *outputs: dict):
-    """Other outputs for the first cell that holds ``part``."""
+    """Replace the outputs of the first cell that contains ``part``."""
 
     def change(notebook):
         the_cell(notebook, part)["outputs"] = list(outputs)
@@ -513,7 +515,7 @@ def given(part: str, *outputs: dict):
 
 
 def cut(part: str, count: int = 1):
-    """Without the first cells that hold ``part``."""
+    """Remove the first cells that contain ``part``."""
 
     def change(notebook):
         for _ in range(count):
@@ -524,7 +526,7 @@ def cut(part: str, count: int = 1):
 
 
 def lone_figures(count: int):
-    """More figures, each followed by a sentence."""
+    """Append figures, each followed by a sentence."""
     return appended(*[cell for _ in range(count) for cell in (code("1", picture()), markdown("Look."))])
 
 
@@ -598,7 +600,7 @@ BAD = {
     "dead module": (changed("# 03", "tinytrack/loss.py", "tinytrack/losses.py"), "there is no tinytrack/losses.py"),
     "dead module in code": (appended(code("# see tinytrack/losses.py")), "there is no tinytrack/losses.py"),
 }
-"""What is wrong -> how to make it so, and what is then said."""
+"""Name of the problem -> a change that creates it, and words of the report."""
 
 
 def test_a_good_notebook_keeps_all_rules():
@@ -612,7 +614,7 @@ def test_a_bad_notebook_breaks_its_rule(change, words):
     assert any(words in problem for problem in problems(notebook)), problems(notebook)
 
 
-def test_what_looks_like_a_breach_and_is_none():
+def test_harmless_code_and_links_are_not_reported():
     notebook = good()
     fine = (
         "y = network_input(x)\nz = 7 %3",
@@ -626,7 +628,7 @@ def test_what_looks_like_a_breach_and_is_none():
     assert problems(notebook) == []
 
 
-def test_every_rule_is_tried():
+def test_every_rule_is_tested():
     broken = set()
     for change, _ in BAD.values():
         notebook = good()
@@ -635,7 +637,7 @@ def test_every_rule_is_tried():
     assert broken == set(RULES)
 
 
-def test_clean_drops_what_changes_from_run_to_run():
+def test_clean_removes_what_differs_between_runs():
     notebook = good()
     notebook["metadata"] = {"widgets": {"state": {}}, "kernelspec": {"name": "my-env"}, "language_info": {"version": "3.11"}}
     notebook["nbformat_minor"] = 4
@@ -694,7 +696,7 @@ TABLE = f"""# tinytrack
         (" | `pointer", " `pointer", "2 columns, expected 3"),
     ],
 )
-def test_the_index_is_read_and_its_mistakes_are_found(tmp_path, old, new, words):
+def test_mistakes_in_the_index_are_found(tmp_path, old, new, words):
     notebook = good()
     notebook["cells"].append(markdown("Text.\n\n## 2. Point: Eq. 2"))
     (tmp_path / "notebooks").mkdir()

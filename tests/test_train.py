@@ -1,4 +1,4 @@
-"""Training: Eq. 3 as written, every run repeatable, every interruption harmless."""
+"""Training: the loss follows Eq. 3, batches are reproducible, and every recipe learns."""
 
 import dataclasses
 import math
@@ -27,8 +27,8 @@ def shots():
     return [moving_shapes(seed, frames=9, height=48, width=64).frames for seed in (0, 1)]
 
 
-def test_a_perfect_copier_scores_zero():
-    """A softmax over the copied distribution would make it ln(1 + 15/e) = 1.875 for 16 classes."""
+def test_a_perfect_copy_has_zero_loss():
+    """Applying another softmax to the copied distribution would give a loss of ln(1 + 15/e) = 1.875 for 16 classes."""
     labels = torch.randint(0, 16, (2, 30), generator=torch.Generator().manual_seed(0))
     perfect = F.one_hot(labels, 16).float()
     assert color_loss(perfect, labels).item() == 0
@@ -36,14 +36,14 @@ def test_a_perfect_copier_scores_zero():
     assert wrong_way == pytest.approx(math.log(1 + 15 / math.e), abs=1e-4)
 
 
-def test_color_loss_by_hand():
+def test_color_loss_of_examples_computed_by_hand():
     copied = torch.tensor([[[0.5, 0.5], [0.25, 0.75]]])
     assert color_loss(copied, torch.tensor([[0, 1]])).item() == pytest.approx((math.log(2) + math.log(4 / 3)) / 2)
     uniform = torch.full((1, 7, 16), 1 / 16)
     assert color_loss(uniform, torch.zeros(1, 7, dtype=torch.long)).item() == pytest.approx(math.log(16))
 
 
-def test_a_color_that_is_nowhere_in_the_references_costs_a_bounded_amount():
+def test_the_loss_of_a_color_that_is_in_no_reference_is_bounded():
     copied = torch.tensor([[[1.0, 0.0]]], requires_grad=True)
     loss = color_loss(copied, torch.tensor([[1]]))
     assert loss.item() == pytest.approx(-math.log(1e-4))
@@ -51,13 +51,13 @@ def test_a_color_that_is_nowhere_in_the_references_costs_a_bounded_amount():
     assert torch.isfinite(copied.grad).all()
 
 
-def test_color_loss_gradient_is_right():
+def test_color_loss_gradient_is_correct():
     logits = torch.randn(1, 5, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
     labels = torch.tensor([[0, 1, 2, 3, 0]])
     assert torch.autograd.gradcheck(lambda x: color_loss(x.softmax(-1), labels), [logits])
 
 
-def test_clip_loss_is_eq_2_then_eq_1_then_eq_3():
+def test_clip_loss_equals_eq_2_then_eq_1_then_eq_3():
     g = torch.Generator().manual_seed(0)
     f = torch.randn(2, 4, 5, 3, 3, generator=g)
     labels = torch.randint(0, 6, (2, 4, 3, 3), generator=g)
@@ -69,13 +69,13 @@ def test_clip_loss_is_eq_2_then_eq_1_then_eq_3():
 
 @pytest.mark.parametrize("size", [3, 40])
 @pytest.mark.parametrize("temperature", [0.07, 1.0])
-def test_the_loss_that_trains_has_the_gradient_of_the_equations(size, temperature):
-    """By autograd through affinity, copy and color_loss at once; float64, so that a wrong term cannot hide in rounding."""
+def test_clip_loss_has_the_gradient_of_the_equations(size, temperature):
+    """The reference is autograd through affinity, copy and color_loss, in float64 so that rounding cannot hide a wrong term."""
     g = torch.Generator().manual_seed(0)
     f = F.normalize(torch.randn(2, 3, 5, size, size, generator=g, dtype=torch.float64), dim=2).requires_grad_()
     labels = torch.randint(0, 6, (2, 3, size, size), generator=g)
     labels[1, :2] %= 5
-    labels[1, 2, 0] = 5  # a colour that stands nowhere in the references: costs the floor and has no slope
+    labels[1, 2, 0] = 5  # a colour that is in none of the references: its loss is at the floor and has no gradient
     one_hot = F.one_hot(labels[:, :2], 6).double().movedim(-1, 2)
     A = affinity(pixels(f[:, 2]), pixels(f[:, :2]), temperature)
     expected = color_loss(copy(A, pixels(one_hot)), labels[:, 2].flatten(1))
@@ -97,7 +97,7 @@ def test_presets_are_the_two_recipes():
         TINY.batch = 3
 
 
-def test_clips_are_a_function_of_seed_and_step(shots):
+def test_clips_depend_only_on_seed_and_step(shots):
     a, b = sample_clips(shots, FAST, 3), sample_clips(shots, FAST, 3)
     assert np.array_equal(a, b)
     assert a.shape == (2, 4, 32, 32, 3)
@@ -106,8 +106,8 @@ def test_clips_are_a_function_of_seed_and_step(shots):
     assert not np.array_equal(a, sample_clips(shots, dataclasses.replace(FAST, seed=1), 3))
 
 
-def test_clips_keep_order_gap_and_shot():
-    """Frames that carry their own number: neighbours of a clip are 1 to 8 apart, ascending, from one shot."""
+def test_frames_of_a_clip_ascend_within_the_gap_and_come_from_one_shot():
+    """The frames encode their own number: within a clip they ascend in steps of 1 to 8 and come from one shot."""
     numbered = [np.full((30, 32, 32, 3), 100 * s, np.uint8) + np.arange(30, dtype=np.uint8)[:, None, None, None] for s in (0, 1)]
     gaps = set()
     for step in range(60):
@@ -119,21 +119,21 @@ def test_clips_keep_order_gap_and_shot():
     assert gaps == set(range(1, 9))
 
 
-def test_short_shots_make_clips_too():
+def test_clips_can_come_from_a_shot_shorter_than_a_clip():
     two = np.stack([np.full((32, 32, 3), v, np.uint8) for v in (10, 20)])
     clip = sample_clips([two], FAST, 0)
     assert set(clip.ravel().tolist()) == {10, 20}
 
 
 def test_the_network_never_sees_color(shots):
-    """Hue turned, lightness kept: the loss's input to the network stays the same."""
+    """Changing the hue and keeping the lightness does not change the input of the network."""
     lab = frames_to_lab(shots[0][:2])
     turned = lab.clone()
     turned[:, 1:] = -turned[:, 1:]
     assert torch.equal(network_input(lab), network_input(turned))
 
 
-def test_a_network_that_sees_color_never_sees_what_it_must_predict(shots):
+def test_a_network_that_sees_color_never_sees_the_channel_it_must_predict(shots):
     trainer = Trainer(shots, FAST_LAB)
     asked = set()
     for trainer.count in range(12):
@@ -141,7 +141,7 @@ def test_a_network_that_sees_color_never_sees_what_it_must_predict(shots):
         lab = frames_to_lab(sample_clips(shots, FAST_LAB, trainer.count))
         whole = network_input(lab, 3)
         hidden = [c for c in range(3) if not picture[:, :, c].any()]
-        assert len(hidden) == 1, "one channel of Lab at a time"
+        assert len(hidden) == 1, "exactly one channel of Lab must be hidden"
         asked |= set(hidden)
         for c in {0, 1, 2} - set(hidden):
             assert torch.equal(picture[:, :, c], whole[:, :, c])
@@ -173,7 +173,7 @@ def test_one_step_of_each_recipe_reaches_every_parameter(preset, device):
 
 
 def test_overfits_one_clip(device):
-    """On the same clip again and again the loss has to fall far: forward, loss and backward belong together."""
+    """If the network trains on one clip only, the loss must fall far; otherwise a part of the training step is wrong."""
     frames = moving_shapes(3, frames=4, height=32, width=32, objects=2).frames
     config = dataclasses.replace(FAST, gap=(1, 1), crop=32, height=32, steps=60)
     trainer = Trainer([frames], config, device=device)
@@ -181,7 +181,7 @@ def test_overfits_one_clip(device):
     assert np.mean(losses[-5:]) < 0.4 * np.mean(losses[:3])
 
 
-def test_divergence_is_said(shots):
+def test_divergence_is_reported(shots):
     trainer = Trainer(shots, FAST)
     trainer.net.head.weight.data.fill_(float("nan"))
     with pytest.raises(ModelError, match="diverged at step 0"):
@@ -191,8 +191,8 @@ def test_divergence_is_said(shots):
 CONTROL = dataclasses.replace(FAST, task="classify")
 
 
-def test_single_image_loss_by_hand():
-    """Embeddings that are their class's prototype, far from the others: nothing to pay. The wrong ones: all of it."""
+def test_single_image_loss_of_examples_computed_by_hand():
+    """The loss is almost zero if each embedding equals the prototype of its class, and it reaches its maximum for wrong classes."""
     prototypes = torch.eye(5)[:3]
     labels = torch.tensor([[[[0, 1], [2, 0]]]])  # (B, T, h, w)
     right = F.one_hot(labels, 5).float().movedim(-1, 2)
@@ -208,13 +208,13 @@ def test_single_image_loss_is_eq_2_over_prototypes_then_eq_3():
     labels = torch.randint(0, 6, (2, 4, 3, 2), generator=g)
     expected = color_loss(affinity(pixels(f), prototypes[None].repeat(2, 1, 1), 2.0), labels.flatten(1))
     assert torch.allclose(single_image_loss(f, labels, prototypes, 2.0), expected)
-    # And as everybody knows it: the softmax cross-entropy of a linear layer.
+    # It is also the familiar softmax cross-entropy of a linear layer.
     logits = torch.einsum("btdhw,kd->btkhw", f, prototypes) / 2.0
     assert torch.allclose(expected, F.cross_entropy(logits.flatten(0, 1), labels.flatten(0, 1)), rtol=1e-5)
 
 
-def test_frames_do_not_meet_in_the_control(shots):
-    """The loss is the mean of what each frame costs alone, and the network sees each frame alone."""
+def test_the_control_treats_each_frame_on_its_own(shots):
+    """The loss is the mean of the losses of the single frames, and the network sees each frame on its own."""
     g = torch.Generator().manual_seed(0)
     f, prototypes = torch.randn(2, 4, 5, 3, 2, generator=g), torch.randn(6, 5, generator=g)
     labels = torch.randint(0, 6, (2, 4, 3, 2), generator=g)
@@ -234,7 +234,7 @@ def test_frames_do_not_meet_in_the_control(shots):
         assert torch.allclose(trainer.net(clips)[:, 2], trainer.net(clips[:, 2:3])[:, 0], atol=1e-5)
 
 
-def test_the_control_is_the_tiny_recipe_but_for_its_task():
+def test_the_control_is_the_tiny_recipe_with_another_task():
     assert PRESETS == {"tiny": TINY, "lab": LAB, "paper": PAPER, "single": SINGLE}
     assert SINGLE == dataclasses.replace(TINY, task="classify", steps=SINGLE.steps)
     assert LAB == dataclasses.replace(TINY, channels=3)
@@ -255,7 +255,7 @@ def test_the_control_learns(device):
     assert (trainer.prototypes - before).abs().max() > 0.01
 
 
-def test_checkpoints_stand_on_a_logarithmic_scale():
+def test_checkpoint_steps_are_on_a_logarithmic_scale():
     assert checkpoint_steps(1000) == [0, 1, 3, 10, 30, 100, 300, 1000]
     assert checkpoint_steps(12) == [0, 1, 3, 10, 12]
     assert checkpoint_steps(1) == [0, 1]
@@ -267,7 +267,7 @@ def gradient_of(trainer):
     return torch.cat([p.grad.flatten() for p in trainer.trained])
 
 
-def test_a_long_gradient_is_shortened_and_a_short_one_is_not(shots):
+def test_only_gradients_above_the_limit_are_clipped(shots):
     lengths = {}
     for limit in (None, 0.01, 1e6):
         trainer = Trainer(shots, dataclasses.replace(FAST, clip_norm=limit))
@@ -278,7 +278,7 @@ def test_a_long_gradient_is_shortened_and_a_short_one_is_not(shots):
     assert lengths[None] > 0.02
 
 
-@pytest.mark.parametrize("classes", [5, 16, 20])  # fewer than, as many as, and more than the numbers of an embedding
+@pytest.mark.parametrize("classes", [5, 16, 20])  # fewer than, as many as, and more than the dimensions of an embedding
 @pytest.mark.parametrize("temperature", [0.07, 1.0])
 def test_fused_attention_is_eq_2_and_eq_1(device, temperature, classes):
     g = torch.Generator().manual_seed(0)
@@ -293,7 +293,7 @@ def test_fused_attention_is_eq_2_and_eq_1(device, temperature, classes):
     torch.testing.assert_close(*gradients, rtol=1e-3, atol=1e-4)
 
 
-def test_only_some_of_a_steps_clips_are_those_of_all(shots):
+def test_selected_clips_of_a_step_equal_those_of_the_full_batch(shots):
     config = dataclasses.replace(FAST, batch=5)
     everything = sample_clips(shots, config, 7)
     assert np.array_equal(sample_clips(shots, config, 7, [3, 1]), everything[[3, 1]])

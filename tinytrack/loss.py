@@ -35,9 +35,9 @@ def clip_loss(embeddings: Tensor, labels: Tensor, classes: int, temperature: flo
         classes: K, the size of the palette.
         temperature: of Eq. 2.
     """
-    f_i, f_j = pixels(embeddings[:, :-1]), pixels(embeddings[:, -1])  # references (B, N, D), target (B, M, D)
-    c_i = F.one_hot(labels[:, :-1].flatten(1), classes).to(f_i)  # (B, N, K)
-    y = attend(f_j, f_i, c_i, temperature)  # Eq. 2 and Eq. 1: copy(affinity(f_j, f_i, temperature), c_i)
+    f, c_i = pixels(embeddings), F.one_hot(labels[:, :-1].flatten(1), classes)  # (B, N + M, D), (B, N, K)
+    f_i, f_j = f.split([c_i.shape[1], f.shape[1] - c_i.shape[1]], dim=1)  # references (B, N, D), target (B, M, D)
+    y = attend(f_j, f_i, c_i.to(f), temperature)  # Eq. 2 and Eq. 1: copy(affinity(f_j, f_i, temperature), c_i)
     return color_loss(y, labels[:, -1].flatten(1))
 
 

@@ -1,7 +1,8 @@
-"""How fast is it? Run by hand, from the repository: ``python -m tests.benchmarks``. The test suite asserts no times.
+"""Measure the speed of the package. Run the benchmarks by hand from the repository: ``python -m tests.benchmarks``.
 
-Each module measures one thing: ``measure(rounds) -> {key: value}``, and says in ``ABOUT`` what each key is and what it should be.
-What can be a ratio is one, of two functions timed in turn in one process: seconds are this machine's, ratios travel.
+The test suite asserts no times. Each module has a function ``measure(rounds) -> {key: value}`` and a dictionary ``ABOUT`` with a goal
+and an explanation for each key. Where possible, a benchmark reports the ratio of two functions that are timed alternately in one
+process, because ratios are comparable between machines and seconds are not.
 """
 
 import contextlib
@@ -12,7 +13,11 @@ from collections.abc import Callable
 
 
 def ratio(reference: Callable, candidate: Callable, rounds: int = 7) -> tuple[float, float]:
-    """Median seconds of the candidate, and median of reference time / candidate time over interleaved rounds: more is faster."""
+    """Time two functions in interleaved rounds.
+
+    Returns:
+        The candidate's median seconds, and the median of reference time / candidate time. A larger ratio means a faster candidate.
+    """
     times = []
     for turn in range(rounds + 1):
         pair = []
@@ -26,7 +31,7 @@ def ratio(reference: Callable, candidate: Callable, rounds: int = 7) -> tuple[fl
 
 
 def with_threads(n: int, function: Callable) -> Callable:
-    """The function on n of torch's threads."""
+    """Wrap a function so that it runs with n torch threads."""
     import torch
 
     def run():
@@ -41,7 +46,7 @@ def with_threads(n: int, function: Callable) -> Callable:
 
 
 def quietly(function: Callable) -> Callable:
-    """The function without its progress bar."""
+    """Wrap a function so that it prints no progress bar."""
 
     def run():
         with contextlib.redirect_stderr(io.StringIO()):

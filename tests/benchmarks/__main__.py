@@ -1,11 +1,11 @@
-"""python -m tests.benchmarks [--long] [--only A,B] [--rounds N] [--json FILE]: everything measured, in one table."""
+"""Run the benchmarks and print one table: python -m tests.benchmarks [--long] [--only A,B] [--rounds N] [--json FILE]."""
 
 import argparse
 import importlib
 import os
 
 DEFAULT = ("propagate", "video", "training", "throughput", "start", "widgets")
-OPT_IN = ("long",)  # takes longer than all the others together: runs with --long, or when it is named after --only
+OPT_IN = ("long",)  # takes longer than all others together; it runs with --long, or if --only names it
 MODULES = (*DEFAULT, *OPT_IN)
 
 
@@ -14,10 +14,10 @@ def measure_all(modules: list[str], rounds: int | None = None) -> tuple[dict, di
 
     Args:
         modules: names of :data:`MODULES`.
-        rounds: of each measurement; None: each benchmark has its own.
+        rounds: number of rounds per measurement; None uses each benchmark's default.
 
     Returns:
-        {key: value} with the keys of all benchmarks, None for those that did not run, and {key: (goal, what it is)}.
+        {key: value} with the keys of all benchmarks, where None marks those that did not run, and {key: (goal, explanation)}.
     """
     values, about = {}, {}
     for name in MODULES:
@@ -31,7 +31,7 @@ def measure_all(modules: list[str], rounds: int | None = None) -> tuple[dict, di
 
 
 def table(values: dict, about: dict) -> str:
-    """One row per measured key: value, goal, what it is."""
+    """A Markdown table with one row per measured key: value, goal, explanation."""
     lines = ["| what | value | goal | |", "| --- | --- | --- | --- |"]
     for key, value in values.items():
         if value is not None:
@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> None:
         parser.error(f"there is no benchmark '{unknown[0]}': expected some of {', '.join(MODULES)}")
     if args.rounds is not None and args.rounds < 1:
         parser.error("at least one round")
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does, before torch is loaded
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does; it must be set before torch is imported
     values, about = measure_all(modules, args.rounds)
     print(table(values, about), end="")
     if args.json:

@@ -1,4 +1,4 @@
-"""How fast is the boundary score beside dilation by a disk, its definition? A ratio in one process, on pairs of masks at 480x854.
+"""Compare the speed of the boundary score with its definition, dilation by a disk, on pairs of masks at 480x854 in one process.
 
 OMP_NUM_THREADS=1 python tests/benchmarks/boundary.py
 """
@@ -13,7 +13,7 @@ H, W, RADIUS = 480, 854, 8
 
 
 def dilated_f(predicted: np.ndarray, true: np.ndarray) -> float:
-    """Boundary F as its definition reads, for two masks that both have a boundary."""
+    """Boundary F computed literally from its definition, for two masks that both have a boundary."""
     y, x = np.mgrid[-RADIUS : RADIUS + 1, -RADIUS : RADIUS + 1]
     disk = x**2 + y**2 <= RADIUS**2
     maps = []

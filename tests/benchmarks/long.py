@@ -1,12 +1,11 @@
-"""Long videos of many objects: does ``track`` take twice as long for twice as many frames, how much more for each object, and does
-its memory stay?
+"""Measure ``track`` on long videos with many objects: how do its time and its memory grow with the number of frames and objects?
 
 python tests/benchmarks/long.py --frames 2000 --objects 10
 
-runs one job on an 854x480 video and says how it went. ``python -m tests.benchmarks --only long`` lays lines through shorter ones.
-Each job has a fresh process, so that its peak memory is its own. Its seconds are those for which it had a processor. Other programs
-still make these longer, by half at times, for they share the caches: so jobs that are to be compared take turns, and what slows one
-slows all. Seven wait in memory at a time, which takes 4 GB.
+runs one job on an 854x480 video and reports its time and memory. ``python -m tests.benchmarks --only long`` fits lines to the times of
+shorter jobs. Each job runs in a fresh process, so that its peak memory can be measured. Its seconds are processor time. Other programs
+can still lengthen this time, sometimes by half, because they share the caches. Jobs that are compared therefore take turns, so that a
+disturbance slows all of them equally. Seven jobs are in memory at the same time, which takes 4 GB.
 """
 
 import argparse
@@ -24,35 +23,36 @@ from pathlib import Path
 import numpy as np
 
 SIZE = (480, 854)
-ROWS = 240  # of the network's input, as in the modern protocol
+ROWS = 240  # height of the network's input, as in the modern protocol
 FRAMES, OBJECTS = (32, 48, 72, 112), (1, 5, 10, 20)
-TEN, FEW = 10, 48  # objects while the number of frames changes, frames while that of objects does
-SLICE = 1 / 128  # seconds of a turn for each frame of a job: all jobs are through at about the same time
-EVERY = 100  # frames: a line each of what a single job says
+TEN, FEW = 10, 48  # the number of objects while the frames vary, and the number of frames while the objects vary
+SLICE = 1 / 128  # a turn lasts this many seconds per frame of the job, so that all jobs finish at about the same time
+EVERY = 100  # frames per line in the report of a single job
 
 ABOUT = {
     "long_frames_r2": (
         ">= 0.99",
         f"R^2 of seconds = a + b x frames: {FRAMES[0]} to {FRAMES[-1]} frames of 854x480, {TEN} objects, one thread",
     ),
-    "long_objects_r2": (">= 0.9", f"R^2 of seconds a frame = c + d x objects: {OBJECTS[0]} to {OBJECTS[-1]} objects, {FEW} frames"),
-    "long_ms_one_object": ("", "c + d: a frame with one object"),
-    "long_ms_further_object": ("", "d: what each further object adds to a frame"),
-    "long_late_over_early": ("<= 1.1", f"a frame at the end of {FRAMES[-1]} / one at the end of {FRAMES[0]}: does it slow down?"),
-    "long_peak_mb_few": ("", f"MB at most while {FRAMES[0]} frames are tracked, {TEN} objects"),
-    "long_peak_mb_many": ("", f"the same, {FRAMES[-1]} frames"),
-    "long_peak_growth": ("<= 1.25", f"the latter / the former: {FRAMES[-1] / FRAMES[0]:g} if all frames were kept"),
+    "long_objects_r2": (">= 0.9", f"R^2 of seconds per frame = c + d x objects: {OBJECTS[0]} to {OBJECTS[-1]} objects, {FEW} frames"),
+    "long_ms_one_object": ("", "milliseconds per frame with one object (c + d)"),
+    "long_ms_further_object": ("", "milliseconds per frame that each further object adds (d)"),
+    "long_late_over_early": ("<= 1.1", f"time per frame at the end of {FRAMES[-1]} frames / at the end of {FRAMES[0]} frames"),
+    "long_peak_mb_few": ("", f"peak memory in MB while {FRAMES[0]} frames are tracked, {TEN} objects"),
+    "long_peak_mb_many": ("", f"the same for {FRAMES[-1]} frames"),
+    "long_peak_growth": ("<= 1.25", f"the second peak / the first; about {FRAMES[-1] / FRAMES[0]:g} if all frames were kept in memory"),
 }
 
 
 def make(folder: Path, frames: int, objects: Sequence[int] = OBJECTS, size: tuple[int, int] = SIZE) -> None:
-    """A video in which all moves, there and back, and for each number of objects a mask of so many: ``video.mp4``, ``10.png``."""
+    """Write ``video.mp4``, in which everything moves forth and back, and one first-frame mask per number of objects, such as ``10.png``."""
     from tinytrack.datasets.synth import moving_shapes
     from tinytrack.draw.pictures import enlarge
     from tinytrack.io.masks import write_mask
     from tinytrack.io.video_writer import write_video
 
-    scene = moving_shapes(1, frames=13, height=size[0] // 2, width=size[1] // 2, objects=max(objects))  # small: drawn in seconds
+    # The scene is drawn at half size, which takes only seconds.
+    scene = moving_shapes(1, frames=13, height=size[0] // 2, width=size[1] // 2, objects=max(objects))
     there_and_back = [*range(13), *range(11, 0, -1)]
     write_video(folder / "video.mp4", (enlarge(scene.frames[there_and_back[t % 24]], 2) for t in range(frames)), 25)
     for n in objects:
@@ -63,13 +63,13 @@ def make(folder: Path, frames: int, objects: Sequence[int] = OBJECTS, size: tupl
 
 
 def megabytes(what: str) -> float:
-    """What this process holds (VmRSS) or has held at most (VmHWM; ``ru_maxrss`` would begin with that of the process that started it)."""
+    """This process's memory in MB: the current one ("VmRSS") or the peak ("VmHWM"; ``ru_maxrss`` would include the parent's peak)."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(what)) / 1024
 
 
 def job(folder: Path, frames: int, objects: int, rows: int, threads: int) -> dict:
-    """Track so many frames; what :func:`run` gives of one job."""
+    """Track ``frames`` frames and return the measurements that :func:`run` returns for one job."""
     from dataclasses import replace
 
     import torch
@@ -90,7 +90,7 @@ def job(folder: Path, frames: int, objects: int, rows: int, threads: int) -> dic
 
     torch.set_num_threads(threads)
     model, video = load_model(), Watched(folder / "video.mp4", stop=frames)
-    signal.raise_signal(signal.SIGSTOP)  # until it is this job's turn
+    signal.raise_signal(signal.SIGSTOP)  # wait until it is this job's turn
     wall, seconds = time.perf_counter(), time.process_time()
     done = track_video(video, folder / f"{objects}.png", model, folder / f"out {frames} {objects}", replace(MODERN, size=rows))
     seconds, wall = time.process_time() - seconds, time.perf_counter() - wall
@@ -98,20 +98,20 @@ def job(folder: Path, frames: int, objects: int, rows: int, threads: int) -> dic
 
 
 def run(folder: Path, jobs: Sequence[tuple[int, int]], rows: int = ROWS, threads: int = 1) -> list[dict]:
-    """Track what :func:`make` made, each job (frames, objects) in a fresh process, all in turns.
+    """Track the video that :func:`make` wrote, each job (frames, objects) in a fresh process. The processes take turns.
 
     Returns:
-        For each job: "seconds" of processor time, "wall" by the clock, "peak" in MB; when each frame was read "at", in seconds of
-        processor time, and the MB "held" then; and what :func:`~tinytrack.cli.track.track_video` gives.
+        One dictionary per job: "seconds" of processor time, "wall" seconds, and "peak" memory in MB; for each frame, the processor time
+        "at" which it was read and the memory "held" at that time in MB; and the result of :func:`~tinytrack.cli.track.track_video`.
     """
-    environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}  # as the command line does
+    environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}  # the command line sets this too
     told, at_work = [folder / f"{number}.json" for number in range(len(jobs))], {}
     try:
         for (frames, objects), file in zip(jobs, told, strict=True):
             command = [sys.executable, __file__, "job", str(folder), str(file), *map(str, (frames, objects, rows, threads))]
             process = subprocess.Popen(command, env=environment)
             at_work[process] = SLICE * frames
-            os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)  # it has loaded all, and waits
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)  # the job has loaded everything and waits
         while at_work:
             for process, turn in list(at_work.items()):
                 process.send_signal(signal.SIGCONT)
@@ -129,20 +129,20 @@ def run(folder: Path, jobs: Sequence[tuple[int, int]], rows: int = ROWS, threads
 
 
 def fit(x: Sequence[float], y: Sequence[float]) -> tuple[float, float, float]:
-    """The line y = a + b x with the least squares, and R^2, the share of y's variance that it explains: (a, b, R^2)."""
+    """Fit y = a + b x by least squares and return (a, b, R^2), where R^2 is the share of y's variance that the line explains."""
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     a, b = np.linalg.lstsq(np.stack([np.ones_like(x), x], axis=1), y)[0]
     return float(a), float(b), float(1 - np.square(y - a - b * x).sum() / np.square(y - y.mean()).sum())
 
 
 def late(found: dict) -> float:
-    """Seconds of a frame in the last quarter of a job."""
+    """Mean seconds per frame in the last quarter of a job."""
     at = found["at"]
     return (at[-1] - at[-1 - len(at) // 4]) / (len(at) // 4)
 
 
 def measure(rounds: int = 1) -> dict:
-    """Of several rounds the medians."""
+    """Run all jobs and return the median of each key over the rounds."""
     jobs = [(n, TEN) for n in FRAMES] + [(FEW, n) for n in OBJECTS if n != TEN]
     with tempfile.TemporaryDirectory() as folder:
         make(Path(folder), max(FRAMES))
@@ -151,7 +151,7 @@ def measure(rounds: int = 1) -> dict:
 
 
 def judge(found: dict[tuple[int, int], dict]) -> dict[str, float]:
-    """Lines and ratios of the jobs {(frames, objects): what it said}."""
+    """Compute the fits and ratios from the measurements {(frames, objects): one dictionary of :func:`run`}."""
     _, _, frames_r2 = fit(FRAMES, [found[n, TEN]["seconds"] for n in FRAMES])
     c, d, objects_r2 = fit(OBJECTS, [found[FEW, n]["seconds"] / FEW for n in OBJECTS])
     few, many = found[FRAMES[0], TEN], found[FRAMES[-1], TEN]
@@ -168,7 +168,7 @@ def judge(found: dict[tuple[int, int], dict]) -> dict[str, float]:
 
 
 def story(found: dict) -> str:
-    """What a single job says: a line for every so many frames, then all in all."""
+    """The report of a single job: one line per ``EVERY`` frames, then the totals."""
     lines = []
     for start in range(0, found["frames"], EVERY):
         span = slice(start, start + EVERY)

@@ -1,4 +1,6 @@
-"""Does memory grow with the video? Peak memory of tracking, posing and colouring 200 and 2,000 frames, each in a fresh process.
+"""Check that memory does not grow with the length of a video.
+
+Prints the peak memory of ``track``, ``pose`` and ``colorize`` for 200 and 2,000 frames, each in a fresh process.
 
 python tests/benchmarks/memory.py
 """
@@ -15,7 +17,7 @@ import numpy as np
 
 
 def make(path: Path, frames: int) -> None:
-    """A long 320x180 video of which no two neighbouring frames are equal, and a mask and joints for it."""
+    """Write a long 320x180 video in which no two neighbouring frames are equal, with a mask and joints for it."""
     from tinytrack.datasets.synth import moving_shapes
     from tinytrack.io.masks import write_mask
     from tinytrack.io.video_writer import write_video
@@ -28,7 +30,7 @@ def make(path: Path, frames: int) -> None:
 
 
 def job(what: str, folder: Path) -> None:
-    """One job on the long video, at a small working size so that it takes a minute; prints the peak in MB."""
+    """Run one job on the long video and print the peak memory in MB. The working size is small, so that it takes about a minute."""
     import torch
 
     from tinytrack.cli.track import colorize_video, pose_video, track_video

@@ -1,8 +1,9 @@
-"""Carrying labels one frame on, against the textbook form: seconds, memory, and the distance to what the window really needs.
+"""Compare one propagation step with the textbook method: seconds, memory, and the ratio to a lower bound on the time.
 
 python -m tests.benchmarks --only propagate
 
-First frame and five more, radius 12, joint top-10; 480p video at stride 8 (grid 60x107) and at stride 4 (grid 120x214).
+The references are the first frame and five more, with radius 12 and joint top-10. The grids are those of 480p video at stride 8 (60x107)
+and stride 4 (120x214).
 """
 
 import statistics
@@ -22,15 +23,15 @@ GRIDS = {8: (60, 107), 4: (120, 214)}  # stride on 480x856 pixels -> grid
 REFERENCES, RADIUS, TOP_K, TEMPERATURE = 6, 12, 10, 0.07
 GOALS = {"propagate_speedup_s4": ">= 10", "propagate_memory_ratio_s4": ">= 10"}
 WORDS = {
-    "textbook_mb": "MB beyond the inputs, textbook form (dense matrix, mask, joint top-k)",
-    "ours_mb": "MB beyond the inputs, by tiles",
-    "memory_ratio": "textbook's memory / ours",
-    "textbook": "seconds a frame, textbook form",
-    "ours": "seconds a frame, by tiles",
-    "floor": "seconds that the window's multiply-adds alone take at this machine's speed",
-    "speedup": "textbook / ours, medians of ratios",
-    "over_floor": "ours / floor",
-    "difference": "largest difference of the two results",
+    "textbook_mb": "MB beyond the inputs, textbook method (dense matrix, mask, joint top-k)",
+    "ours_mb": "MB beyond the inputs, our method (tiles)",
+    "memory_ratio": "memory of the textbook method / ours",
+    "textbook": "seconds per frame, textbook method",
+    "ours": "seconds per frame, our method (tiles)",
+    "floor": "seconds per frame that the multiply-adds inside the windows alone take at the speed of a large matrix product",
+    "speedup": "seconds of the textbook method / ours, median of the ratios",
+    "over_floor": "our seconds / floor",
+    "difference": "largest difference between the two results",
 }
 ABOUT = {
     (key := f"propagate_{what}_s{stride}"): (GOALS.get(key, ""), f"{words}; {h}x{w} grid")
@@ -42,7 +43,7 @@ ABOUT = {
 def make_inputs(stride: int) -> tuple[Tensor, Tensor, Tensor]:
     """Embeddings (D, h, w) of a target frame, of 6 references (R, D, h, w), and their soft masks (R, 2, h, w).
 
-    The shipped network on made-up video with objects that move; its cells are 4x4 pixels, so the video has 4 times the grid's size.
+    The shipped network embeds a synthetic video with moving objects. Its cells are 4x4 pixels, so the video has 4 times the grid's size.
     """
     from tinytrack.color import frames_to_lab, network_input
     from tinytrack.datasets.synth import moving_shapes
@@ -56,12 +57,12 @@ def make_inputs(stride: int) -> tuple[Tensor, Tensor, Tensor]:
     with torch.inference_mode():
         f = torch.cat([model.net(network_input(frames_to_lab(frame), model.net.channels)[None]) for frame in scene.frames])
         c = torch.stack([mask_labels(mask, ids, (h, w)) for mask in scene.masks])
-    f = f.movedim(1, -1).contiguous().movedim(-1, 1)  # as propagate keeps them
+    f = f.movedim(1, -1).contiguous().movedim(-1, 1)  # the memory layout in which propagate keeps embeddings
     return f[-1].clone(), f[:-1].clone(), c[:-1].clone()
 
 
 def room_for_textbook(h: int, w: int) -> tuple[Tensor, Tensor]:
-    """What public scripts make once and keep: which cells a target may not point at, bool (M, N); and space for the matrix (M, N)."""
+    """The buffers that public scripts allocate once, both (M, N): a bool mask of the cells outside the window, and the similarities."""
     y, x = torch.arange(h), torch.arange(w)
     near_y, near_x = (y[:, None] - y).abs() <= RADIUS, (x[:, None] - x).abs() <= RADIUS
     far = (near_y[:, None, :, None] & near_x[None, :, None, :]).logical_not_().reshape(h * w, h * w)
@@ -69,10 +70,10 @@ def room_for_textbook(h: int, w: int) -> tuple[Tensor, Tensor]:
 
 
 def textbook(target: Tensor, reference: Tensor, labels: Tensor, far: Tensor, similarity: Tensor) -> Tensor:
-    """As the evaluation scripts of DINO and CRW do it: every cell with every cell, mask, joint top-k, softmax, weighted sum.
+    """Propagate labels as the evaluation scripts of DINO and CRW do: dense similarities, mask, joint top-k, softmax, weighted sum.
 
-    The matrix of one reference at a time (all six would take 16 GB at stride 4), of which the k best are kept and then the k
-    best of all: the same result in less memory and no more time.
+    Only one reference's matrix is in memory at a time, because all six would take 16 GB at stride 4. The k best cells of each reference
+    are kept, and then the k best of all. The result is the same, with less memory and no more time.
     """
     f_j = target.flatten(1).T / TEMPERATURE
     values, copies = [], []
@@ -91,7 +92,7 @@ def ours(target: Tensor, reference: Tensor, labels: Tensor) -> Tensor:
 
 
 def needed(h: int, w: int, d: int) -> int:
-    """Multiply-adds of the similarities inside the windows, clipped at the frame's borders: no method that asks them all does fewer."""
+    """Multiply-adds for all similarities inside the windows, clipped at the borders. A method that computes all of them needs no fewer."""
 
     def pairs(length: int) -> int:
         return sum(min(i + RADIUS, length - 1) - max(i - RADIUS, 0) + 1 for i in range(length))
@@ -106,14 +107,14 @@ def seconds(function) -> float:
 
 
 def compare(stride: int, rounds: int) -> dict[str, float]:
-    """Medians over interleaved rounds in this process; ratios are taken within each round."""
+    """Time both methods in interleaved rounds and return medians. Ratios are computed within each round."""
     h, w = GRIDS[stride]
     inputs = make_inputs(stride)
     room = room_for_textbook(h, w)
     a, b = torch.randn(1024, 1024), torch.randn(1024, 1024)
     product = torch.empty(1024, 1024)
     with torch.inference_mode():
-        worst = (textbook(*inputs, *room) - ours(*inputs)).abs().max().item()  # and this warms up
+        worst = (textbook(*inputs, *room) - ours(*inputs)).abs().max().item()  # this call also warms up both methods
         times = []
         for _ in range(rounds):
             slow = seconds(lambda: textbook(*inputs, *room))
@@ -132,13 +133,13 @@ def compare(stride: int, rounds: int) -> dict[str, float]:
 
 
 def peak() -> float:
-    """The most memory that this process has held, in MB. (``ru_maxrss`` would begin with that of the process that started it.)"""
+    """This process's peak memory in MB. (``ru_maxrss`` would include the parent's peak.)"""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 def memory(what: str, stride: int) -> float:
-    """Peak MB of one frame of "textbook" or "ours" beyond its inputs, in a fresh process."""
+    """Peak MB beyond the inputs while one frame is propagated by "textbook" or "ours", measured in a fresh process."""
     with tempfile.TemporaryDirectory() as folder:
         torch.save(make_inputs(stride), Path(folder) / "inputs.pt")
         command = [sys.executable, "-m", "tests.benchmarks.propagate", what, str(Path(folder) / "inputs.pt"), str(torch.get_num_threads())]
@@ -146,11 +147,11 @@ def memory(what: str, stride: int) -> float:
 
 
 def memory_job(what: str, file: str, threads: str) -> None:
-    """What the fresh process does."""
+    """Measure the peak memory of one method in the fresh process and print it."""
     torch.set_num_threads(int(threads))
     inputs = torch.load(file)
     with torch.inference_mode():
-        ours(*(item[..., :20, :20] for item in inputs))  # loads what the first call loads
+        ours(*(item[..., :20, :20] for item in inputs))  # a first call loads libraries, which must not count
         before = peak()
         if what == "textbook":
             textbook(*inputs, *room_for_textbook(*inputs[0].shape[1:]))
@@ -160,7 +161,7 @@ def memory_job(what: str, file: str, threads: str) -> None:
 
 
 def measure(rounds: int = 3) -> dict[str, float]:
-    """Seconds a frame, MB, and their ratios: ``propagate_speedup_s4`` and so on, ``_s`` being the stride."""
+    """Seconds per frame, MB, and their ratios, with keys such as ``propagate_speedup_s4``, where the number after ``_s`` is the stride."""
     result = {}
     for stride in GRIDS:
         result |= {f"propagate_{what}_mb_s{stride}": memory(what, stride) for what in ("textbook", "ours")}

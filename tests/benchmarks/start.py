@@ -1,4 +1,4 @@
-"""How long does it take to begin? Fresh processes, in turn; medians."""
+"""Measure how long the package takes to import and the command line takes to start, as medians over fresh processes."""
 
 import subprocess
 import sys
@@ -6,14 +6,14 @@ import sys
 from . import ratio
 
 ABOUT = {
-    "import_over_torch": ("<= 1.10", "what a notebook imports (model, track, video), as a multiple of 'import torch'"),
-    "import_package_seconds": ("", "import tinytrack alone"),
-    "help_seconds": ("< 0.5", "python -m tinytrack --help"),
+    "import_over_torch": ("<= 1.10", "time to import what a notebook needs (model, track, video), as a multiple of 'import torch'"),
+    "import_package_seconds": ("", "seconds for 'import tinytrack' alone"),
+    "help_seconds": ("< 0.5", "seconds for 'python -m tinytrack --help'"),
 }
 
 
 def fresh(*arguments: str):
-    """Run a Python of its own."""
+    """A function that runs a fresh Python process with these arguments."""
 
     def run():
         subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""The benchmarks run and say what they promise. No times are asserted: those depend on the machine and its other users."""
+"""Test that the benchmarks run and report their documented keys. No times are asserted, because they depend on the machine."""
 
 import contextlib
 import dataclasses
@@ -15,7 +15,7 @@ import pytest
 import torch
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))  # they are run from the repository: python -m tests.benchmarks
+sys.path.insert(0, str(ROOT))  # the benchmarks run from the repository: python -m tests.benchmarks
 
 from tests.benchmarks import __main__ as program  # noqa: E402
 from tests.benchmarks import long, quietly, ratio, start, throughput, training, video, with_threads  # noqa: E402
@@ -38,7 +38,7 @@ SMALL = dataclasses.replace(MODERN, size=48, radius=4, back=(1, 2))
 
 @pytest.fixture
 def stubs(monkeypatch):
-    """Each measurement replaced by one that gives all its keys at once; ``asked`` are the rounds it was asked for."""
+    """Replace each measurement by one that returns all its keys at once. The result maps each benchmark to its requested rounds."""
     asked = {}
     for name in program.MODULES:
         module = importlib.import_module(f"tests.benchmarks.{name}")
@@ -51,7 +51,7 @@ def stubs(monkeypatch):
     return asked
 
 
-def test_the_table_and_the_file_hold_all_that_was_promised(stubs, tmp_path, capsys):
+def test_the_table_and_the_json_file_contain_all_documented_keys(stubs, tmp_path, capsys):
     program.main(["--json", str(tmp_path / "speed.json")])
     written = json.loads((tmp_path / "speed.json").read_text())
     assert set(written) >= PROMISED
@@ -72,34 +72,34 @@ def test_long_videos_are_measured_only_on_request(stubs, tmp_path):
     assert stubs == dict.fromkeys(program.MODULES, "its own")
 
 
-def test_only_some_with_few_rounds(stubs, capsys):
+def test_only_the_named_benchmarks_run_with_the_requested_rounds(stubs, capsys):
     program.main(["--only", "start,training", "--rounds", "2"])
     assert stubs == {"start": 2, "training": 2}
     assert "fps_480p_s8" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("arguments, said", [(["--only", "tea"], "'tea'"), (["--rounds", "0"], "at least one round")])
-def test_what_cannot_be_measured_is_refused(arguments, said, capsys):
+def test_invalid_arguments_are_refused(arguments, said, capsys):
     with pytest.raises(SystemExit):
         program.main(arguments)
     assert said in capsys.readouterr().err
 
 
-def test_it_starts_from_the_repository():
+def test_the_benchmarks_start_from_the_repository():
     done = subprocess.run([sys.executable, "-m", "tests.benchmarks", "--help"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "--only" in done.stdout, done.stderr
 
 
-def test_a_video_is_measured_in_all_its_stages():
-    """Every stage has taken some time, and all keys are there and positive: on a tiny made-up video."""
+def test_all_stages_of_a_video_are_measured():
+    """On a tiny synthetic video, all keys must be present and positive."""
     values = video.measure(rounds=1, frames=4, size=(96, 128), protocol=SMALL)
     assert set(values) == set(video.ABOUT)
     assert all(value > 0 for value in values.values())
 
 
-def test_the_stages_do_what_the_job_does(tmp_path):
-    """The drawn video of the stages is the overlay of the job (but for the encoder, whose bytes differ from run to run)."""
+def test_the_stages_give_the_same_result_as_the_job(tmp_path):
+    """The video drawn by the stages must match the job's overlay. The encoder's bytes differ between runs, so compare frames."""
     clip, mask = video.make(tmp_path, frames=5, size=(96, 128))
     model = load_model()
     video.stages(clip, mask, model, SMALL, tmp_path)
@@ -110,7 +110,7 @@ def test_the_stages_do_what_the_job_does(tmp_path):
     assert (tmp_path / "drawn.png").read_bytes() == (tmp_path / "job" / "masks" / "00004.png").read_bytes()
 
 
-def test_a_line_is_found_and_what_is_none_is_not_called_one():
+def test_fit_finds_a_line_and_r2_is_below_one_for_other_data():
     assert long.fit([10, 20, 40], [7, 12, 22]) == pytest.approx((2, 0.5, 1))
     assert long.fit([0, 1, 2], [0, 1, 0]) == pytest.approx((1 / 3, 0, 0))
     a, b, r2 = long.fit(range(8), [1 + 2 * x + x * x for x in range(8)])
@@ -118,13 +118,16 @@ def test_a_line_is_found_and_what_is_none_is_not_called_one():
 
 
 def made_up(frames, objects, seconds=0.1):
-    """A job of 2 s and 100 ms a frame, 3 ms more for each further object; but its n-th frame comes n ms after the one before it."""
+    """A synthetic result of a job that takes 2 s, 100 ms per frame, and 3 ms per frame for each further object.
+
+    The times "at" which frames were read are independent of this: the n-th frame comes n ms after the one before it.
+    """
     at = np.cumsum([t / 1000 for t in range(frames)])
     return {"seconds": 2 + frames * (seconds + 0.003 * (objects - 1)), "peak": 300 + frames, "at": at.tolist()}
 
 
-def test_lines_are_laid_through_jobs_that_took_turns(monkeypatch):
-    """Three rounds, the first of which is twenty times slower: medians do not see it."""
+def test_fits_use_the_medians_over_all_rounds(monkeypatch):
+    """The first of three rounds is twenty times slower, which must not change the medians."""
     asked, made = [], []
 
     def run(folder, jobs):
@@ -152,8 +155,8 @@ def test_lines_are_laid_through_jobs_that_took_turns(monkeypatch):
     )
 
 
-def test_memory_and_time_of_a_long_job_are_told_by_the_hundred(monkeypatch, capsys):
-    """250 frames: 50 ms each, but 5 s more for the hundredth, and 300 MB; then 90 ms and 400 MB, but for one that holds 450."""
+def test_a_long_job_reports_memory_and_time_per_hundred_frames(monkeypatch, capsys):
+    """The first 100 frames take 50 ms and hold 300 MB, and frame 100 takes 5 s longer. Later frames take 90 ms and hold 400 or 450 MB."""
     made = []
 
     def run(folder, jobs, threads):
@@ -178,14 +181,14 @@ def test_memory_and_time_of_a_long_job_are_told_by_the_hundred(monkeypatch, caps
 
 
 @pytest.mark.parametrize("arguments", [["--frames", "1"], ["--objects", "0"], ["--objects", "21"], ["--threads", "0"]])
-def test_long_jobs_that_cannot_be_are_refused(arguments, capsys):
+def test_long_jobs_with_invalid_arguments_are_refused(arguments, capsys):
     with pytest.raises(SystemExit):
         long.main(arguments)
     assert "expected at least 2 frames, 1 to 20 objects" in capsys.readouterr().err
 
 
-def test_jobs_are_watched_in_processes_of_their_own_and_take_turns(tmp_path, monkeypatch):
-    """Tiny frames, in turns so short that neither job can do its work in one; the masks that they wrote are there, the video moves."""
+def test_jobs_run_in_separate_processes_and_take_turns(tmp_path, monkeypatch):
+    """Use tiny frames, and turns so short that no job can finish in one. Both jobs must write masks, and the video must show motion."""
     monkeypatch.setattr(long, "SLICE", 1 / 1000)
     long.make(tmp_path, 20, (1, 3), (96, 128))
     both = long.run(tmp_path, [(12, 3), (20, 1)], rows=48)
@@ -197,15 +200,15 @@ def test_jobs_are_watched_in_processes_of_their_own_and_take_turns(tmp_path, mon
         assert 0 < found["at"][-1] - found["at"][0] < found["seconds"]
         assert 50 < min(found["held"])
         assert max(found["held"]) <= found["peak"] < 2000
-    assert sum(found["wall"] for found in both) > 1.2 * sum(found["seconds"] for found in both)  # each waited for the other
+    assert sum(found["wall"] for found in both) > 1.2 * sum(found["seconds"] for found in both)  # each job had to wait for the other
     assert set(np.unique(read_mask(tmp_path / "1.png"))) == {0, 1}
     moving = read_video(tmp_path / "video.mp4").astype(int)
     assert moving.shape == (20, 96, 128, 3)
     assert np.abs(np.diff(moving, axis=0)).mean((1, 2, 3)).min() > 0.5
 
 
-def test_a_job_that_fails_takes_the_others_with_it(tmp_path, monkeypatch):
-    """There is no mask of two objects; the long job must not stay behind, stopped."""
+def test_a_failing_job_ends_the_other_jobs(tmp_path, monkeypatch):
+    """The first job fails because there is no mask of two objects. The second one must not be left behind as a stopped process."""
     long.make(tmp_path, 4, (1,), (96, 128))
     begun, start = [], subprocess.Popen
     monkeypatch.setattr(subprocess, "Popen", lambda *arguments, **more: begun.append(start(*arguments, **more)) or begun[-1])
@@ -214,12 +217,12 @@ def test_a_job_that_fails_takes_the_others_with_it(tmp_path, monkeypatch):
     assert [job.returncode for job in begun] == [1, -signal.SIGKILL]
 
 
-def test_as_many_objects_as_asked_for_are_seen_or_it_says_so(tmp_path):
+def test_hidden_objects_in_the_first_frame_are_reported(tmp_path):
     with pytest.raises(ValueError, match="of 20 objects some are hidden"):
         long.make(tmp_path, 2, (20,), (32, 32))
 
 
-def test_time_is_booked_on_its_stage():
+def test_time_is_added_to_the_right_stage():
     clock = video.Stages()
     assert list(clock.each("decode", (time.sleep(0.01) for _ in range(3)))) == [None] * 3
     with pytest.raises(ZeroDivisionError):
@@ -229,8 +232,8 @@ def test_time_is_booked_on_its_stage():
     assert not any(seconds for stage, seconds in clock.seconds.items() if stage not in ("decode", "draw"))
 
 
-def test_a_ratio_is_of_pairs_in_turn_after_a_first_that_does_not_count(monkeypatch):
-    """By a clock of our own: the candidate takes 2 s, the reference 6 s, but both 100 s when cold."""
+def test_ratio_times_pairs_in_turn_and_ignores_the_first_round(monkeypatch):
+    """With a fake clock, the candidate takes 2 s and the reference 6 s, but each takes 100 s in the first round."""
     now, calls = [0.0], []
 
     def taking(name, seconds):
@@ -245,7 +248,7 @@ def test_a_ratio_is_of_pairs_in_turn_after_a_first_that_does_not_count(monkeypat
     assert calls == ["reference", "candidate"] * 4
 
 
-def test_threads_are_as_before_afterwards():
+def test_with_threads_restores_the_number_of_threads():
     import torch
 
     before, seen = torch.get_num_threads(), []
@@ -254,7 +257,7 @@ def test_threads_are_as_before_afterwards():
     assert torch.get_num_threads() == before
 
 
-def test_every_key_is_explained():
+def test_every_key_has_an_explanation():
     for module in (start, training, video, long):
         assert all(text for _, text in module.ABOUT.values())
 
@@ -272,7 +275,7 @@ def test_each_variant_of_the_recipe_trains(name):
     assert any(not torch.equal(before[k], after[k]) for k in before)
 
 
-def test_the_ablation_is_judged_on_videos_it_was_not_trained_on_and_told_beside_the_base():
+def test_the_ablation_table_shows_the_difference_to_the_base():
     row = {"J": 50.0, "F": 60.0, "seconds": 0.25}
     text = ablate.table({"base": row, "worse": row | {"J": 49.0}}, "training")
     assert text.splitlines()[2:] == ["| base | 50.0 | 60.0 | 55.0 |  | 0.25 |", "| worse | 49.0 | 60.0 | 54.5 | -0.5 | 0.25 |"]
@@ -281,8 +284,8 @@ def test_the_ablation_is_judged_on_videos_it_was_not_trained_on_and_told_beside_
         dataclasses.replace(MODERN, **changes)
 
 
-def test_a_recipe_is_measured_in_all_its_stages(tmp_path, monkeypatch):
-    """On two made-up videos: what is promised of a recipe but for what needs several processes, all of it positive."""
+def test_all_stages_of_a_recipe_are_measured(tmp_path, monkeypatch):
+    """On two synthetic videos, all documented keys must be positive, except those that need several processes."""
     monkeypatch.delenv("TINYTRACK_DATA", raising=False)
     index = throughput.make(tmp_path / "videos", gop=8, videos=2, frames=30, size=(48, 64))
     assert len(index) == 2
@@ -294,16 +297,16 @@ def test_a_recipe_is_measured_in_all_its_stages(tmp_path, monkeypatch):
     assert all(value > 0 for value in found.values())
 
 
-def test_a_convolutions_operations_are_counted_in_both_directions():
+def test_the_operation_count_grows_with_the_input_size():
     shots = [moving_shapes(0, frames=4, height=64, width=64).frames]
     counts = [
         throughput.operations(Trainer(shots, dataclasses.replace(TINY, height=side, crop=side, jitter=0, batch=2, gap=(1, 1))))
         for side in (32, 64)
     ]
-    assert 4 <= counts[1] / counts[0] < 6, "convolutions four times, the pointer sixteen times"
+    assert 4 <= counts[1] / counts[0] < 6, "convolutions must count 4 times as much, and the pointer 16 times"
 
 
-def test_what_is_kept_for_the_backward_pass_grows_with_the_clips():
+def test_memory_for_the_backward_pass_grows_with_the_number_of_clips():
     shots = [moving_shapes(0, frames=4, height=64, width=64).frames]
     one, two = (
         kinetics.saved_bytes(ParallelTrainer(shots, dataclasses.replace(TINY, height=64, crop=64, jitter=0, batch=n))) for n in (1, 2)

@@ -1,7 +1,7 @@
-"""Training from an index: clips a second of every stage, for the tiny and the paper's recipe, and what share of the ideal is left.
+"""Measure training from an index: clips per second of every stage, for the tiny and the paper's recipe, and the share of the ideal speed.
 
-The videos are of the kind that Kinetics has, 340x256, ten seconds, 30 frames a second: DAVIS train sequences there and back where
-TINYTRACK_DATA names a folder with them, made-up scenes elsewhere.
+The videos have the format of Kinetics: 340x256 pixels, ten seconds, 30 frames per second. They show DAVIS train sequences forth and back
+if TINYTRACK_DATA names a folder with them, and synthetic scenes otherwise.
 """
 
 import contextlib
@@ -29,26 +29,26 @@ from tinytrack.training.parallel import ParallelTrainer
 from tinytrack.training.video_index import VideoIndex, make_index
 
 RECIPES = {"tiny": replace(TINY, fps=6, gap=(1, 1)), "paper": replace(PAPER, batch=2)}
-"""Both from 6 frames a second, so that decoding is the same work; of the paper's two clips at a time, not 32, for a step takes seconds."""
+"""Both recipes read 6 frames per second, so that decoding is equal work. The paper's batch is 2 instead of 32, as a step takes seconds."""
 
 KEY_FRAMES = {"": 250, "_short_gop": 30}
-"""Frames from one key frame to the next: x264's default, and what one would encode for training."""
+"""Distance between key frames: x264's default, and a value that suits training videos."""
 
 
 def _about(recipe: str) -> dict:
     return {
-        f"{recipe}_decode": ("", f"{recipe} recipe, clips a second: one process seeks, decodes, scales, cuts out; a key frame every 250"),
-        f"{recipe}_decode_short_gop": ("", "the same, a key frame every 30"),
-        f"{recipe}_decode_workers": ("", "the same in two processes, no network"),
-        f"{recipe}_batch": ("", "Lab, classes, network input"),
-        f"{recipe}_network": ("", "forward, loss, backward, optimiser: the appetite"),
-        f"{recipe}_all_reduce": ("", "the gradients' way between two processes (gloo, this machine)"),
-        f"{recipe}_whole": ("", "all of it in a training step, two processes decode"),
-        f"{recipe}_share": (">= 0.8", "the whole / the network alone, in turn: what decoding and batches cost, on the same cores"),
-        f"{recipe}_two_processes": ("", "two training processes of one thread each, decoded shots"),
-        f"{recipe}_two_share": (">= 0.8", "the same / one process of two threads, in turn"),
-        f"{recipe}_gflop": ("", "10^9 operations that a clip takes, forward and backward, counted"),
-        f"{recipe}_gflops": ("", "10^9 operations a second of the network here"),
+        f"{recipe}_decode": ("", f"{recipe} recipe, clips per second: one process seeks, decodes, scales, crops; a key frame every 250"),
+        f"{recipe}_decode_short_gop": ("", "the same with a key frame every 30 frames"),
+        f"{recipe}_decode_workers": ("", "decoding in two processes, without the network (key frame every 250)"),
+        f"{recipe}_batch": ("", "making a batch: Lab, classes, network input"),
+        f"{recipe}_network": ("", "the network alone: forward, loss, backward, optimiser"),
+        f"{recipe}_all_reduce": ("", "exchanging the gradients between two processes (gloo, one machine)"),
+        f"{recipe}_whole": ("", "a whole training step, while two processes decode"),
+        f"{recipe}_share": (">= 0.8", "the whole step / the network alone, timed in turn: the cost of decoding and batches on these cores"),
+        f"{recipe}_two_processes": ("", "two training processes with one thread each, on decoded shots"),
+        f"{recipe}_two_share": (">= 0.8", "the same / one process with two threads, timed in turn"),
+        f"{recipe}_gflop": ("", "10^9 operations per clip, forward and backward, counted"),
+        f"{recipe}_gflops": ("", "10^9 operations per second of the network on this machine"),
     }
 
 
@@ -62,7 +62,7 @@ def davis() -> Davis | None:
 
 
 def make(folder: Path, gop: int, videos: int = 6, frames: int = 300, size: tuple[int, int] = (256, 340)) -> VideoIndex:
-    """An index of ``videos`` files."""
+    """Write ``videos`` files with a key frame every ``gop`` frames and return their index."""
     import av
 
     folder.mkdir()
@@ -96,7 +96,7 @@ def _seconds(function: Callable, clock: Callable[[], float]) -> float:
 
 
 def per_second(function: Callable, clips: int, rounds: int, clock: Callable[[], float] = time.perf_counter) -> float:
-    """Clips a second of a function that makes so many."""
+    """Clips per second of a function that makes ``clips`` clips."""
     return clips / in_turn([function], rounds, clock)[0]
 
 
@@ -118,7 +118,7 @@ def closing(stream: ClipStream) -> Iterator[ClipStream]:
 
 
 def measure_recipe(config: TrainConfig, indexes: dict[str, VideoIndex], rounds: int) -> dict:
-    """All of :func:`_about` but the processes, without the recipe's name."""
+    """Measure all keys of :func:`_about` that need one training process. The recipe's name is left out of the keys."""
     found = {}
     for suffix, index in indexes.items():
         with closing(ClipStream(index, config, workers=0)) as stream:
@@ -146,7 +146,7 @@ def measure_recipe(config: TrainConfig, indexes: dict[str, VideoIndex], rounds: 
 
 
 def one_of_two(recipe: str, rounds: int) -> dict:
-    """Run by torchrun: clips a second of this process's run, and those that the gradients' way would allow."""
+    """Measure one process that torchrun started: clips per second of its training steps, and of exchanging the gradients alone."""
     import torch.distributed as dist
 
     from tinytrack.training import processes

@@ -1,4 +1,4 @@
-"""Training: what share of a step is the network itself?"""
+"""Measure the speed of training, and the share of a training step that the network itself takes."""
 
 import torch
 
@@ -10,10 +10,10 @@ from tinytrack.train import Trainer
 from . import ratio, with_threads
 
 ABOUT = {
-    "train_share_of_bare": (">= 0.85", "clips a second of a whole training step / of the network's forward and backward alone"),
-    "train_clips_per_second": ("", "of Trainer.step, tiny recipe"),
-    "train_minutes": ("<= 10", "that the tiny recipe takes at this speed"),
-    "train_threads_speedup": ("", "a step on two threads / on one"),
+    "train_share_of_bare": (">= 0.85", "clips per second of a whole training step / of the network's forward and backward pass alone"),
+    "train_clips_per_second": ("", "clips per second of Trainer.step, tiny recipe"),
+    "train_minutes": ("<= 10", "minutes that the tiny recipe takes at this speed"),
+    "train_threads_speedup": ("", "speed of a training step on two threads / on one"),
 }
 
 

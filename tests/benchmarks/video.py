@@ -1,6 +1,6 @@
-"""Whole videos: frames a second from a 480p file to the finished overlay file and masks, and where the time goes.
+"""Measure whole videos: frames per second from a 480p file to the finished overlay and masks, and the time that each stage takes.
 
-The video is made up, unless TINYTRACK_DATA names a folder with DAVIS in it.
+The video is synthetic, unless TINYTRACK_DATA names a folder that contains DAVIS.
 """
 
 import os
@@ -32,17 +32,17 @@ from . import quietly, ratio, with_threads
 STAGES = ("decode", "resize_lab", "embed", "propagate", "read_masks", "draw", "encode", "write_masks")
 
 ABOUT = {
-    "fps_480p_s8": (">= 5", "frames a second of 854x480, file to overlay and masks: one object, the modern protocol (60x107 grid)"),
+    "fps_480p_s8": (">= 5", "frames per second of 854x480, from file to overlay and masks: one object, the modern protocol (60x107 grid)"),
     "fps_480p_s4": ("", "the same with the input as high as the video (120x214 grid)"),
-    "fps_over_compute": ("", "fps_480p_s8 as a share of 1 / (embed + propagate) alone: what all the rest costs"),
-    "embed_threads_speedup": ("", "embedding a frame on two threads / on one"),
-    "propagate_threads_speedup": ("", "propagate on two threads / on one"),
-    **{f"ms_{stage}": ("", f"a frame, {stage} alone, one stage after the other") for stage in STAGES},
+    "fps_over_compute": ("", "fps_480p_s8 / frames per second of embed and propagate alone: what all other stages cost"),
+    "embed_threads_speedup": ("", "speed of embedding a frame on two threads / on one"),
+    "propagate_threads_speedup": ("", "speed of propagate on two threads / on one"),
+    **{f"ms_{stage}": ("", f"milliseconds per frame for {stage} alone, when the stages run one after the other") for stage in STAGES},
 }
 
 
 def make(folder: Path, frames: int = 40, size: tuple[int, int] = (480, 854)) -> tuple[Video, Path]:
-    """A video file and the mask of its first frame, one object."""
+    """Write a video file and the mask of its first frame, with one object."""
     davis = Path(os.environ.get("TINYTRACK_DATA", "")) / "davis"
     pictures, mask = davis / "JPEGImages" / "480p" / "blackswan", davis / "Annotations" / "480p" / "blackswan" / "00000.png"
     if size == (480, 854) and mask.is_file() and pictures.is_dir():
@@ -56,13 +56,13 @@ def make(folder: Path, frames: int = 40, size: tuple[int, int] = (480, 854)) -> 
 
 
 class Stages:
-    """Seconds spent in each stage."""
+    """Accumulate the seconds spent in each stage."""
 
     def __init__(self):
         self.seconds = dict.fromkeys(STAGES, 0.0)
 
     def timed(self, stage: str, function: Callable, *arguments):
-        """function(*arguments), its time added to the stage's."""
+        """Call function(*arguments) and add its time to the stage."""
         began = time.perf_counter()
         try:
             return function(*arguments)
@@ -70,7 +70,7 @@ class Stages:
             self.seconds[stage] += time.perf_counter() - began
 
     def each(self, stage: str, items: Iterable) -> Iterator:
-        """The items, the time to make each added to the stage's."""
+        """Yield the items and add the time to make each of them to the stage."""
         items, end = iter(items), object()
         while (item := self.timed(stage, next, items, end)) is not end:
             yield item
@@ -78,7 +78,7 @@ class Stages:
 
 @torch.inference_mode()
 def stages(video: Video, mask_path: Path, model: Model, protocol: Protocol, folder: Path) -> dict[str, float]:
-    """Track a video as the job does, but one stage after the other: milliseconds a frame of each."""
+    """Track a video as the job does, but one stage after the other, and return the milliseconds per frame of each stage."""
     clock = Stages()
     size = video.height, video.width
     mask, ids = read_mask(mask_path, size), np.array([1])

@@ -1,8 +1,9 @@
-"""How long from the hand to the picture? The widgets in a real JupyterLab in a real browser, timed by the browser's clock.
+"""Measure the input-to-display latency of the widgets, in a real JupyterLab in a real browser, by the browser's clock.
 
     python -m tests.benchmarks --only widgets
 
-Medians in milliseconds, and the worst of them, network, kernel, drawing and painting included. Without a browser there is nothing.
+Each value is a median in milliseconds with the worst case, and includes network, kernel, drawing and painting. Without a browser,
+nothing is measured.
 """
 
 import statistics
@@ -13,25 +14,25 @@ from pathlib import Path
 from tests.support.browser import Visit, chromium, jupyterlab, open_notebook, run_cells, visit, why_no_browser, write_notebook
 
 ABOUT = {
-    "palette_k": ("", "palette_explorer: one step of K, 2 to 64, each for the first time"),
-    "palette_frame": ("", "palette_explorer: one frame on"),
-    "pointer_click": ("< 150", "pointer_explorer: click a pixel, see where it points (the last of its pictures)"),
+    "palette_k": ("", "palette_explorer: one step of K, from 2 to 64, each for the first time"),
+    "palette_frame": ("", "palette_explorer: go to the next frame"),
+    "pointer_click": ("< 150", "pointer_explorer: click a pixel and see where it points (until the last picture is updated)"),
     "pointer_hover": ("< 150", "pointer_explorer: the same, following the mouse"),
     "pointer_temperature": ("< 150", "pointer_explorer: one step of the temperature"),
     "pointer_top_k": ("< 150", "pointer_explorer: one step of top-k"),
     "pointer_window": ("< 150", "pointer_explorer: one step of the window"),
-    "pointer_features": ("< 150", "pointer_explorer: another network, for the first time and again"),
-    "pointer_target": ("< 150", "pointer_explorer: another target frame, for the first time"),
-    "player_step": ("", "player: one frame on, two methods side by side"),
+    "pointer_features": ("< 150", "pointer_explorer: select another network, for the first time and again"),
+    "pointer_target": ("< 150", "pointer_explorer: select another target frame, for the first time"),
+    "player_step": ("", "player: go to the next frame, with two methods side by side"),
     "player_opacity": ("", "player: one step of opacity"),
     "player_jump": ("", "player: click the curve"),
-    "player_frames_a_second": ("", "player: while it plays (asked for: 25)"),
-    "studio_stroke": ("", "studio: let go of the brush, see the mask"),
+    "player_frames_a_second": ("", "player: frames per second while it plays (requested: 25)"),
+    "studio_stroke": ("", "studio: release the brush and see the mask"),
     "studio_joint": ("", "studio: click a joint"),
-    "studio_step": ("", "studio: one frame on, with masks"),
-    "studio_undo": ("", "studio: the key Z"),
+    "studio_step": ("", "studio: go to the next frame, with masks"),
+    "studio_undo": ("", "studio: undo with the key Z"),
     "kernel_while_tracking": ("< 200", "the kernel answers 1 + 1 while Track runs"),
-    "kernel_while_training": ("< 200", "the kernel answers 1 + 1 while it trains"),
+    "kernel_while_training": ("< 200", "the kernel answers 1 + 1 while a network trains"),
 }
 
 SETUP = """\
@@ -74,7 +75,7 @@ def _pointer(v: Visit, rounds: int) -> dict[str, list[float]]:
         v.page.mouse.move(*v.at(*place))
         found["pointer_click"].append(v.latency(lambda: (v.page.mouse.down(), v.page.mouse.up())))
     steps = {"temperature": "temperature", "target": "target frame", "window": "window ± cells (0: none)", "top_k": "top-k (0: all)"}
-    for key, text in steps.items():  # from top-k 8 on, one more changes nothing that can be seen
+    for key, text in steps.items():  # beyond top-k 8, a further step makes no visible change
         times = min(rounds, 6) if key == "top_k" else rounds
         found[f"pointer_{key}"] = [v.latency(lambda text=text: v.slider(text).press("ArrowRight")) for _ in range(times)]
     select = v.page.locator("select").filter(has_text="random network")

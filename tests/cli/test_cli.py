@@ -1,4 +1,4 @@
-"""The command line: what each command writes and prints, and how it refuses: status 2, one sentence, nothing left behind."""
+"""Test the command line: what each command writes and prints, and how it fails (status 2, one sentence, no files left behind)."""
 
 import contextlib
 import dataclasses
@@ -45,19 +45,19 @@ needs_carphone = pytest.mark.skipif(not CLIPS["carphone"].file.is_file(), reason
 
 
 def scene(frames=FRAMES, height=H, width=W, step=4, cell=8):
-    """Squares of random colours that move ``step`` pixels to the right in each frame; what leaves comes in again at the left."""
+    """Squares of random colours that move ``step`` pixels to the right in each frame and wrap around at the border."""
     squares = np.random.default_rng(5).integers(40, 216, (height // cell + 1, width // cell + 1, 3), dtype=np.uint8)
     first = squares.repeat(cell, 0).repeat(cell, 1)[:height, :width]
     return np.stack([np.roll(first, step * t, axis=1) for t in range(frames)])
 
 
 def random_frames(count):
-    """Frames that no codec makes small."""
+    """Frames of noise, which no codec can compress well."""
     return np.random.default_rng(0).integers(0, 256, (count, H, W, 3), dtype=np.uint8)
 
 
 def without_color(frames):
-    """The same pictures in gray, still RGB."""
+    """The same frames in gray, still stored as RGB."""
     return np.repeat(frames.mean(-1, keepdims=True).round().astype(np.uint8), 3, -1)
 
 
@@ -79,7 +79,7 @@ def square_mask(height=H, width=W):
 
 
 def write_sound(path):
-    """Half a second of silence, and no picture."""
+    """Write half a second of silence without a video stream."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=44100)
         for _ in range(20):
@@ -93,7 +93,7 @@ def write_sound(path):
 
 @pytest.fixture(scope="module")
 def given(tmp_path_factory):
-    """Good inputs for every command, and a model that learned nothing."""
+    """Valid inputs for every command, and an untrained model."""
     folder = tmp_path_factory.mktemp("given")
     write_video(folder / "clip.mp4", scene())
     write_video(folder / "gray.mp4", without_color(scene()))
@@ -108,7 +108,7 @@ def given(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def small(here, monkeypatch):
-    """What runs in this process works on small pictures and on one thread: these tests are about the command line."""
+    """Run everything in this process on small frames and one thread, because these tests are about the command line."""
     monkeypatch.setitem(propagate.PROTOCOLS, "modern", dataclasses.replace(propagate.MODERN, size=H))
     monkeypatch.setitem(recipe.PRESETS, "tiny", dataclasses.replace(recipe.TINY, height=32, crop=32, batch=1, steps=2))
     threads = torch.get_num_threads()
@@ -118,7 +118,7 @@ def small(here, monkeypatch):
 
 
 def arguments(command, given, video=None):
-    """Good arguments for a command that writes a folder."""
+    """Valid arguments for a command that writes a folder."""
     video = video or given.clip
     return {
         "demo": ["demo"],
@@ -129,12 +129,12 @@ def arguments(command, given, video=None):
 
 
 def snapshot(folder):
-    """Everything below a folder: path -> bytes, or None for folders."""
+    """Everything below a folder as a dictionary: path -> bytes, or None for a folder."""
     return {str(p.relative_to(folder)): None if p.is_dir() else p.read_bytes() for p in sorted(Path(folder).rglob("*"))}
 
 
 def old_results(here):
-    """Results of an earlier run, which a run that fails must leave alone."""
+    """Results of an earlier run, which a failing run must not touch."""
     (here / "old/masks").mkdir(parents=True)
     for name in ("overlay.mp4", "colorized.mp4", "joints.csv", "tour.png", "masks/00000.png", "masks/00099.png"):
         (here / "old" / name).write_text("from an earlier run")
@@ -145,7 +145,7 @@ def assert_refused(result, *parts):
     assert result.status == 2, result.err
     assert len(result.said) == 1, result.err
     assert "Traceback" not in result.err, result.err
-    assert result.err.endswith(result.said[0] + "\n"), f"the sentence is not on a line of its own: {result.err!r}"
+    assert result.err.endswith(result.said[0] + "\n"), f"the message is not on its own line: {result.err!r}"
     assert re.match(r"tinytrack( \w+)?: \S", result.said[0])
     assert not re.search(r"Errno|object at 0x|Error\b", result.said[0]), result.said[0]
     for part in parts:
@@ -154,10 +154,10 @@ def assert_refused(result, *parts):
 
 def assert_done(result):
     assert result.status == 0, result.err
-    assert not result.said, f"more than a progress bar on the error stream: {result.said}"
+    assert not result.said, f"stderr contains more than a progress bar: {result.said}"
 
 
-# ---------------------------------------------------------------------------------------------------------------- good runs
+# ---------------------------------------------------------------------------------------------------------------- successful runs
 
 
 def test_track_writes_a_mask_for_each_frame_and_an_overlay(cli, given, here):
@@ -192,7 +192,7 @@ def test_pose_writes_a_table_and_an_overlay(cli, given):
     assert read_video("out/overlay.mp4").shape == (FRAMES, H, W, 3)
 
 
-def test_pose_says_which_joints_were_lost(cli, given, monkeypatch):
+def test_pose_reports_which_joints_were_lost(cli, given, monkeypatch):
     def loses_the_tail(frames, xy, **_):
         for index, frame in enumerate(frames):
             place, confidence = np.where([[False], [index > 3]], np.nan, xy), np.array([1.0, float(index <= 3)])
@@ -205,7 +205,7 @@ def test_pose_says_which_joints_were_lost(cli, given, monkeypatch):
     assert Path("out/joints.csv").read_text().splitlines()[-1] == "5,tail,,,0.000"
 
 
-def test_colorize_scores_itself_where_the_truth_is_there(cli, given):
+def test_colorize_prints_scores_when_the_video_has_colors(cli, given):
     result = cli(*arguments("colorize", given), "--out", "out")
     assert_done(result)
     assert "coloured 6 frames" in result.out
@@ -218,7 +218,7 @@ def test_colorize_scores_itself_where_the_truth_is_there(cli, given):
     assert np.abs(colored[0].astype(int) - read_video(given.clip)[0]).mean() < 6
 
 
-def test_a_gray_video_takes_its_colors_from_a_picture(cli, given):
+def test_a_gray_video_takes_its_colors_from_a_reference_picture(cli, given):
     result = cli(*arguments("colorize", given, given.gray), "--reference", given.color, "--out", "out")
     assert_done(result)
     assert "coloured 6 frames" in result.out
@@ -229,7 +229,7 @@ def test_a_gray_video_takes_its_colors_from_a_picture(cli, given):
 
 
 def test_colors_spread_from_a_frame_in_the_middle_to_both_ends(cli, given, here):
-    """Only frame 3 has colours. What it gives each end is what it gives a video that begins with it and runs to that end."""
+    """Only frame 3 has colours. Each half must match the result for a video that starts at frame 3 and runs in that direction."""
     truth = scene()
     frames = without_color(truth)
     frames[3] = truth[3]
@@ -242,7 +242,7 @@ def test_colors_spread_from_a_frame_in_the_middle_to_both_ends(cli, given, here)
     colored, after, before = (frames_to_lab(read_video(f"out-{name}/colorized.mp4"))[:, 1:] for name in ("all", "after", "before"))
     wanted = torch.cat([before.flip(0)[:-1], after])
     off = torch.stack([(c - wanted).abs().mean((1, 2, 3)) for c in colored])
-    assert off.argmin(1).tolist() == list(range(FRAMES)), "the frames before the reference are in their own order"
+    assert off.argmin(1).tolist() == list(range(FRAMES)), "the frames before the reference must come out in their original order"
     assert off.diagonal().max() < 4 < 8 < (off + 99 * torch.eye(FRAMES)).min()
     assert float((colored[3] - frames_to_lab(truth[3])[1:]).abs().mean()) < 4
     assert min(mean_chroma(f) for f in read_video("out-all/colorized.mp4")) > 0.2 * mean_chroma(truth[3])
@@ -250,7 +250,7 @@ def test_colors_spread_from_a_frame_in_the_middle_to_both_ends(cli, given, here)
 
 @pytest.mark.parametrize("kind", ["folder", "gif"])
 @pytest.mark.parametrize("command", JOBS)
-def test_odd_sizes_and_other_kinds_of_video_work(cli, given, here, command, kind):
+def test_folders_and_gifs_with_odd_frame_sizes_work(cli, given, here, command, kind):
     frames = scene(4, 49, 63)
     if kind == "folder":
         video = write_frames(here / "frames", frames)
@@ -262,7 +262,7 @@ def test_odd_sizes_and_other_kinds_of_video_work(cli, given, here, command, kind
     given = SimpleNamespace(**{**vars(given), "mask": str(here / "odd.png")})
     assert_done(cli(*arguments(command, given, str(video)), "--out", "out"))
     made = "colorized.mp4" if command == "colorize" else "overlay.mp4"
-    assert read_video(f"out/{made}").shape == (4, 50, 64, 3)  # 4:2:0 video has even sides
+    assert read_video(f"out/{made}").shape == (4, 50, 64, 3)  # 4:2:0 video needs an even width and height
     if command == "track":
         with Image.open("out/masks/00003.png") as picture:
             assert picture.size == (63, 49)
@@ -280,7 +280,7 @@ def test_a_second_run_replaces_the_results_of_the_first_and_nothing_else(cli, gi
     assert second["notes.txt"] == b"mine"
 
 
-def test_results_may_go_beside_the_frames_they_were_made_from(cli, given, here):
+def test_results_can_be_written_into_the_folder_of_input_frames(cli, given, here):
     write_frames(here / "frames", scene())
     before = snapshot(here / "frames")
     assert_done(cli(*arguments("track", given, "frames"), "--out", "frames"))
@@ -289,7 +289,7 @@ def test_results_may_go_beside_the_frames_they_were_made_from(cli, given, here):
     assert len(after) == len(before) + FRAMES + 2
 
 
-def test_the_paper_protocol_is_another_way_to_carry_labels(cli, given):
+def test_the_paper_protocol_gives_different_masks(cli, given):
     assert_done(cli(*arguments("track", given), "--out", "modern"))
     assert_done(cli(*arguments("track", given), "--out", "paper", "--protocol", "paper"))
     assert snapshot("modern/masks") != snapshot("paper/masks")
@@ -316,8 +316,8 @@ def test_train_writes_one_file_that_tracks(cli, given, here):
     assert re.search(r"trained 2 steps in 0\.\d minutes, loss \d\.\d\d -> \d\.\d\d: new/model\.pt", result.out)
     assert os.listdir("new") == ["model.pt"]
     card = model.load_model("new/model.pt").card
-    assert card["sources"] == ["clip.mp4"], "the card names the videos, not where they are"
-    assert card["preset"] == "tiny", "the card names the videos, not where they are"
+    assert card["sources"] == ["clip.mp4"], "the card must list file names without their folders"
+    assert card["preset"] == "tiny"
     given = SimpleNamespace(**{**vars(given), "model": "new/model.pt"})
     assert_done(cli(*arguments("track", given), "--out", "out"))
 
@@ -334,7 +334,7 @@ def test_train_takes_a_folder_of_videos_a_length_and_a_seed(cli, given, here):
     assert_done(cli("train", "videos", "--minutes", "0.0001", "--out", "short.pt"))
 
 
-def test_a_tilde_that_the_shell_left_alone_is_the_home_folder(cli, given, here, monkeypatch):
+def test_a_tilde_that_the_shell_did_not_expand_means_the_home_folder(cli, given, here, monkeypatch):
     monkeypatch.setenv("HOME", str(here))
     stopped = interrupted_training(cli, given, monkeypatch, "~/m.pt")
     assert "--resume" in stopped.said[0]
@@ -345,7 +345,7 @@ def test_a_tilde_that_the_shell_left_alone_is_the_home_folder(cli, given, here, 
 
 
 @needs_carphone
-def test_data_lists_and_verifies(cli, here, monkeypatch):
+def test_data_lists_and_verifies_files(cli, here, monkeypatch):
     shipped = model.random_model()
     shipped.card |= {"steps": 7, "sources": ["carphone"]}
     for name in paths.SHIPPED:
@@ -365,8 +365,8 @@ def test_data_lists_and_verifies(cli, here, monkeypatch):
     assert not Path("cache").exists()
 
 
-def test_help_needs_the_standard_library_only(here):
-    """Of the program and of every command; in a process of its own, since this one has torch already."""
+def test_help_imports_only_the_standard_library(here):
+    """Print the help of the program and of every command, in a new process because this one has already imported torch."""
     script = """
 import sys
 before = set(sys.modules)
@@ -436,24 +436,24 @@ print("commands:", *COMMANDS)
     ],
     ids=lambda v: v[:50],
 )
-def test_a_mistyped_line_is_explained(cli, here, line, part):
+def test_a_mistyped_command_line_is_explained(cli, here, line, part):
     assert_refused(cli(*line.split()), part, "--help")
     assert snapshot(here) == {}
 
 
-def test_the_studio_refuses_a_video_that_is_not_there_before_it_starts_anything(cli, here):
+def test_the_studio_refuses_a_missing_video_before_it_starts(cli, here):
     assert_refused(cli("studio", "no/such.mp4", "--no-browser"), "no/such.mp4", "expected a file")
     assert snapshot(here) == {}
 
 
-def test_data_knows_its_names(cli, here):
+def test_data_refuses_an_unknown_name(cli, here):
     for action in ("list", "fetch", "verify"):
         assert_refused(cli("data", action, "carfone"), "'carfone'", "carphone")
     assert snapshot(here) == {}
 
 
 @pytest.mark.parametrize("name", ["nonsense", "", "meta", "cuda:99"])
-def test_a_device_that_is_not_there_is_refused(cli, given, here, name):
+def test_an_unavailable_device_is_refused(cli, given, here, name):
     assert_refused(cli(*arguments("track", given), "--device", name), f"'{name}'")
     assert snapshot(here) == {}
 
@@ -463,7 +463,7 @@ def test_a_device_that_is_not_there_is_refused(cli, given, here, name):
     ["6", "-1", "--5", "1_0", "²", "9" * 18, "9" * 30, "9" * 5000, "missing.png", "text", "small.png", "gray.png"],
     ids=lambda reference: f"{reference[:12]} {len(reference)}",
 )
-def test_a_reference_that_cannot_give_colors_is_refused(cli, given, here, reference):
+def test_an_invalid_reference_is_refused(cli, given, here, reference):
     (here / "text").write_text("red\n")
     Image.fromarray(scene()[0][:20]).save(here / "small.png")
     Image.fromarray(square_mask()).save(here / "gray.png")
@@ -472,7 +472,7 @@ def test_a_reference_that_cannot_give_colors_is_refused(cli, given, here, refere
     assert snapshot(here) == before
 
 
-def test_a_gray_video_without_a_reference_has_no_colors_to_copy(cli, given, here):
+def test_a_gray_video_without_a_reference_is_refused(cli, given, here):
     assert_refused(cli(*arguments("colorize", given, given.gray)), "gray")
     assert snapshot(here) == {}
 
@@ -549,7 +549,7 @@ BAD_VIDEOS = (
 )
 
 
-# Every kind with one command, and one kind that fails at the start and one that fails on the way with the others.
+# ``track`` gets every kind of bad video. The other commands get one that fails at once and one that fails halfway.
 REFUSED = [("track", spoil) for spoil in BAD_VIDEOS]
 REFUSED += [(command, spoil) for command in (*JOBS, "train") if command != "track" for spoil in (missing, cut_in_half)]
 REFUSED += [("train", one_frame)]
@@ -704,8 +704,8 @@ def test_a_bad_model_is_refused_and_never_run(cli, given, here, kind):
         assert snapshot(here) == before
 
 
-def test_the_trap_is_a_trap(here):
-    """The control of the test above: read carelessly, the file does run code."""
+def test_the_trap_runs_code_when_loaded_unsafely(here):
+    """Control for the test above: loading the file unsafely does run its code."""
     saved_trap(here / "bad.pt")
     torch.load("bad.pt", weights_only=False)
     assert Path("executed").exists()
@@ -719,22 +719,22 @@ def test_every_command_refuses_an_unknown_model(cli, given, here, command):
 
 
 @pytest.mark.parametrize("command", [pytest.param("demo", marks=needs_carphone), "colorize"])
-def test_nothing_is_coloured_by_a_model_that_sees_colour(cli, given, here, command):
+def test_colour_commands_refuse_a_model_that_sees_colour(cli, given, here, command):
     model.random_model(channels=3).save(here / "lab.pt")
     before = snapshot(here)
     result = cli(*arguments(command, SimpleNamespace(**{**vars(given), "model": "lab.pt"})), "--out", "out")
     assert_refused(result, "sees colour", "expected one that sees gray, such as tiny-gray")
-    assert "%" not in result.err, "before any work"
-    assert snapshot(here) == before, "before any work"
+    assert "%" not in result.err, "the command must fail before it starts any work"
+    assert snapshot(here) == before, "the command must fail before it writes any file"
 
 
-def test_the_command_line_knows_what_there_is():
-    """It says so without importing torch, so the names stand twice."""
+def test_the_parser_lists_the_existing_protocols_and_default_model():
+    """The parser must not import torch, so it repeats these names."""
     assert set(parser.PROTOCOLS) == set(propagate.PROTOCOLS)
     assert {parser.DEFAULT_MODEL} == {inspect.signature(model.load_model).parameters["name"].default, paths.SHIPPED[0]}
 
 
-def test_an_unfinished_run_is_no_model(cli, given, here, monkeypatch):
+def test_the_checkpoint_of_an_unfinished_run_is_not_accepted_as_a_model(cli, given, here, monkeypatch):
     interrupted_training(cli, given, monkeypatch, "m.pt")
     before = snapshot(here)
     given = SimpleNamespace(**{**vars(given), "model": "m.unfinished.pt"})
@@ -742,11 +742,11 @@ def test_an_unfinished_run_is_no_model(cli, given, here, monkeypatch):
     assert snapshot(here) == before
 
 
-# ----------------------------------------------------------------------------------------------------------- bad places to write
+# ----------------------------------------------------------------------------------------------------------- bad output paths
 
 
 def output_arguments(command, given, folder):
-    """A run of any command that writes below ``folder``."""
+    """Arguments with which a command writes below ``folder``."""
     if command == "train":
         return ["train", given.clip, "--out", f"{folder}/new/model.pt"]
     if command == "colorize backwards":
@@ -756,7 +756,7 @@ def output_arguments(command, given, folder):
 
 @contextlib.contextmanager
 def mounted(folder, options):
-    """A small file system of its own, where this user may mount one."""
+    """Mount a small file system at ``folder``, or skip the test if this user cannot mount one."""
     if sys.platform != "linux" or os.geteuid():
         pytest.skip("only root can mount a small file system")
     folder.mkdir()
@@ -771,7 +771,7 @@ def mounted(folder, options):
 
 @contextlib.contextmanager
 def no_file_longer_than(size):
-    """The system refuses to write more: the nearest thing to a full disk that needs no rights."""
+    """Limit the size of every file: the closest thing to a full disk that works without root permissions."""
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -788,8 +788,8 @@ WRITERS = [*JOBS, "colorize backwards", pytest.param("demo", marks=needs_carphon
 
 @pytest.fixture
 def short_demo(monkeypatch):
-    """The demo's first frames only: what is tested comes after them."""
-    import matplotlib.font_manager  # noqa: F401  it may write its list of fonts, which is not what is tested
+    """Shorten the demo to its first frames, because these tests are about what happens afterwards."""
+    import matplotlib.font_manager  # noqa: F401  the first import may write a font cache, so do it before the test
 
     clip = demo.open_clip("carphone").part(0, 6)
     monkeypatch.setattr(demo, "open_clip", lambda name: clip)
@@ -805,26 +805,26 @@ def test_a_folder_below_a_file_is_refused(cli, given, here, short_demo, command)
 
 
 @pytest.mark.parametrize("command", JOBS)
-def test_a_file_in_the_folders_place_is_refused(cli, given, here, command):
+def test_a_file_as_output_folder_is_refused(cli, given, here, command):
     (here / "file").write_text("mine")
     before = snapshot(here)
     assert_refused(cli(*arguments(command, given), "--out", "file"), "cannot write", "file")
     assert snapshot(here) == before
 
 
-def test_train_refuses_a_folder_in_the_models_place(cli, given, here):
+def test_train_refuses_a_folder_as_model_file(cli, given, here):
     (here / "folder").mkdir()
     assert_refused(cli("train", given.clip, "--out", "folder"), "'folder'", "it is a folder")
     assert snapshot(here) == {"folder": None}
 
 
 @pytest.mark.parametrize("command", [*JOBS, "train"])
-def test_a_folder_without_permission_is_refused(cli, given, here, command):
+def test_a_folder_without_write_permission_is_refused(cli, given, here, command):
     folder = here / "locked"
     if os.geteuid():
         folder.mkdir(mode=0o500)
         locked = contextlib.nullcontext()
-    else:  # no permission binds root
+    else:  # root ignores permissions
         locked = mounted(folder, "ro,size=64k")
     with locked:
         assert_refused(cli(*output_arguments(command, given, "locked")), "cannot write", "locked")
@@ -832,7 +832,7 @@ def test_a_folder_without_permission_is_refused(cli, given, here, command):
 
 
 @pytest.mark.parametrize("command", WRITERS)
-def test_a_write_that_the_system_refuses_halfway_is_said(cli, given, here, short_demo, command):
+def test_a_write_that_fails_halfway_is_reported(cli, given, here, short_demo, command):
     with no_file_longer_than(1000):
         result = cli(*output_arguments(command, given, "."))
     assert_refused(result, "cannot write", "larger than the system allows")
@@ -840,14 +840,14 @@ def test_a_write_that_the_system_refuses_halfway_is_said(cli, given, here, short
 
 
 @pytest.mark.parametrize("command", ["track", "pose", "colorize", "train"])
-def test_a_full_disk_is_said(cli, given, here, command):
+def test_a_full_disk_is_reported(cli, given, here, command):
     with mounted(here / "disk", "size=8k"):
         assert_refused(cli(*output_arguments(command, given, "disk")), "the disk is full")
         assert snapshot(here) == {"disk": None}
 
 
-def test_a_disk_that_fills_up_while_colors_wait_on_it_is_said(given, here):
-    """In a process of its own: a memory-mapped file on a full disk would kill it."""
+def test_a_disk_that_fills_up_with_temporary_colors_is_reported(given, here):
+    """Use a separate process, because writing to a memory-mapped file on a full disk would kill it."""
     with mounted(here / "disk", "size=8k"):
         process = start(here, *arguments("colorize", given), "--reference", "5", "--protocol", "paper", "--out", "disk/new")
         assert_refused(ended(here, process), "the disk is full")
@@ -870,7 +870,7 @@ def environment(**more):
 
 
 def start(here, *args, name="run", **more):
-    """A real process, in a group of its own as a terminal would make it. What it says goes beside the working folder."""
+    """Start a real process in its own process group, as a terminal does. Its output goes to files next to the working folder."""
     streams = [open(here.parent / f"{name}.{stream}", "wb") for stream in ("out", "err")]
     command = [sys.executable, "-m", "tinytrack", *map(str, args)]
     process = subprocess.Popen(
@@ -880,7 +880,7 @@ def start(here, *args, name="run", **more):
         stdout=streams[0],
         stderr=streams[1],
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # deaf to it if pytest runs in a shell's background
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # pytest ignores SIGINT when a shell runs it in the background
     )
     for stream in streams:
         stream.close()
@@ -895,7 +895,7 @@ def wait_until(condition, process):
     end = time.monotonic() + 60
     while not condition():
         assert process.poll() is None, "the process ended before it was interrupted"
-        assert time.monotonic() < end, "the process never came so far"
+        assert time.monotonic() < end, "the process did not reach this point within a minute"
         time.sleep(0.005)
 
 
@@ -932,7 +932,7 @@ def test_ctrl_c_leaves_nothing_behind(given, here, command, more, begun):
     assert snapshot(here) == before
 
 
-def test_pressing_ctrl_c_again_and_again_does_not_disturb_the_cleaning_up(given, here):
+def test_pressing_ctrl_c_repeatedly_does_not_disturb_the_cleanup(given, here):
     process = start(here, *arguments("track", given, given.long), "--out", "new/deep")
     wait_until(lambda: list(here.glob("new/deep/.unfinished-*/masks/00003.png")), process)
     for _ in range(5):
@@ -945,7 +945,7 @@ def test_pressing_ctrl_c_again_and_again_does_not_disturb_the_cleaning_up(given,
 
 
 @pytest.mark.parametrize("library", ["libtorch_cpu", "libtorch_python"])
-def test_ctrl_c_during_the_imports_is_one_sentence(given, here, library):
+def test_ctrl_c_during_the_imports_prints_one_sentence(given, here, library):
     process = start(here, *arguments("track", given, given.long))
     maps = Path(f"/proc/{process.pid}/maps")
     if not maps.exists():
@@ -959,11 +959,11 @@ def test_ctrl_c_during_the_imports_is_one_sentence(given, here, library):
 
 
 @needs_carphone
-def test_an_interrupt_while_the_demo_is_written_leaves_nothing(cli, given, here, short_demo, monkeypatch):
-    """``cli`` hears a KeyboardInterrupt as the process hears Ctrl-C."""
+def test_an_interrupt_while_the_demo_is_written_leaves_nothing_behind(cli, given, here, short_demo, monkeypatch):
+    """A KeyboardInterrupt inside ``cli`` has the same effect as Ctrl-C in a real process."""
 
     def stop(*_, **__):
-        assert list(here.glob("new/.unfinished-*/pose.mp4")), "the videos are written by now"
+        assert list(here.glob("new/.unfinished-*/pose.mp4")), "the videos must be written before the interrupt"
         raise KeyboardInterrupt
 
     monkeypatch.setattr(demo, "filmstrip", stop)
@@ -972,7 +972,7 @@ def test_an_interrupt_while_the_demo_is_written_leaves_nothing(cli, given, here,
 
 
 def interrupted_training(cli, given, monkeypatch, out, *options):
-    """``train`` stopped after its first step."""
+    """Run ``train`` and interrupt it after its first step."""
     step = train.Trainer.step
 
     def once(trainer):
@@ -987,8 +987,8 @@ def interrupted_training(cli, given, monkeypatch, out, *options):
     return result
 
 
-def test_an_interrupted_training_run_goes_on_to_the_same_weights(given, here):
-    """The processes are real and so is the recipe; one thread, so that equal runs are equal to the bit."""
+def test_an_interrupted_training_run_resumes_to_the_same_weights(given, here):
+    """Use real processes and the real recipe, with one thread so that equal runs give bit-identical weights."""
     length = ["train", given.clip, "--steps", "4", "--threads", "1"]
     straight = start(here, *length, "--out", "straight.pt", name="straight")
     process = start(here, *length, "--out", "stopped.pt")
@@ -1007,7 +1007,7 @@ def test_an_interrupted_training_run_goes_on_to_the_same_weights(given, here):
     assert torch.equal(a.palette.centers, b.palette.centers)
 
 
-def test_training_that_a_batch_system_ends_is_saved_too(given, here):
+def test_training_that_a_batch_system_terminates_is_saved(given, here):
     process = start(here, "train", given.clip, "--steps", "100000", "--threads", "1", "--out", "m.pt")
     wait_until(lambda: "step 1," in said(here), process)
     process.terminate()
@@ -1016,8 +1016,8 @@ def test_training_that_a_batch_system_ends_is_saved_too(given, here):
     assert torch.load("m.unfinished.pt", weights_only=True)["count"] >= 1
 
 
-def test_those_who_decode_do_not_end_before_the_step_is_whole(cli, make_video, here):
-    """torchrun and batch systems tell all processes of a job to end, at the same moment."""
+def test_workers_keep_decoding_until_the_step_is_complete(cli, make_video, here):
+    """torchrun and batch systems send SIGTERM to all processes of a job at the same moment."""
     for name in "abc":
         make_video(f"all/{name}.mp4", frames=20, fps=10)
     assert_done(cli("data", "index", here.parent / "all", "--workers", "1"))
@@ -1029,7 +1029,7 @@ def test_those_who_decode_do_not_end_before_the_step_is_whole(cli, make_video, h
     assert torch.load("m.unfinished.pt", weights_only=True)["count"] >= 1
 
 
-def test_an_interrupted_run_knows_how_long_it_was_to_be(cli, given, here, monkeypatch):
+def test_a_resumed_run_keeps_its_original_length(cli, given, here, monkeypatch):
     for length, steps in ((["--steps", "3"], 3), (["--steps", "4"], 4)):
         interrupted_training(cli, given, monkeypatch, "m.pt", *length)
         assert_done(cli("train", given.clip, "--out", "m.pt", "--resume"))
@@ -1037,7 +1037,7 @@ def test_an_interrupted_run_knows_how_long_it_was_to_be(cli, given, here, monkey
         assert f"--steps {steps}" in model.load_model("m.pt").card["command"]
     interrupted_training(cli, given, monkeypatch, "m.pt", "--steps", "3")
     assert_done(cli("train", given.clip, "--out", "m.pt", "--resume", "--steps", "2"))
-    assert model.load_model("m.pt").card["steps"] == 2, "unless it is told"
+    assert model.load_model("m.pt").card["steps"] == 2, "a new --steps must override the original length"
     interrupted_training(cli, given, monkeypatch, "m.pt", "--minutes", "0.02")
     assert_done(cli("train", given.clip, "--out", "m.pt", "--resume"))
     assert "--minutes 0.02" in model.load_model("m.pt").card["command"]
@@ -1051,7 +1051,7 @@ def test_an_interrupted_training_run_keeps_the_earlier_model(cli, given, here, m
 
 
 @pytest.mark.parametrize("module, place", [(sources, "load_shots"), (train, "fit_palette")], ids=["load_shots", "fit_palette"])
-def test_an_interrupt_before_the_first_step_promises_nothing_to_resume(cli, given, here, monkeypatch, module, place):
+def test_an_interrupt_before_the_first_step_does_not_offer_to_resume(cli, given, here, monkeypatch, module, place):
     def stop(*_):
         raise KeyboardInterrupt
 
@@ -1061,7 +1061,7 @@ def test_an_interrupt_before_the_first_step_promises_nothing_to_resume(cli, give
 
 
 @pytest.mark.parametrize("kind", ["nothing there", "finished", "junk", "other video", "other seed"])
-def test_what_cannot_be_resumed_is_refused(cli, given, here, monkeypatch, kind):
+def test_resume_refuses_a_run_that_cannot_be_resumed(cli, given, here, monkeypatch, kind):
     args = ["train", given.gray if kind == "other video" else given.clip, "--out", "m.pt", "--resume"]
     part = {
         "nothing there": "there is no 'm.unfinished.pt'",
@@ -1083,7 +1083,7 @@ def test_what_cannot_be_resumed_is_refused(cli, given, here, monkeypatch, kind):
     assert snapshot(here) == before
 
 
-def test_what_the_command_line_changes_of_a_recipe_stands_on_the_card(cli, given):
+def test_the_card_records_recipe_options_from_the_command_line(cli, given):
     options = ["--batch", "2", "--accumulate", "2", "--clip-norm", "0.5", "--fps", "9", "--precision", "bf16", "--save-every", "7"]
     assert_done(cli("train", given.clip, "--steps", "1", "--seed", "3", *options, "--out", "m.pt"))
     card = model.load_model("m.pt").card
@@ -1093,7 +1093,7 @@ def test_what_the_command_line_changes_of_a_recipe_stands_on_the_card(cli, given
     assert said in card["command"]
 
 
-def test_the_command_on_the_card_makes_the_same_weights(cli, given, here):
+def test_the_command_on_the_card_reproduces_the_weights(cli, given, here):
     options = ["--steps", "3", "--seed", "3", "--batch", "2", "--accumulate", "2", "--clip-norm", "0.05", "--fps", "9", "--threads", "1"]
     assert_done(cli("train", given.clip, *options, "--precision", "bf16", "--out", "m.pt"))
     made = model.load_model("m.pt")
@@ -1106,7 +1106,7 @@ def test_the_command_on_the_card_makes_the_same_weights(cli, given, here):
     for without in ("--accumulate", "--clip-norm", "--fps", "--precision"):
         at = words.index(without)
         assert_done(cli("train", *words[:at], *words[at + 2 :], "--out", "other.pt"))
-        assert model.load_model("other.pt").fingerprint() != made.fingerprint(), f"{without} makes a difference"
+        assert model.load_model("other.pt").fingerprint() != made.fingerprint(), f"{without} must change the weights"
 
 
 @pytest.mark.parametrize(
@@ -1117,7 +1117,7 @@ def test_the_command_on_the_card_makes_the_same_weights(cli, given, here):
         ("--precision fp32 --checkpoints steps --device cpu", {"bf16": False, "checkpoints": "steps", "device": "cpu"}),
     ],
 )
-def test_what_the_command_line_asks_for_reaches_the_training(cli, given, monkeypatch, line, asked):
+def test_command_line_options_reach_the_training(cli, given, monkeypatch, line, asked):
     seen, signature = {}, inspect.signature(train_command.fit)
 
     def record(*args, **options):
@@ -1131,7 +1131,7 @@ def test_what_the_command_line_asks_for_reaches_the_training(cli, given, monkeyp
     assert {name: seen[name] for name in asked} == asked
 
 
-def test_so_many_workers_read_an_index(cli, make_video, here, monkeypatch):
+def test_the_option_workers_sets_the_number_of_workers_for_an_index(cli, make_video, here, monkeypatch):
     make_video("all/a.mp4", frames=12, fps=10)
     assert_done(cli("data", "index", here.parent / "all", "--workers", "1"))
     asked = []
@@ -1147,22 +1147,22 @@ def test_so_many_workers_read_an_index(cli, make_video, here, monkeypatch):
     assert asked[2] >= 1
 
 
-def test_clips_that_cannot_be_shared_evenly_are_refused_before_training(cli, given, here):
+def test_a_batch_that_cannot_be_split_evenly_is_refused_before_training(cli, given, here):
     before = snapshot(here)
     assert_refused(cli("train", given.clip, "--batch", "3", "--accumulate", "2", "--out", "new/m.pt"), "3 clips", "a multiple of 2")
-    assert_refused(cli("train", "missing.mp4", "--batch", "3", "--accumulate", "2"), "3 clips")  # before anything is read
+    assert_refused(cli("train", "missing.mp4", "--batch", "3", "--accumulate", "2"), "3 clips")  # refused before any video is read
     assert snapshot(here) == before
 
 
-def test_a_new_run_does_not_take_the_place_of_an_interrupted_one(cli, given, here, monkeypatch):
+def test_a_new_run_does_not_overwrite_an_interrupted_one(cli, given, here, monkeypatch):
     interrupted_training(cli, given, monkeypatch, "m.pt")
     before = snapshot(here)
     read = []
     monkeypatch.setattr(sources, "load_shots", lambda *_: read.append(1))
     assert_refused(cli("train", given.clip, "--out", "m.pt", "--batch", "3", "--accumulate", "2"), "m.unfinished.pt")
     assert_refused(cli("train", given.clip, "--out", "m.pt"), "m.unfinished.pt", "--resume", "delete it")
-    assert snapshot(here) == before, "said before any video is read"
-    assert not read, "said before any video is read"
+    assert snapshot(here) == before
+    assert not read, "the command must fail before it reads any video"
 
 
 def test_a_folder_is_indexed_and_trained_on(cli, make_video, here):
@@ -1190,7 +1190,7 @@ def test_an_index_and_a_video_are_not_mixed(cli, given):
     assert_refused(cli("train", "index.csv", given.clip), "cannot be mixed")
 
 
-def test_a_missing_index_and_a_file_that_is_none_are_named(cli, here):
+def test_an_error_names_a_missing_or_invalid_index(cli, here):
     (here / "table.csv").write_text("a,b\n1,2\n")
     assert_refused(cli("train", "gone.csv"), "gone.csv", "tinytrack data index")
     assert_refused(cli("train", "table.csv"), "table.csv", "tinytrack data index")
@@ -1199,7 +1199,7 @@ def test_a_missing_index_and_a_file_that_is_none_are_named(cli, here):
 @pytest.mark.parametrize(
     "line", ["data list --out x", "data verify --workers 2", "data index", "data index nowhere", "data index table.csv"]
 )
-def test_what_cannot_be_indexed_is_explained(cli, here, line):
+def test_invalid_arguments_for_data_are_explained(cli, here, line):
     (here / "table.csv").write_text("a,b\n")
     result = cli(*line.split())
     assert result.status == 2
@@ -1207,7 +1207,7 @@ def test_what_cannot_be_indexed_is_explained(cli, here, line):
     assert result.said[0].startswith("tinytrack")
 
 
-def test_a_gpu_without_memory_is_told_in_a_sentence(cli, given, monkeypatch):
+def test_running_out_of_gpu_memory_is_reported_in_one_sentence(cli, given, monkeypatch):
     def full(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
 
@@ -1224,7 +1224,7 @@ def test_other_errors_of_torch_are_not_hidden(cli, given, monkeypatch):
         cli("train", given.clip, "--out", "m.pt")
 
 
-def test_ctrl_c_stops_a_download_with_its_pip(here):
+def test_ctrl_c_stops_a_download_and_its_pip_process(here):
     (here.parent / "fake/pip").mkdir(parents=True)
     started = here.parent / "started"
     (here.parent / "fake/pip/__init__.py").write_text("")

@@ -1,4 +1,4 @@
-"""The jobs decode, track and draw at once: with the same results as one after the other, and nothing left behind when one fails."""
+"""Test that decoding, tracking and drawing in parallel gives the same results as in sequence, and that a failure leaves no files."""
 
 import dataclasses
 import json
@@ -25,7 +25,7 @@ JOBS = ("track", "pose", "colorize")
 
 @pytest.fixture
 def run(tmp_path, one_thread):
-    """``run("track", model, "out")``: one job on a small video of 12 frames; returns the files it wrote, {name: bytes}."""
+    """``run("track", model, "out")`` runs one job on a small video of 12 frames and returns its files as {name: bytes}."""
     scene = moving_shapes(0, frames=12, height=48, width=64)
     write_video(tmp_path / "clip.mp4", scene.frames, 10)
     write_mask(tmp_path / "mask.png", scene.masks[0])
@@ -45,7 +45,7 @@ def run(tmp_path, one_thread):
 
 
 @pytest.mark.parametrize("what", JOBS)
-def test_a_network_that_sees_colour_tracks_but_does_not_colour(run, tmp_path, what):
+def test_a_network_that_sees_colour_can_track_but_not_colorize(run, tmp_path, what):
     model = random_model(channels=3)
     if what != "colorize":
         assert "overlay.mp4" in run(what, model, "out")
@@ -62,16 +62,16 @@ def ahead() -> list[threading.Thread]:
 
 
 @pytest.mark.parametrize("what", JOBS)
-def test_working_ahead_changes_no_byte(run, monkeypatch, what):
+def test_working_ahead_does_not_change_the_results(run, monkeypatch, what):
     model, write, drawn = random_model(), jobs.write_video, []
 
     def writing(path, frames, fps):
         drawn.append([])
         return write(path, (drawn[-1].append(frame) or frame for frame in frames), fps)
 
-    monkeypatch.setattr(jobs, "write_video", writing)  # the encoder's own bytes differ from run to run
+    monkeypatch.setattr(jobs, "write_video", writing)  # compare frames, because the encoder's bytes differ between runs
     at_once = run(what, model, "at once")
-    assert not ahead(), "all threads have ended with the job"
+    assert not ahead(), "all threads must end with the job"
     monkeypatch.setattr(jobs, "prefetch", lambda items: items)
     in_turn = run(what, model, "in turn")
     np.testing.assert_array_equal(*drawn)
@@ -80,8 +80,8 @@ def test_working_ahead_changes_no_byte(run, monkeypatch, what):
 
 
 @pytest.mark.parametrize("what", JOBS)
-def test_all_of_the_network_runs_beside_the_drawing_and_without_gradients(run, what):
-    """Inference mode belongs to a thread: where it does not reach, every frame would keep the graph of the frames before."""
+def test_the_network_runs_in_a_separate_thread_without_gradients(run, what):
+    """Inference mode is set per thread. Without it, every frame would keep the autograd graph of the frames before it."""
     model = random_model()
     seen = []
     model.net.register_forward_hook(
@@ -95,7 +95,7 @@ def test_all_of_the_network_runs_beside_the_drawing_and_without_gradients(run, w
 
 @pytest.mark.parametrize("what", JOBS)
 @pytest.mark.parametrize("error", [RuntimeError("no memory"), KeyboardInterrupt()])
-def test_an_error_in_the_thread_ends_the_job_and_leaves_nothing(run, tmp_path, what, error):
+def test_an_error_in_the_thread_ends_the_job_and_leaves_no_files(run, tmp_path, what, error):
     model = random_model()
     calls = []
 
@@ -109,12 +109,12 @@ def test_an_error_in_the_thread_ends_the_job_and_leaves_nothing(run, tmp_path, w
         run(what, model, "out")
     assert raised.value is error
     assert sorted(p.name for p in tmp_path.iterdir()) == ["clip.mp4", "joints.json", "mask.png"]
-    assert len(calls) == 9, "no further frame is worked on"
+    assert len(calls) == 9, "no further frame may be processed"
 
 
 @pytest.mark.parametrize("what", JOBS)
-def test_an_error_of_the_drawing_stops_the_work_ahead(run, tmp_path, monkeypatch, what):
-    """A full disk, say: what tracks does not go on to the end of the video."""
+def test_an_error_while_drawing_stops_the_tracking(run, tmp_path, monkeypatch, what):
+    """If the disk is full, for example, the tracking thread must not continue to the end of the video."""
 
     model, calls = random_model(), []
     model.net.register_forward_hook(lambda *_: calls.append(1))
@@ -131,4 +131,4 @@ def test_an_error_of_the_drawing_stops_the_work_ahead(run, tmp_path, monkeypatch
     with pytest.raises(OutputError, match="the disk is full"):
         run(what, model, "out")
     assert not (tmp_path / "out").exists()
-    assert len(calls) <= 6 + 4, "at most the frames back from the reference, and a few ahead"
+    assert len(calls) <= 6 + 4, "only the frames behind the reference and a few frames ahead may be processed"

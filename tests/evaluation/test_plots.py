@@ -1,4 +1,4 @@
-"""The charts say what they were given: right numbers, axes with units, names that do not cover one another."""
+"""The charts show the numbers they are given, have axes with units, and print names that don't overlap."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ def labels(figure):
     return [(a.get_xlabel(), a.get_ylabel()) for a in figure.axes]
 
 
-def test_every_method_has_its_own_colour_and_unknown_ones_do_not_fail():
+def test_every_method_has_its_own_colour_and_unknown_methods_work():
     colors = [draw.color(m) for m in draw.STYLES]
     assert len(set(colors)) == len(colors) == 9
     seeing = [m for m in draw.STYLES if "see colour" in draw.label(m) or "sees colour" in draw.label(m)]
@@ -38,7 +38,7 @@ def test_score_bars_are_as_long_as_the_scores():
     ticks = [t.get_text() for t in figure.axes[0].get_yticklabels()]
     assert ticks == [draw.label(m) for m in METHODS]
     low, high = figure.axes[0].get_ylim()
-    assert low > high  # the first method on top
+    assert low > high  # the first method is at the top
     rows = {round(p.get_y() + p.get_height() / 2, 1): p.get_width() for p in figure.axes[0].patches}
     assert rows[-0.2] == 60
     assert rows[0.2] == 40
@@ -46,7 +46,7 @@ def test_score_bars_are_as_long_as_the_scores():
     assert [t.get_text() for t in figure.legends[0].get_texts()] == ["modern protocol", "paper's protocol"]
 
 
-def test_over_time_draws_where_three_videos_run_and_counts_them_below():
+def test_over_time_is_drawn_where_at_least_three_videos_run_and_counts_them_below():
     frame = np.arange(1, 7)
     curve = {"frame": frame, "mean": 90.0 - frame, "low": 80.0 - frame, "high": 95.0 - frame, "videos": np.array([5, 5, 4, 3, 2, 1])}
     figure = plots.over_time({"tiny-gray": curve, "random": curve | {"mean": 50.0 - frame}}, ["random"], "How long?", 0.9)
@@ -67,7 +67,7 @@ def test_over_time_draws_where_three_videos_run_and_counts_them_below():
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
-def test_pck_has_a_panel_for_each_data_set(count):
+def test_pck_has_one_panel_per_data_set(count):
     thresholds = (0.1, 0.2, 0.3, 0.4, 0.5)
     panels = {f"set {n}": {"tiny-gray": [10.0 * n + v for v in range(5)], "identity": [n] * 5} for n in range(count)}
     figure = plots.pck_curves(panels, thresholds, "How well?")
@@ -84,7 +84,7 @@ def test_pck_has_a_panel_for_each_data_set(count):
     assert [t.get_text() for t in figure.legends[0].get_texts()] == [draw.label("tiny-gray"), draw.label("identity")]
 
 
-def test_emergence_has_a_logarithmic_axis_with_room_for_step_zero():
+def test_emergence_has_a_logarithmic_axis_that_includes_step_zero():
     steps, j = [0, 1, 10, 100, 1000], [40.0, 41, 50, 60, 66]
     loss = (np.array([5.0, 500.0]), np.array([1.1, 0.6]))
     errors = {"everywhere": [9.0, 8, 7, 6, 5]}
@@ -97,7 +97,7 @@ def test_emergence_has_a_logarithmic_axis_with_room_for_step_zero():
     np.testing.assert_allclose(lower.lines[0].get_xydata(), np.stack(loss, 1))
     place = left.transData.transform([(s, 0) for s in steps])[:, 0]
     assert (np.diff(place) > 20).all()
-    assert np.ptp(np.diff(place)[1:]) < 1  # 0 apart from 1, then even decades
+    assert np.ptp(np.diff(place)[1:]) < 1  # a gap between 0 and 1, then equally wide decades
     assert [t.get_text() for t in left.get_xticklabels()] == ["0", "1", "10", "100", "1,000"]
     assert left.get_xlabel() == lower.get_xlabel() == "training step (log scale)"
     assert "(%)" in left.get_ylabel()
@@ -109,10 +109,10 @@ def test_emergence_has_a_logarithmic_axis_with_room_for_step_zero():
     assert len(plots.emergence(steps, {"J": j}, {}, errors, None, "").axes) == 2
 
 
-def test_failures_draws_all_dots_and_names_that_do_not_meet():
+def test_failures_shows_all_dots_and_names_that_hardly_overlap():
     rng = np.random.default_rng(0)
     names = [f"video-{n:02d}" for n in range(20)]
-    video = (rng.normal(20, 0.5, 20), rng.normal(60, 3, 20))  # a crowd
+    video = (rng.normal(20, 0.5, 20), rng.normal(60, 3, 20))  # many dots close together
     video[0][0], video[1][0] = 40, 5
     frame = (rng.uniform(0, 30, 300), rng.uniform(0, 100, 300))
     figure = plots.failures(names, video, frame, ("over videos -0.50", "over frames -0.20"), "Does it?")

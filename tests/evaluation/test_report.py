@@ -1,4 +1,4 @@
-"""The report: what it plans, what it takes over, what it says is missing, and that its numbers are those of the runs."""
+"""The report: its planned runs, the results it reuses, the items it lists as missing, and that its numbers match the runs."""
 
 import dataclasses
 import json
@@ -33,7 +33,7 @@ VAL, TRAIN, FRAMES = ("crab", "eel", "fish"), ("gull",), 9
 
 
 def write_davis(root, val=VAL, train=TRAIN, year=2016):
-    """A DAVIS tree of made-up scenes, 64x80."""
+    """Write a DAVIS tree of synthetic 64x80 scenes."""
     for seed, name in enumerate((*val, *train)):
         scene = moving_shapes(seed, FRAMES, 64, 80, objects=1, speed=3)
         for kind, pictures_, ending in (("JPEGImages", scene.frames, "jpg"), ("Annotations", scene.masks * 255, "png")):
@@ -50,7 +50,7 @@ def write_davis(root, val=VAL, train=TRAIN, year=2016):
 
 
 def small(patch, methods="identity gray random random-1 random-lab tiny-gray", cache=None):
-    """Make the report fast: few methods, a coarse grid, a training run of three steps; nothing from outside the test."""
+    """Make the report fast: few methods, a coarse grid, a training run of three steps, and no data from outside the test."""
     plan = {name: ("", "") for name in report.PLAN} | {"davis2016": (methods, "modern paper")}
     modern = dataclasses.replace(report.MODERN, size=32, radius=4, back=(1, 2, 3))
     patch.setattr(report, "PLAN", plan)
@@ -72,7 +72,7 @@ def small(patch, methods="identity gray random random-1 random-lab tiny-gray", c
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """(data folder, folder of a whole small report, what was printed)."""
+    """Return (data folder, folder of a complete small report, printed text)."""
     data, out = tmp_path_factory.mktemp("given"), tmp_path_factory.mktemp("made") / "report"
     write_davis(data / "davis")
     with pytest.MonkeyPatch.context() as patch:
@@ -99,11 +99,11 @@ def test_the_plan_for_davis_has_every_method_and_both_protocols():
     for method in ("gray", "lab", "random", "single", "tiny-gray"):
         assert {r.protocol for r in runs if r.method == method} - {"windowed"} == {"modern", "paper"}
     assert {r.method for r in runs if r.protocol == "windowed"} == {"gray", "tiny-gray"}
-    once = ("random-1", "random-2", "random-lab", "tiny-lab")  # further seeds, and networks that see colour: not the paper's protocol
+    once = ("random-1", "random-2", "random-lab", "tiny-lab")  # extra seeds and networks that see colour skip the paper's protocol
     assert [r for r in runs if r.method in once] == [Run("davis2016", method, "modern") for method in once]
 
 
-def test_the_plan_for_joints_is_modern_and_leaves_missing_methods_out():
+def test_the_plan_for_joints_uses_only_the_modern_protocol_and_omits_missing_methods():
     runs = plan_runs(["badja", "synth"], missing=["flow", "single"])
     assert [(r.method, r.protocol) for r in runs if r.dataset == "synth"] == [
         ("identity", None), ("gray", "modern"), ("lab", "modern"), ("random", "modern"), ("random-lab", "modern"),
@@ -119,7 +119,7 @@ def test_the_plan_for_joints_is_modern_and_leaves_missing_methods_out():
 # the data
 
 
-def test_without_data_only_what_is_installed_is_found_and_the_rest_is_named(fast):
+def test_without_a_data_folder_only_installed_data_is_found_and_the_rest_is_listed(fast):
     found, left_out = find_data(None)
     assert set(found) - {"carphone"} == {"synth"}
     text = "\n".join(left_out)
@@ -128,7 +128,7 @@ def test_without_data_only_what_is_installed_is_found_and_the_rest_is_named(fast
     assert "pose2sim (no data folder was given)" in text
 
 
-def test_the_data_folder_may_come_from_the_environment_and_holes_in_it_are_named(fast, tmp_path):
+def test_the_data_folder_may_come_from_the_environment_and_missing_parts_are_listed(fast, tmp_path):
     write_davis(tmp_path / "data" / "davis")
     (tmp_path / "data" / "badja").mkdir()
     fast.setenv("TINYTRACK_DATA", str(tmp_path / "data"))
@@ -143,7 +143,7 @@ def test_the_data_folder_may_come_from_the_environment_and_holes_in_it_are_named
     assert find_data(None)[0]["davis2017"]["year"] == 2017
 
 
-def test_badja_without_davis_is_left_out_and_a_wrong_folder_is_one_sentence(fast, tmp_path):
+def test_badja_without_davis_is_left_out_and_a_wrong_folder_gives_one_sentence(fast, tmp_path):
     (tmp_path / "data" / "badja").mkdir(parents=True)
     found, left_out = find_data(tmp_path / "data")
     assert "badja" not in found
@@ -153,7 +153,7 @@ def test_badja_without_davis_is_left_out_and_a_wrong_folder_is_one_sentence(fast
     assert_one_sentence(error, "nowhere")
 
 
-def test_a_broken_data_set_is_said_before_any_work(fast, tmp_path):
+def test_a_broken_data_set_is_reported_before_any_work(fast, tmp_path):
     (tmp_path / "data" / "pose2sim").mkdir(parents=True)
     fast.setattr(report, "_track", lambda *a: pytest.fail("it tracked"))
     with pytest.raises(TinytrackError) as error:
@@ -165,7 +165,7 @@ def test_a_broken_data_set_is_said_before_any_work(fast, tmp_path):
 # the whole report
 
 
-def test_every_run_stands_in_the_folder_that_the_command_line_gives_it(made):
+def test_every_run_is_in_the_folder_that_the_command_line_would_use(made):
     _, out, _ = made
     folders = {p.parent.name for p in out.glob("davis2016-*/results.json")}
     both = {f"davis2016-{m}-{p}" for m in ("gray", "random", "tiny-gray") for p in ("modern", "paper")}
@@ -182,7 +182,7 @@ def test_every_run_stands_in_the_folder_that_the_command_line_gives_it(made):
         assert list(run["sequences"]) == list(VAL)
 
 
-def test_the_page_has_the_numbers_of_the_runs(made):
+def test_the_page_shows_the_numbers_of_the_runs(made):
     _, out, text = made
     page = (out / "report.md").read_text()
     results = read_report(out / "results.json")
@@ -200,7 +200,7 @@ def test_the_page_has_the_numbers_of_the_runs(made):
     (row,) = [line for line in page.splitlines() if "random network, 2 seeds | modern |" in line]
     assert row.split(" | ")[2] == j
     assert row.split(" | ")[5] == f
-    lab = 100 * results["runs"]["davis2016-random-lab-modern"]["summary"]["J"]  # no further seed, but a method of its own
+    lab = 100 * results["runs"]["davis2016-random-lab-modern"]["summary"]["J"]  # not a further seed but a separate method
     assert f"| random network (sees colour) | modern | {lab:.1f} |" in page
     crab = 100 * np.mean(results["runs"]["davis2016-tiny-gray-modern"]["sequences"]["crab"]["objects"]["1"]["J"])
     assert re.search(rf"\| crab \|.*\| {crab:.1f} \|", page)
@@ -209,7 +209,7 @@ def test_the_page_has_the_numbers_of_the_runs(made):
     assert re.search(rf"identity +{identity:.1f} ", text)
 
 
-def test_the_paper_stands_in_a_block_of_its_own(made):
+def test_the_numbers_of_the_paper_are_in_a_separate_block(made):
     page = (made[1] / "report.md").read_text()
     ours, paper = page.split(
         "### The paper's numbers, on another data set (DAVIS 2017 val, 30 videos, 61 objects): not to be compared line by line"
@@ -219,20 +219,20 @@ def test_the_paper_stands_in_a_block_of_its_own(made):
         assert row in paper
 
 
-def test_figures_are_there_and_the_page_shows_exactly_these(made):
+def test_the_page_shows_exactly_the_figures_that_exist(made):
     out = made[1]
     files = {p.stem for p in (out / "figures").glob("*.png")}
     shown = set(re.findall(r"\(figures/(\w+)\.png\)", (out / "report.md").read_text()))
     assert (
         files == shown == {"table1", "j_over_time", "emergence", "failures", "embeddings", "pointer", "dissolve", "overlays"}
-    )  # no joints: no pck
+    )  # without joints there is no pck figure
     for path in (out / "figures").iterdir():
         with Image.open(path) as picture:
             assert min(picture.size) > 200, path
     assert not list(out.rglob(".unfinished*"))
 
 
-def test_what_is_left_out_is_named_on_the_page_and_in_what_is_printed(made):
+def test_left_out_items_are_listed_on_the_page_and_in_the_output(made):
     data, out, text = made
     page = (out / "report.md").read_text().split("## Left out")[1]
     for item in ("pose2sim (no folder pose2sim in the data)", "badja (", "davis 2017", "the method single (its weights are not here)"):
@@ -240,7 +240,7 @@ def test_what_is_left_out_is_named_on_the_page_and_in_what_is_printed(made):
         assert f"left out: {item}" in text
 
 
-def test_no_machine_path_is_written(made):
+def test_no_path_of_this_machine_is_written(made):
     data, out, _ = made
     for path in [*out.rglob("*.json"), *out.rglob("*.md"), *out.rglob("*.txt"), *out.rglob("*.pt"), *out.rglob("*.png")]:
         content = path.read_bytes()
@@ -249,7 +249,7 @@ def test_no_machine_path_is_written(made):
         assert b"/tmp" not in content, path
 
 
-def test_a_second_run_tracks_and_trains_nothing_and_says_the_same(made, fast):
+def test_a_second_run_neither_tracks_nor_trains_and_prints_the_same(made, fast):
     data, out, text = made
     before = {p: p.read_bytes() for p in (out / "results.json", out / "report.md")}
     stamps = {p: p.stat().st_mtime_ns for p in out.glob("davis2016-*/results.json")}
@@ -264,12 +264,12 @@ def test_a_second_run_tracks_and_trains_nothing_and_says_the_same(made, fast):
     fast.setattr(datasets, "davis_truths", watched)
     assert make_report(str(data), str(out)) == text
     assert opened
-    assert all(len(names) == 1 for names in opened)  # for the pictures only: a run that is done opens no video
+    assert all(len(names) == 1 for names in opened)  # only the figures open videos, because all runs are complete
     assert {p: p.read_bytes() for p in before} == before
     assert {p: p.stat().st_mtime_ns for p in stamps} == stamps
 
 
-def test_an_interrupted_run_goes_on_with_the_video_that_is_missing(made, fast, tmp_path):
+def test_an_interrupted_run_resumes_with_the_missing_video(made, fast, tmp_path):
     import shutil
 
     data, out, _ = made
@@ -288,7 +288,7 @@ def test_an_interrupted_run_goes_on_with_the_video_that_is_missing(made, fast, t
     assert tracked == [("identity", "fish")]
 
 
-def test_without_any_data_the_report_is_made_of_what_is_installed(fast, tmp_path):
+def test_without_a_data_folder_the_report_uses_installed_data(fast, tmp_path):
     fast.setattr(report, "PLAN", {name: ("identity tiny-gray" * (name == "synth"), "modern") for name in report.PLAN})
     fast.setattr(datasets, "moving_shapes", lambda seed: moving_shapes(seed, 5, 64, 80))
     text = make_report(None, str(tmp_path / "out"))
@@ -306,7 +306,7 @@ def test_without_any_data_the_report_is_made_of_what_is_installed(fast, tmp_path
     assert [p.name for p in (tmp_path / "out" / "figures").iterdir()] == ["pck.png"]
 
 
-def test_ctrl_c_says_that_the_work_is_kept(fast, tmp_path):
+def test_ctrl_c_reports_that_the_work_is_kept(fast, tmp_path):
     write_davis(tmp_path / "data" / "davis", val=VAL[:2])
     whole = evaluation._sequence
 
@@ -322,7 +322,7 @@ def test_ctrl_c_says_that_the_work_is_kept(fast, tmp_path):
     assert list(evaluation.read_results(tmp_path / "out" / "davis2016-identity" / "results.json")["sequences"]) == [VAL[0]]
 
 
-def test_the_page_is_made_again_from_the_stored_file_alone(made, tmp_path):
+def test_the_page_can_be_redrawn_from_the_stored_file_alone(made, tmp_path):
     out = made[1]
     draw_report(read_report(out / "results.json"), tmp_path / "again")
     assert (tmp_path / "again" / "report.md").read_text() == (out / "report.md").read_text()
@@ -334,7 +334,7 @@ def test_the_page_is_made_again_from_the_stored_file_alone(made, tmp_path):
     assert_one_sentence(error, "results.json", "evaluate report")
 
 
-def test_the_page_follows_the_stored_file(made):
+def test_the_tables_follow_the_stored_file(made):
     results = read_report(made[1] / "results.json")
     results["runs"]["davis2016-identity"]["summary"]["J"] = 0.1234
     assert "| 12.3 |" in mask_table(results, "davis2016")
@@ -354,7 +354,7 @@ def test_nan_becomes_null_and_can_still_be_drawn(made, tmp_path):
     assert (tmp_path / "figures" / "failures.png").is_file()
 
 
-def test_joints_of_pose2sim_are_called_pseudo_ground_truth():
+def test_joints_of_pose2sim_are_labelled_pseudo_ground_truth():
     def run(name, pck):
         facts = {"name": name, "sequences": ["a"], "note": "pseudo ground truth: detections" if name == "pose2sim" else ""}
         method = {"name": "tiny-gray", "protocol": "modern", "model": None}
@@ -377,10 +377,10 @@ def test_joints_of_pose2sim_are_called_pseudo_ground_truth():
 # tracking emerges
 
 
-def test_checkpoints_are_scored_in_order_beside_the_loss(made):
+def test_checkpoints_are_scored_in_order_and_stored_with_the_loss(made):
     out = made[1]
     results = read_report(out / "results.json")
-    assert [row["step"] for row in results["emergence"]] == [0, 3]  # 1 is no step worth scoring, 3 is the last
+    assert [row["step"] for row in results["emergence"]] == [0, 3]  # step 1 is not worth scoring, and step 3 is the last
     assert len({row["fingerprint"] for row in results["emergence"]}) == 2
     for row in results["emergence"]:
         assert row["summary"] == evaluation.read_results(out / "emergence" / f"step{row['step']:06d}" / "results.json")["summary"]
@@ -421,20 +421,20 @@ def test_given_checkpoints_are_used_without_training(fast, tmp_path):
     assert training["steps"] == 5000
     assert notes == []
     assert [row["minutes"] for row in rows] == [0, 0.1, 30, 50]
-    del rows[1]["minutes"]  # as of before it was kept
+    del rows[1]["minutes"]  # older results lack this field
     lines = tables.emergence_table({"emergence": rows}).splitlines()
     assert [line.split(" | ")[:2] for line in lines[2:]] == [["| 0", "0.00"], ["| 10", "-"], ["| 3,000", "30.00"], ["| 5,000", "50.00"]]
     assert lines[0].startswith("| training step | minutes | J |")
 
 
-def test_a_training_run_of_ours_that_was_killed_is_done_again_and_a_saved_one_resumed(fast, tmp_path):
+def test_our_killed_training_run_starts_again_and_a_saved_one_is_resumed(fast, tmp_path):
     davis, calls = write_davis(tmp_path / "davis", val=VAL[:1]), []
     model = random_model()
     model.card = {"steps": 1, "config": {"steps": 3}, "command": report.BY, "loss": [1.0]}
     model.save(tmp_path / "out" / "checkpoints" / "step000001.pt")
     fast.setattr(report, "fit", lambda shots, config, **options: calls.append(options))
     report._train_checkpoints(davis, tmp_path / "out", "cpu")
-    model.card["command"] = "python -m tinytrack train davis"  # a state beside them says that this one is not finished either
+    model.card["command"] = "python -m tinytrack train davis"  # the checkpoint next to it shows that this run isn't finished either
     model.save(tmp_path / "out" / "checkpoints" / "step000001.pt")
     (tmp_path / "out" / "model.unfinished.pt").touch()
     report._train_checkpoints(davis, tmp_path / "out", "cpu")
@@ -445,7 +445,7 @@ def test_a_training_run_of_ours_that_was_killed_is_done_again_and_a_saved_one_re
 # pictures
 
 
-def test_the_pointer_is_asked_about_pixels_of_the_objects():
+def test_the_pointer_figure_uses_pixels_inside_the_objects():
     mask = np.zeros((60, 90), np.uint8)
     mask[20:41, 10:61] = 1  # deepest in its middle row
     mask[45:50, 70:80] = pictures.VOID
@@ -465,7 +465,7 @@ def test_the_pointer_is_asked_about_pixels_of_the_objects():
 
 def test_attention_is_eq_2_over_all_references_together():
     f = torch.nn.functional.normalize(torch.randn(4, 8, 5, 6, generator=torch.manual_seed(0)), dim=1)
-    f[1, :, 2, 3] = f[3, :, 4, 1]  # the target cell (column 1, row 4) stands at (column 3, row 2) of frame 1
+    f[1, :, 2, 3] = f[3, :, 4, 1]  # the target cell (column 1, row 4) appears at (column 3, row 2) of frame 1
     A = attention(f, [0, 1], np.array([[1, 4], [0, 0]]), 0.07)
     assert A.shape == (2, 2, 5, 6)
     np.testing.assert_allclose(A.sum((1, 2, 3)), 1, rtol=1e-5)
@@ -500,23 +500,23 @@ def test_the_pointer_figure_shows_the_window_only_where_tracking_has_one(monkeyp
         np.testing.assert_array_equal(cells, (pixels + 0.5) // 4)
 
 
-def test_one_thing_keeps_one_colour_through_the_video():
+def test_an_object_keeps_its_colour_through_the_video():
     f = torch.randn(5, 16, 6, 8, generator=torch.manual_seed(0)) * 0.01
     f[:, 0] += 1
     for t in range(5):
-        f[t, 1, :, t : t + 2] += 5  # a bar that moves
+        f[t, 1, :, t : t + 2] += 5  # a moving bar
     colors = principal_colors(f, [0, 2, 4])
     assert colors.shape == (3, 6, 8, 3)
     assert colors.dtype == np.uint8
-    assert (np.ptp(colors.reshape(-1, 3), axis=0) > 200).all()  # each component has its own scale, or the faint ones would be flat
+    assert (np.ptp(colors.reshape(-1, 3), axis=0) > 200).all()  # separate scales, or weak components would look flat
     bar = np.stack([colors[n, :, t] for n, t in enumerate((0, 2, 4))]).astype(int)
     rest = np.stack([colors[n, :, t + 3 if t < 4 else 0] for n, t in enumerate((0, 2, 4))]).astype(int)
     assert np.abs(bar[..., 0].mean((1,)) - rest[..., 0].mean((1,))).min() > 200
     assert np.ptp(bar[..., 0].mean(1)) < 20
 
 
-def test_overlays_show_the_masks_of_the_frames_whose_j_they_print(made):
-    folder = made[1] / "davis2016-tiny-gray-modern"  # whose masks move, unlike identity's
+def test_overlays_show_the_masks_of_the_frames_whose_j_is_printed(made):
+    folder = made[1] / "davis2016-tiny-gray-modern"  # the masks of this method move, unlike those of identity
     record = evaluation.read_results(folder / "results.json")["sequences"]["crab"]
     truth = Truth("crab", lambda: iter(np.full((FRAMES, 64, 80, 3), 100, np.uint8)), scored=tuple(record["scored"]))
     figure = pictures.overlay_figure([truth], {"crab": record}, folder, "tiny-gray")
@@ -548,14 +548,14 @@ def test_figure_5_prints_the_stored_numbers(made):
 
 
 def records(errors, j):
-    """Records of videos as evaluate writes them."""
+    """Records of videos in the format that ``evaluate`` writes."""
     return {
         f"v{n}": {"scored": list(range(1, len(e) + 1)), "color_error": list(e), "objects": {"1": {"J": list(v)}}}
         for n, (e, v) in enumerate(zip(errors, j, strict=True))
     }
 
 
-def test_rank_correlation_is_spearman():
+def test_rank_correlation_is_spearmans():
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 9, 50).astype(float), rng.normal(size=50)
     assert analysis.rank_correlation(x, y + x) == pytest.approx(spearmanr(x, y + x).statistic, abs=1e-12)
@@ -566,7 +566,7 @@ def test_rank_correlation_is_spearman():
     assert np.isnan(analysis.rank_correlation(y[:2], y[:2]))
 
 
-def test_a_perfect_connection_is_minus_one_everywhere():
+def test_a_perfect_relation_gives_a_correlation_of_minus_one_everywhere():
     rng = np.random.default_rng(1)
     j = [rng.uniform(size=30) for _ in range(6)]
     answers = analysis.failures(records([10 - 9 * v for v in j], j), "color_error")
@@ -577,7 +577,7 @@ def test_a_perfect_connection_is_minus_one_everywhere():
     assert answers["per_frame"]["interval"] == pytest.approx([-1, -1], abs=0.001)
 
 
-def test_no_connection_gives_intervals_around_zero():
+def test_unrelated_values_give_intervals_around_zero():
     rng = np.random.default_rng(2)
     answers = analysis.failures(records(rng.uniform(size=(10, 60)), rng.uniform(size=(10, 60))), "color_error")
     for question in ("per_frame", "within_videos", "time_removed"):
@@ -588,7 +588,7 @@ def test_no_connection_gives_intervals_around_zero():
     assert high > -0.05
 
 
-def test_a_connection_through_time_alone_goes_when_time_is_removed_and_another_stays():
+def test_controlling_for_time_removes_a_relation_through_time_but_no_other():
     rng = np.random.default_rng(3)
     t = np.linspace(0, 1, 60)
     j = 1 - t + rng.normal(0, 0.1, (8, 60))
@@ -614,14 +614,14 @@ def test_differences_between_videos_do_not_count_within_videos():
     assert abs(answers["within_videos"]["rho"]) < 0.15
 
 
-def test_too_few_videos_say_nothing():
+def test_too_few_videos_give_no_correlation():
     answers = analysis.failures(records(np.ones((2, 5)), np.ones((2, 5))), "color_error")
     assert answers["per_video"] == {"rho": None, "interval": None}
     assert analysis.failures({}, "color_error")["videos"] == 0
     assert report.failure_numbers({}) == {}
 
 
-def test_the_bootstrap_interval_covers_as_often_as_it_says():
+def test_the_bootstrap_interval_has_its_nominal_coverage():
     rng = np.random.default_rng(5)
     hits = 0
     for _ in range(200):
@@ -632,9 +632,9 @@ def test_the_bootstrap_interval_covers_as_often_as_it_says():
     assert analysis.bootstrap(30, lambda drawn: x[drawn].mean()).tolist() == analysis.bootstrap(30, lambda drawn: x[drawn].mean()).tolist()
 
 
-def test_j_over_time_is_the_mean_of_the_videos_that_still_run():
+def test_j_over_time_averages_the_videos_that_are_still_running():
     short, long = {"scored": [1, 2], "objects": {"1": {"J": [1.0, 0.5]}}}, {"scored": [1, 2, 3], "objects": {"1": {"J": [0.6, 0.3, 0.2]}}}
-    long["objects"]["2"] = {"J": [0.2, 0.1, 0.4]}  # two objects: their mean counts once
+    long["objects"]["2"] = {"J": [0.2, 0.1, 0.4]}  # two objects count once, by their mean
     curve = analysis.over_time({"a": short, "b": long})
     assert curve["frame"].tolist() == [1, 2, 3]
     assert curve["videos"].tolist() == [2, 2, 1]
@@ -644,6 +644,6 @@ def test_j_over_time_is_the_mean_of_the_videos_that_still_run():
     np.testing.assert_allclose([curve["low"][0], curve["high"][0]], [0.4, 1.0])
 
 
-def test_the_report_module_does_not_import_matplotlib_by_itself():
+def test_the_report_modules_do_not_import_matplotlib_directly():
     for module in (report, pages, pictures, analysis, tables):
         assert "import matplotlib" not in Path(module.__file__).read_text()

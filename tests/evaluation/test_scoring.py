@@ -1,4 +1,4 @@
-"""Evaluation: right answers score 1, wrong ones low, missing ones 0; a stopped run goes on; calibrated on real video."""
+"""Evaluation: right answers score 1, wrong ones low and missing ones 0. Stopped runs resume, and scores agree with real data."""
 
 import errno
 import json
@@ -36,7 +36,7 @@ IDENTITY = find_method(None, "identity", QUICK)
 
 
 def write_davis(root, year=2016, objects=(1, 2), gray=False):
-    """A tree in the layout of DAVIS: sequences "one", "two" ... with so many objects each."""
+    """Write a tree in the layout of DAVIS with sequences "one", "two" and "three", where ``objects`` lists their object counts."""
     names = ["one", "two", "three"][: len(objects)]
     for name, count in zip(names, objects, strict=True):
         scene = moving_shapes(count + 10, FRAMES, H, W, count)
@@ -74,18 +74,18 @@ def nothing_unfinished(folder):
 
 
 def without_time(results):
-    """Results as they are on any machine."""
+    """The results without the timings, which depend on the machine."""
     clean = json.loads(json.dumps(results))
     for record in (clean["summary"], *clean["sequences"].values()):
         del record["seconds_per_frame"]
     return clean
 
 
-# ------------------------------------------------------------------------------------------------------- what a run leaves
+# ------------------------------------------------------------------------------------------------------- files of a run
 
 
 @pytest.mark.parametrize("year", [2016, 2017])
-def test_a_run_leaves_masks_in_the_layout_of_davis_results_and_a_table(trees, tmp_path, device, year):
+def test_a_run_writes_a_table_and_masks_in_the_davis_layout(trees, tmp_path, device, year):
     method = model_method("blank", random_model(device=device), QUICK)
     results = evaluate(method, davis(trees, year), tmp_path / "out", progress=False)
     out = tmp_path / "out"
@@ -138,7 +138,7 @@ def test_first_and_last_frame_are_not_scored_and_the_mean_is_over_objects(trees,
 
 
 def test_a_summary_by_hand():
-    """Two videos, three objects: over objects, not over videos; seconds over frames; what has no value leaves no hole."""
+    """Two videos with three objects: scores are averaged over objects and seconds over frames, and missing values are skipped."""
     one = {"objects": {"1": {"J": [1, 1], "F": [0.6, 0.4]}}, "frames": 10, "seconds_per_frame": 1.0, "color_error": [float("nan")] * 2}
     two = {
         "objects": {"1": {"J": [0, 0], "F": [0, 0]}, "2": {"J": [0.5, 0.7], "F": [1, 1]}},
@@ -160,7 +160,7 @@ def test_a_summary_by_hand():
     assert "J" not in joints
 
 
-def test_joints_are_written_and_scored_beside_masks(tmp_path):
+def test_joints_are_written_and_scored_together_with_masks(tmp_path):
     results = evaluate(IDENTITY, synth(), tmp_path / "out", progress=False)
     scene = moving_shapes(0)
     rows = (tmp_path / "out" / "joints" / "seed0.csv").read_text().splitlines()
@@ -174,7 +174,7 @@ def test_joints_are_written_and_scored_beside_masks(tmp_path):
     assert "PCK@0.1" in (tmp_path / "out" / "table.txt").read_text()
 
 
-def test_results_name_no_folder_of_this_machine(trees, tmp_path):
+def test_results_contain_no_path_of_this_machine(trees, tmp_path):
     weights = tmp_path / "secret-place" / "mine.pt"
     random_model().save(weights)
     method = find_method(str(weights), None, QUICK)
@@ -187,8 +187,8 @@ def test_results_name_no_folder_of_this_machine(trees, tmp_path):
     assert run_name(synth(), IDENTITY) == "synth-identity"
 
 
-def test_names_come_back_as_they_are(tmp_path):
-    """The lists of numbers are written on one line; names in lists must not suffer from that."""
+def test_unusual_names_survive_writing_and_reading(tmp_path):
+    """Lists of numbers are written on one line. This must not change names inside lists."""
     truth = Truth("cam [ 1 ]  x", lambda: iter(np.zeros((3, 16, 16, 3), np.uint8)), {0: lambda: np.eye(16, dtype=np.uint8)})
     truth = replace(truth, masks={t: truth.masks[0] for t in range(3)}, scored=(1,))
     dataset = SimpleNamespace(facts={"name": "x", "sequences": [truth.name, "a  b"]}, truths=iter([truth]))
@@ -198,7 +198,7 @@ def test_names_come_back_as_they_are(tmp_path):
     assert "unfinished: 1 of 2 videos" in (tmp_path / "table.txt").read_text()
 
 
-def test_void_pixels_of_the_first_mask_are_not_given_to_the_tracker(tmp_path):
+def test_void_pixels_of_the_first_mask_are_hidden_from_the_tracker(tmp_path):
     mask = np.zeros((16, 16), np.uint8)
     mask[2:6, 2:6], mask[10:] = 3, 255
     frames = np.zeros((3, 16, 16, 3), np.uint8)
@@ -231,7 +231,7 @@ def test_colour_errors_by_hand(device):
     assert np.isnan(module._color_scores(true, frame, np.zeros_like(mask), model)["object_color_error"])
 
 
-def test_colours_are_scored_where_there_are_masks_a_pointer_and_colours(trees, tmp_path):
+def test_colours_are_scored_only_with_masks_a_pointer_and_colour_frames(trees, tmp_path):
     method = model_method("blank", replace(random_model(), palette=Palette(torch.tensor([[-9.0, 0], [9.0, 0]]))), QUICK)
     record = evaluate(method, davis(trees, sequences=["two"]), tmp_path / "a", progress=False)["sequences"]["two"]
     assert all(len(record[key]) == 4 for key in ("color_error", "object_color_error", "wrong_cluster"))
@@ -241,17 +241,17 @@ def test_colours_are_scored_where_there_are_masks_a_pointer_and_colours(trees, t
     assert record["objects"]["1"]["J"][0] > 0
     still = evaluate(IDENTITY, davis(trees, sequences=["two"]), tmp_path / "c", progress=False)["sequences"]["two"]
     assert "color_error" not in still
-    for name in ("lab", "random-lab"):  # it would be shown the colours that it is asked for
+    for name in ("lab", "random-lab"):  # these networks see the colours that must be predicted
         seeing = find_method(None, name, QUICK)
         record = evaluate(seeing, davis(trees, sequences=["two"]), tmp_path / name, progress=False)["sequences"]["two"]
         assert "color_error" not in record
         assert record["objects"]
 
 
-# ------------------------------------------------------------------------------------------------------- stopped and wrong
+# ------------------------------------------------------------------------------------------------ stopped and failed runs
 
 
-def test_a_stopped_run_goes_on_after_the_last_whole_video(trees, tmp_path):
+def test_a_stopped_run_resumes_after_the_last_complete_video(trees, tmp_path):
     whole = evaluate(IDENTITY, davis(trees), tmp_path / "whole", progress=False)
     started = []
 
@@ -276,7 +276,7 @@ def test_a_stopped_run_goes_on_after_the_last_whole_video(trees, tmp_path):
     assert (tmp_path / "whole" / "masks" / "two" / "00004.png").read_bytes() == (out / "masks" / "two" / "00004.png").read_bytes()
     assert "unfinished" not in (out / "table.txt").read_text()
     evaluate(Method("identity", stopped), davis(trees), out, progress=False)
-    assert len(started) == 3  # all is done
+    assert len(started) == 3  # everything is complete
 
 
 def test_the_folder_of_another_run_is_not_touched(trees, tmp_path):
@@ -310,7 +310,7 @@ HEAD = '{"format": "tinytrack results 1"'
     ["", "junk", "\xff\x00", "[]", "3", "{}", HEAD + "}", HEAD + ', "sequences": 3}', HEAD + ', "sequences": {"one": {']
     + [HEAD.replace("results 1", "results 0") + ', "sequences": {}}'],
 )
-def test_damaged_results_are_named(trees, tmp_path, content):
+def test_damaged_results_are_named_in_the_error(trees, tmp_path, content):
     (tmp_path / "results.json").write_bytes(content.encode("latin-1"))
     with pytest.raises(TinytrackError) as error:
         evaluate(IDENTITY, davis(trees), tmp_path, progress=False)
@@ -318,7 +318,7 @@ def test_damaged_results_are_named(trees, tmp_path, content):
     assert [p.name for p in tmp_path.iterdir()] == ["results.json"]
 
 
-def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(trees, tmp_path, monkeypatch):
+def test_a_full_disk_gives_one_sentence_and_leaves_no_partial_files(trees, tmp_path, monkeypatch):
     out, count = tmp_path / "out", 0
 
     def full(path, ids):
@@ -344,7 +344,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(trees, tmp_
 
 
 @pytest.mark.parametrize("name", ["table.txt", "results.json"])
-def test_a_disk_that_is_full_for_the_last_files_loses_no_more_than_one_video(trees, tmp_path, monkeypatch, name):
+def test_a_disk_that_fills_up_at_the_last_files_loses_at_most_one_video(trees, tmp_path, monkeypatch, name):
     write = type(tmp_path).write_text
 
     def full(path, *args, **kwargs):
@@ -362,7 +362,7 @@ def test_a_disk_that_is_full_for_the_last_files_loses_no_more_than_one_video(tre
     assert "\ntwo " in (tmp_path / "out" / "table.txt").read_text()
 
 
-def test_a_place_that_cannot_be_written_is_one_sentence(trees, tmp_path):
+def test_an_unwritable_output_folder_gives_one_sentence(trees, tmp_path):
     (tmp_path / "file").write_text("mine")
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(OutputError) as error:
@@ -376,7 +376,7 @@ def test_a_place_that_cannot_be_written_is_one_sentence(trees, tmp_path):
 
 
 def two_objects():
-    """Two squares that move right; the second is gone in frame 3."""
+    """Two squares that move right. The second one is absent in frame 3."""
     masks = np.zeros((6, 60, 80), np.uint8)
     for t, mask in enumerate(masks):
         mask[10:30, 5 + t : 25 + t] = 1
@@ -396,23 +396,23 @@ def score(folder, predictions, truth_masks=None):
     return score_masks(folder, truth_of(two_objects() if truth_masks is None else truth_masks))
 
 
-def test_the_truth_itself_scores_one(tmp_path):
+def test_the_ground_truth_scores_one(tmp_path):
     assert score(tmp_path, two_objects()) == {n: {"J": [1.0] * 4, "F": [1.0] * 4} for n in ("1", "2")}
 
 
-def test_an_empty_prediction_scores_zero_where_there_is_something(tmp_path):
+def test_an_empty_prediction_scores_zero_where_an_object_is_present(tmp_path):
     scores = score(tmp_path, np.zeros_like(two_objects()))
     assert scores["1"] == {"J": [0.0] * 4, "F": [0.0] * 4}
-    assert scores["2"] == {"J": [0.0, 0.0, 1.0, 0.0], "F": [0.0, 0.0, 1.0, 0.0]}  # in frame 3 there is nothing, and nothing was said
+    assert scores["2"] == {"J": [0.0, 0.0, 1.0, 0.0], "F": [0.0, 0.0, 1.0, 0.0]}  # frame 3 has no object, and none is predicted
 
 
-def test_a_full_prediction_scores_the_share_of_the_object_and_no_boundary(tmp_path):
+def test_a_full_prediction_scores_the_area_fraction_and_no_boundary(tmp_path):
     scores = score(tmp_path, np.ones_like(two_objects()))
     assert scores["1"] == {"J": [round(400 / 4800, 4)] * 4, "F": [0.0] * 4}
     assert scores["2"]["J"] == scores["2"]["F"] == [0.0, 0.0, 1.0, 0.0]
 
 
-def test_the_farther_a_prediction_is_shifted_the_lower_it_scores(tmp_path):
+def test_scores_fall_with_the_shift_of_the_prediction(tmp_path):
     found = {d: score(tmp_path / str(d), np.roll(two_objects(), d, axis=2))["1"] for d in (0, 2, 5, 10, 25)}
     for d in (2, 5, 10):
         assert found[d]["J"] == [round((20 - d) / (20 + d), 4)] * 4
@@ -430,7 +430,7 @@ def test_swapped_objects_score_zero(tmp_path):
     assert scores["2"]["F"] == [0.0] * 4  # also in frame 3, where its id is on the other object
 
 
-def test_a_missing_prediction_scores_zero_even_where_there_is_nothing_to_find(tmp_path):
+def test_a_missing_prediction_scores_zero_even_without_an_object(tmp_path):
     folder = tmp_path / "some"
     score(folder, two_objects())
     (folder / "00001.png").unlink(), (folder / "00003.png").unlink()
@@ -444,7 +444,7 @@ def test_void_pixels_are_not_scored(tmp_path):
     truth = two_objects()
     truth[:, :, 30:40] = 255
     wild = two_objects()
-    wild[:, :, 30:40] = 1  # whatever is said there does not count
+    wild[:, :, 30:40] = 1  # predictions in the void region do not count
     assert score(tmp_path, wild, truth) == score(tmp_path, two_objects(), truth)
     assert list(score(tmp_path, wild, truth)) == ["1", "2"]
     assert score(tmp_path, wild, truth)["1"]["J"] == [1.0] * 4
@@ -452,7 +452,7 @@ def test_void_pixels_are_not_scored(tmp_path):
     assert max(score(tmp_path, wild, truth)["1"]["J"]) < 1
 
 
-def test_predictions_that_are_no_masks_are_named(tmp_path):
+def test_predictions_that_are_not_masks_are_named_in_the_error(tmp_path):
     score(tmp_path, two_objects())
     path = tmp_path / "00002.png"
     write_mask(path, np.zeros((30, 40), np.uint8))
@@ -473,16 +473,16 @@ def test_predictions_that_are_no_masks_are_named(tmp_path):
 
 # ------------------------------------------------------------------------------------------------------------- wrong joints
 
-SQUARE = np.array([[0.0, 0], [60, 0], [60, 80], [0, 80]])  # diagonal 100: PCK@.1 means within 6 pixels
+SQUARE = np.array([[0.0, 0], [60, 0], [60, 80], [0, 80]])  # the diagonal is 100, so PCK@.1 means within 6 pixels
 
 
 def joints_truth(joints):
     return Truth("made", lambda: (), joints=dict(joints), joint_names=("a", "b", "c", "d"))
 
 
-def test_true_joints_score_one_and_far_ones_zero():
+def test_true_joints_score_one_and_distant_joints_score_zero():
     truth = joints_truth({0: SQUARE, 3: SQUARE + 5, 4: SQUARE - 2})
-    right = [SQUARE, SQUARE * np.nan, SQUARE * np.nan, SQUARE + 5, SQUARE - 2]  # frames without a label do not matter
+    right = [SQUARE, SQUARE * np.nan, SQUARE * np.nan, SQUARE + 5, SQUARE - 2]  # frames without labels do not matter
     assert score_joints(right, truth).tolist() == [1.0] * 5
     assert score_joints([SQUARE + [0, 31]] * 5, joints_truth({0: SQUARE, 1: SQUARE})).tolist() == [0.0] * 5
     assert score_joints([SQUARE + [0, 13]] * 5, joints_truth({0: SQUARE, 1: SQUARE})).tolist() == [0.0, 0.0, 1.0, 1.0, 1.0]
@@ -504,12 +504,12 @@ def test_lost_and_missing_joints_are_wrong():
     assert score_joints([], truth).tolist() == [0.0] * 5
 
 
-def test_joints_hidden_in_the_first_frame_are_not_asked_but_span_the_box():
+def test_joints_hidden_in_the_first_frame_are_not_scored_but_extend_the_box():
     start = SQUARE.copy()
     start[3] = np.nan
     truth = joints_truth({0: start, 1: SQUARE})
     assert score_joints([start, start], truth).tolist() == [1.0] * 5
-    # Without the joint (0, 80) and with (60, 80) hidden the box would be 60 wide and flat: 3.6 pixels for PCK@.1.
+    # Without the joint (0, 80), and with (60, 80) hidden, the box would be 60 wide and flat. PCK@.1 would then allow 3.6 pixels.
     later = SQUARE.copy()
     later[2] = np.nan
     assert score_joints([start, start + [0, 5.5]], joints_truth({0: start, 1: later})).tolist() == [1.0] * 5
@@ -539,7 +539,7 @@ def test_methods_are_found_by_name():
 
 
 def test_identity_on_davis_agrees_with_an_independent_scorer(davis_root, tmp_path):
-    """Numbers of a scorer that shares no code with ours (issue 3)."""
+    """The expected numbers come from a scorer that shares no code with ours (issue 3)."""
     expected = {"blackswan": (54.5, 33.4), "dog": (32.7, 18.3), "scooter-black": (9.2, 12.9)}
     dataset = open_dataset("davis", davis_root, sequences=list(expected))
     results = evaluate(IDENTITY, dataset, tmp_path, progress=False)
@@ -577,7 +577,7 @@ def test_without_out_the_folder_is_named_after_data_set_and_method(cli, here, tr
     assert (here / "tinytrack-results" / "davis2017-identity" / "masks" / "two" / "00000.png").is_file()
 
 
-def test_the_command_takes_a_model_and_a_protocol(cli, here, trees, monkeypatch):
+def test_the_command_accepts_a_model_and_a_protocol(cli, here, trees, monkeypatch):
     monkeypatch.setitem(propagate.PROTOCOLS, "paper", replace(propagate.PAPER, size=(H, H), grid=(6, 6)))
     random_model().save(here / "blank.pt")
     done = cli("evaluate", "davis", trees[2016], "--sequences", "one", "--model", "blank.pt", "--protocol", "paper", "--device", "cpu")
@@ -604,7 +604,7 @@ def test_the_command_takes_a_model_and_a_protocol(cli, here, trees, monkeypatch)
         ("evaluate", "DATASET"),
     ],
 )
-def test_what_cannot_be_evaluated_is_one_sentence(cli, here, line, part):
+def test_an_impossible_evaluation_gives_one_sentence(cli, here, line, part):
     done = cli(*line.split())
     assert done.status == 2
     assert not done.out
@@ -622,7 +622,7 @@ def test_help_lists_the_data_sets(cli):
     assert all(part in one for part in ("--year", "--split", "--sequences", "--baseline", "--protocol", "--out"))
 
 
-def test_ctrl_c_says_what_is_kept(cli, here, trees, monkeypatch):
+def test_ctrl_c_reports_what_is_kept(cli, here, trees, monkeypatch):
     done = []
 
     def stopped(frames, mask=None, xy=None):

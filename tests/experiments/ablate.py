@@ -1,10 +1,11 @@
-"""What pays? One change at a time, judged on masks of DAVIS *train* sequences that the network was not trained on.
+"""Ablation: change one setting at a time and score the result on masks of held-out DAVIS *train* sequences.
 
 python tests/experiments/ablate.py DAVIS [--out FILE.json] [--steps 300] [--frames 25] [--only "NAME;NAME"] [--part train|track]
 
-Twenty-two of the thirty train sequences train, without their masks; the masks of the other eight judge. A row is a whole training run
-(or, with --part track, one way to track with the weights of the row "base"), so all rows together take hours: what FILE.json holds
-already is not run again, and several processes may share the work by --only. Variants that did not pay live here and nowhere else.
+The network trains on twenty-two of the thirty train sequences, without their masks. The masks of the other eight are used for scoring.
+Each row is a whole training run or, with --part track, one way to track with the weights of the row "base". All rows together take hours,
+so rows that FILE.json already contains are not run again, and several processes can share the work with --only. Variants that did not
+improve the result exist only in this file.
 """
 
 import argparse
@@ -40,7 +41,7 @@ HELD_OUT = ("bmx-bumps", "breakdance-flare", "dance-jump", "horsejump-low", "kit
 
 
 class RareColors(Trainer):
-    """A pixel counts by 1 / sqrt(how often its colour class is true), so that gray walls do not drown a red bow tie."""
+    """Weights each pixel by 1 / sqrt(frequency of its colour class), so that gray walls do not outweigh a red bow tie."""
 
     def loss(self, picture: Tensor, labels: Tensor, classes: int) -> Tensor:
         f, truth = self.net(picture), labels[:, -1].flatten(1)
@@ -51,16 +52,16 @@ class RareColors(Trainer):
 
 
 class Regression(Trainer):
-    """Copies the mean (a, b) itself, no palette: Huber loss in units of 10 Lab."""
+    """Copies the mean (a, b) itself instead of colour classes, with a Huber loss in units of 10 Lab."""
 
     def loss(self, picture: Tensor, labels: Tensor, classes: int) -> Tensor:
-        f, ab = self.net(picture), self.palette.decode(labels) / 10  # (B, T, 2, h, w), of the nearest of many clusters
+        f, ab = self.net(picture), self.palette.decode(labels) / 10  # (B, T, 2, h, w), the centre of the nearest of many clusters
         A = affinity(pixels(f[:, -1]), pixels(f[:, :-1]), self.config.temperature)
         return F.smooth_l1_loss(copy(A, pixels(ab[:, :-1])), pixels(ab[:, -1]))
 
 
 class Windowed(Trainer):
-    """Points within +-12 cells in training too."""
+    """Restricts the pointer to +-12 cells in training too."""
 
     def loss(self, picture: Tensor, labels: Tensor, classes: int) -> Tensor:
         f = self.net(picture)
@@ -70,7 +71,7 @@ class Windowed(Trainer):
 
 
 class Cycle(Trainer):
-    """Adds cycle consistency: to point to the references and back should lead home, give or take a cell."""
+    """Adds cycle consistency: pointing to the references and back should lead to the same cell or one of its neighbours."""
 
     def loss(self, picture: Tensor, labels: Tensor, classes: int) -> Tensor:
         f = self.net(picture)
@@ -82,7 +83,7 @@ class Cycle(Trainer):
 
 
 class Tinted(Trainer):
-    """Each channel of each frame is scaled at random by 0.8 to 1.2: light changes, so that no value can be trusted."""
+    """Scales each channel of each frame by a random factor of 0.8 to 1.2, so that the network cannot rely on absolute values."""
 
     def batch(self, clips: Tensor | None = None) -> tuple[Tensor, Tensor, int]:
         picture, labels, classes = super().batch(clips)
@@ -91,7 +92,7 @@ class Tinted(Trainer):
 
 
 class Averaged(Trainer):
-    """A constant step size, and a moving average of the weights (EMA) to track with."""
+    """Keeps an exponential moving average (EMA) of the weights and tracks with it; the step size is constant."""
 
     def step(self) -> float:
         value = super().step()
@@ -108,7 +109,7 @@ class Averaged(Trainer):
 
 
 class NoUnitLength(TinyNet):
-    """Embeddings of any length, as the paper's: Eq. 2 takes the inner product as it is."""
+    """Embeddings are not normalized to unit length. As in the paper, Eq. 2 uses the plain inner product."""
 
     def forward(self, picture: Tensor) -> Tensor:
         x = picture.flatten(0, -4).contiguous(memory_format=torch.channels_last)
@@ -116,7 +117,7 @@ class NoUnitLength(TinyNet):
 
 
 class OverTime(TinyNet):
-    """A convolution over time before the last layer, as in the paper's 3-D head: a frame's embedding depends on its clip of four."""
+    """Adds a convolution over time before the last layer, as in the paper's 3-D head. An embedding depends on its clip of four frames."""
 
     clip_frames = 4
 
@@ -135,7 +136,7 @@ class OverTime(TinyNet):
 
 
 class Coarse(TinyNet):
-    """Stride 8, as the paper's grid: the first block halves the picture once more."""
+    """Has stride 8, like the paper's grid, because the stem halves the resolution once more."""
 
     stride = 8
 
@@ -145,7 +146,7 @@ class Coarse(TinyNet):
 
 
 def zoomed(shots: list[np.ndarray], config: TrainConfig, step: int, which=None) -> np.ndarray:
-    """Clips cut out 85 to 192 pixels wide from higher frames, and scaled to the crop: an object may be near or far."""
+    """Crop clips of 85 to 192 pixels from larger frames and scale them to the crop size, so that objects appear near or far."""
     side = int(config.crop * 1.5 ** np.random.default_rng([config.seed, step, 2]).uniform(-1, 1))
     clips = torch.as_tensor(sample_clips(shots, dataclasses.replace(config, crop=side), step, which).copy())
     small = F.interpolate(clips.flatten(0, 1).movedim(-1, 1).float(), (config.crop, config.crop), mode="bilinear", antialias=True)
@@ -153,13 +154,13 @@ def zoomed(shots: list[np.ndarray], config: TrainConfig, step: int, which=None) 
 
 
 def both_ways(shots: list[np.ndarray], config: TrainConfig, step: int, which=None) -> np.ndarray:
-    """Half of the clips run backwards."""
+    """Reverse the clips of every second step in time."""
     clips = sample_clips(shots, config, step, which)
     return clips[:, ::-1].copy() if step % 2 else clips
 
 
 def network(kind: type[TinyNet] = TinyNet, **changes) -> Callable:
-    """Trains a TinyNet of another shape, or another kind."""
+    """A patch that makes the trainer use another shape or kind of TinyNet."""
     return lambda: mock.patch("tinytrack.train.make_network", lambda name, channels: kind(channels, **changes))
 
 
@@ -167,7 +168,7 @@ def clips(how: Callable) -> Callable:
     return lambda: mock.patch("tinytrack.batches.sample_clips", how)
 
 
-# name -> (changes of the recipe TINY, trainer, what is patched in); "base" first, all others are compared with it.
+# name -> (changes to the recipe TINY, trainer, patch). "base" comes first, and all other rows are compared with it.
 TRAINING = {
     "base": ({}, Trainer, None),
     "base, another seed": ({"seed": 1}, Trainer, None),
@@ -210,7 +211,7 @@ TRACKING = {
     "the last 3 frames": {"back": (1, 2, 3)},
     "the last 15 frames": {"back": tuple(range(1, 16))},
     "1, 2, 3, 5, 8, 13, 21 back": {"back": (1, 2, 3, 5, 8, 13, 21)},
-    "cells of 8 pixels, radius 6": {"grid": (30, 53), "radius": 6},  # of frames 427x240, as all of DAVIS at 240p
+    "cells of 8 pixels, radius 6": {"grid": (30, 53), "radius": 6},  # for frames of 427x240, the size of all DAVIS sequences at 240p
     "radius 6": {"radius": 6},
     "radius 20": {"radius": 20},
     "no window": {"radius": None},
@@ -228,7 +229,7 @@ TRACKING = {
 
 
 def judge(davis: Davis, model: Model, protocol: Protocol, frames: int) -> dict:
-    """Mean J and F in percent over the held-out sequences' first frames; the very first and the last are not scored."""
+    """Mean J and F in percent over the first ``frames`` frames of the held-out sequences, without the first and the last of them."""
     found = []
     for name in HELD_OUT:
         truth = [mask for mask, _ in zip(davis.masks(name), range(frames), strict=False)]
@@ -239,7 +240,7 @@ def judge(davis: Davis, model: Model, protocol: Protocol, frames: int) -> dict:
 
 
 def trained(davis: Davis, name: str, steps: int, weights: Path) -> tuple[Model, float]:
-    """The row's model and its seconds a step; kept in the folder ``weights``."""
+    """Train the row's model; return it with its seconds per step. The base model is also saved in the folder ``weights``."""
     changes, trainer, patch = TRAINING[name]
     config = dataclasses.replace(TINY, **({"steps": steps} | changes))
     with patch() if patch else contextlib.nullcontext():
@@ -253,7 +254,7 @@ def trained(davis: Davis, name: str, steps: int, weights: Path) -> tuple[Model, 
 
 
 def table(rows: dict, kind: str) -> str:
-    """The rows as Markdown, each beside its difference to the base."""
+    """The rows as a Markdown table, each with its difference to the base."""
     lines = [f"| {kind} | J | F | J&F | against base | seconds |", "| --- | --- | --- | --- | --- | --- |"]
     base = (rows["base"]["J"] + rows["base"]["F"]) / 2
     for name, row in rows.items():

@@ -1,4 +1,4 @@
-"""What would the paper's own training cost? A projection, from figures measured here and assumptions that it prints.
+"""Estimate what the paper's own training would cost, from measurements on this machine and from assumptions that the script prints.
 
 python tests/experiments/kinetics.py
 """
@@ -24,18 +24,18 @@ from tinytrack.training.video_index import probe
 VIDEOS = 300_000
 SECONDS = 10
 GPUS = {"A100": 312, "H100": 989}
-"""Dense bf16 multiply-adds, 10^12 floating-point operations a second, as their maker prints them."""
+"""Peak speed for dense bf16 multiply-adds in 10^12 floating-point operations per second, as published by the manufacturer."""
 
 USE = 0.3
-"""Share of these that a convolutional network is assumed to reach."""
+"""Share of the peak speed that a convolutional network is assumed to reach."""
 
 
 def saved_bytes(trainer: Trainer) -> int:
-    """What a forward pass keeps for the backward one, in bfloat16 where autocast says so."""
+    """Bytes that a forward pass keeps for the backward pass, in bfloat16 where autocast uses it."""
     kept = {}
 
     def keep(x: torch.Tensor) -> torch.Tensor:
-        kept[x.untyped_storage().data_ptr()] = x.untyped_storage()  # held, so that no address is used twice
+        kept[x.untyped_storage().data_ptr()] = x.untyped_storage()  # keep a reference, so that no address is reused
         return x
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
@@ -62,7 +62,7 @@ def main() -> None:
     memory = saved_bytes(trainer)
     work = operations(Trainer(trainer.source, trainer.config))
     clips = PAPER.batch * PAPER.steps
-    weights = sum(p.numel() for p in trainer.trained) * 4 * 4  # weight, gradient, Adam's two
+    weights = sum(p.numel() for p in trainer.trained) * 4 * 4  # bytes of the weights, the gradients and Adam's two moments
     print(f"measured: {work / 1e9:.0f} GFLOP a clip, forward and backward; {memory / 1e6:.0f} MB a clip kept for the backward pass (bf16)")
     for gop, (decode, size, look) in rows.items():
         print(
@@ -73,7 +73,7 @@ def main() -> None:
     print(f"{PAPER.steps:,} steps of {PAPER.batch} clips: {work * clips / 1e18:.1f} x 10^18 operations")
     print(f"memory on the GPU: {(memory * PAPER.batch + weights) / 1e9:.1f} GB and what the libraries take")
     for name, peak in GPUS.items():
-        speed = peak * 1e12 * USE / work  # clips a second
+        speed = peak * 1e12 * USE / work  # clips per second
         cores = " or ".join(f"{speed / decode:.0f} (a key frame every {gop})" for gop, (decode, _, _) in rows.items())
         print(f"{name}: {clips / speed / 3600:.1f} GPU-hours, {1e3 * PAPER.batch / speed:.0f} ms a step, {speed:.0f} clips a second")
         print(f"    cores that decode so many: {cores}")

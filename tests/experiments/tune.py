@@ -1,10 +1,10 @@
-"""How the tracking protocol was chosen: J on masks of DAVIS *train* sequences, one change at a time.
+"""Show how the tracking protocol was chosen: J on masks of DAVIS *train* sequences, with one change at a time.
 
 python tests/experiments/tune.py DAVIS [--model M] [--frames 50] [--sequences a,b] [--raw]
 
-Three questions: is the first frame searched within the window or anywhere, how is a pixel's class read from the soft maps, and how
-much of the prior is taken back? With --raw instead: the temperature of raw patches. Scored at the annotations' own size, first and
-last frame dropped, mean over frames, then over sequences.
+The script varies whether the first frame is searched within the window or everywhere, how a pixel's class is decoded from the soft maps,
+and how much of the prior is removed. With --raw, it varies the temperature of raw patches instead. Masks are scored at the size of the
+annotations, without the first and the last frame. J is averaged over frames, then over sequences.
 """
 
 import argparse
@@ -28,7 +28,7 @@ BALANCES = (0.1, 0.15, 0.2, 0.25, 0.3)
 
 @torch.inference_mode()
 def scores(davis: Davis, sequence: str, model: Model, protocol: Protocol, readings: dict, frames: int) -> dict[str, float]:
-    """Mean J in percent for each way to read the same soft maps."""
+    """Mean J in percent for each way of decoding the same soft maps."""
     masks = [mask for mask, _ in zip(davis.masks(sequence), range(frames), strict=False)]
     ids, size = np.array([1]), masks[0].shape
     labels = mask_labels(masks[0], ids, label_grid(*size, model, protocol), model.device)

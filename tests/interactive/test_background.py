@@ -1,4 +1,4 @@
-"""Long work beside a live page: how far it is, how it ends, and that the loop stays free meanwhile."""
+"""Long-running work next to a live page: its progress and end are reported, and the event loop stays responsive."""
 
 import asyncio
 import threading
@@ -12,11 +12,11 @@ from tinytrack.interactive.background import Cancelled, Work, aside, start
 
 @pytest.fixture(autouse=True)
 def often(monkeypatch):
-    """Look often: these tests are in a hurry."""
+    """Poll often, so that the tests are fast."""
     monkeypatch.setattr(background, "EVERY", 0.01)
 
 
-def test_work_gives_its_result_and_is_done_elsewhere():
+def test_work_returns_its_result_and_runs_in_another_thread():
     def job(tell):
         tell(3, 4)
         return threading.get_ident()
@@ -27,7 +27,7 @@ def test_work_gives_its_result_and_is_done_elsewhere():
     assert (work.done, work.total) == (3, 4)
 
 
-def test_progress_is_shown_here_while_the_work_goes_on():
+def test_progress_is_shown_in_this_thread_while_the_work_continues():
     shown, threads, go_on = [], set(), threading.Event()
 
     def show(done, total):
@@ -43,14 +43,14 @@ def test_progress_is_shown_here_while_the_work_goes_on():
         return "whole"
 
     assert asyncio.run(Work().run(job, show)) == "whole"
-    assert shown[-1] == (2, 2), "the end is shown too"
+    assert shown[-1] == (2, 2), "the final progress is shown too"
     assert (1, 2) in shown
     assert shown == sorted(shown)
     assert set(shown) <= {(0, 0), (1, 2), (2, 2)}
     assert threads == {threading.get_ident()}
 
 
-def test_a_total_that_is_not_known_is_nought():
+def test_an_unknown_total_is_zero():
     shown = []
 
     def job(tell):
@@ -60,7 +60,7 @@ def test_a_total_that_is_not_known_is_nought():
     assert shown[-1] == (7, 0)
 
 
-def test_other_jobs_of_the_loop_go_on_meanwhile():
+def test_other_jobs_of_the_loop_continue_meanwhile():
     async def both():
         gone = threading.Event()
 
@@ -77,7 +77,7 @@ def test_other_jobs_of_the_loop_go_on_meanwhile():
     assert thread != threading.get_ident()
 
 
-def test_cancel_is_raised_within_the_work_when_it_next_tells():
+def test_cancel_is_raised_in_the_work_when_it_next_reports_progress():
     steps, caught = [], []
 
     async def press():
@@ -108,7 +108,7 @@ def test_cancel_is_raised_within_the_work_when_it_next_tells():
     assert caught[0] != threading.get_ident()
 
 
-def test_work_that_is_cancelled_before_it_begins_ends_at_its_first_word():
+def test_work_cancelled_before_it_starts_ends_at_its_first_report():
     work, steps = Work(), []
     work.cancel()
 
@@ -122,17 +122,17 @@ def test_work_that_is_cancelled_before_it_begins_ends_at_its_first_word():
     assert steps == ["begun"]
 
 
-def test_to_cancel_what_is_done_does_no_harm():
+def test_cancelling_finished_work_is_harmless():
     work = Work()
     assert asyncio.run(work.run(lambda tell: 5)) == 5
     work.cancel()
     with pytest.raises(Cancelled):
         work.tell(1)
-    assert asyncio.run(Work().run(lambda tell: tell(1))) is None, "another piece of work does not know of it"
+    assert asyncio.run(Work().run(lambda tell: tell(1))) is None, "another piece of work is not affected"
 
 
 @pytest.mark.parametrize("error", [VideoError("it broke off"), ZeroDivisionError("by nought"), MemoryError()])
-def test_what_goes_wrong_comes_through(error):
+def test_errors_reach_the_caller(error):
     shown = []
 
     def job(tell):
@@ -147,13 +147,13 @@ def test_what_goes_wrong_comes_through(error):
         asyncio.run(aside(lambda: job(Work().tell)))
 
 
-def test_cancelled_is_not_what_users_meet_as_an_error():
+def test_cancelled_is_not_an_error_that_users_see():
     from tinytrack.errors import TinytrackError
 
     assert not issubclass(Cancelled, TinytrackError | OSError)
 
 
-def test_a_job_without_a_loop_runs_to_its_end_at_once():
+def test_without_a_loop_a_job_runs_to_its_end_at_once():
     steps = []
 
     async def job():
@@ -163,7 +163,7 @@ def test_a_job_without_a_loop_runs_to_its_end_at_once():
     assert steps == ["worked"]
 
 
-def test_an_error_of_a_job_without_a_loop_comes_through():
+def test_without_a_loop_an_error_of_a_job_reaches_the_caller():
     async def job():
         raise VideoError("it broke off")
 
@@ -171,7 +171,7 @@ def test_an_error_of_a_job_without_a_loop_comes_through():
         start(job())
 
 
-def test_a_job_within_a_loop_begins_later_and_is_kept_until_its_end():
+def test_within_a_loop_a_job_starts_later_and_is_kept_until_its_end():
     steps = []
 
     async def page():
@@ -185,7 +185,7 @@ def test_a_job_within_a_loop_begins_later_and_is_kept_until_its_end():
         assert start(job()) is None
         steps.append("returned")
         await asyncio.sleep(0)
-        (task,) = background._running  # a loop alone would let it go
+        (task,) = background._running  # the loop alone would let the task be garbage-collected
         go_on.set()
         await task
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""The widgets as a person uses them: a real JupyterLab, a real browser, mouse and keyboard. Skipped where there is no browser."""
+"""Browser tests of the widgets: a real JupyterLab, a real browser, mouse and keyboard. They are skipped without a browser."""
 
 import json
 import shutil
@@ -54,7 +54,7 @@ STUDIO = "from tinytrack.interactive.studio import studio\ndemo = studio()\ndemo
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """A JupyterLab and a browser for this file; the folder it serves."""
+    """Start a JupyterLab and a browser for this file, and yield (browser, server, folder that it serves)."""
     folder = tmp_path_factory.mktemp("lab")
     with jupyterlab(folder) as server, chromium() as browser:
         yield browser, server, folder / "notebooks"
@@ -62,7 +62,10 @@ def lab(tmp_path_factory):
 
 @pytest.fixture
 def show(lab, request):
-    """``show(cell, ...)``: a notebook of these cells, run; at the end no error, no stranger, and the kernel is alive."""
+    """``show(cell, ...)`` opens a notebook with these cells, runs it and returns the visit.
+
+    At the end the fixture checks that the kernel is alive, no error is shown and no request left this machine.
+    """
     browser, server, folder = lab
     name = f"{request.node.name}.ipynb"
     with visit(browser) as visitor:
@@ -78,7 +81,7 @@ def show(lab, request):
         visitor.shows_no_error()
 
 
-def test_palette_explorer_answers_to_its_sliders(show):
+def test_palette_explorer_responds_to_its_sliders(show):
     v = show(CLIP, PALETTE)
     v.reads("16 colours: a pixel of frame 0")
     before, old = v.painted(), v.pixels()
@@ -104,14 +107,14 @@ def test_pointer_explorer_follows_clicks_keys_and_the_mouse(show):
     v.reads("copied label: bow tie")
     assert v.pixels(1) != old
 
-    # the keyboard: the crosshair starts where the click was, and goes to the left, onto the suit
+    # The keyboard: the crosshair starts at the click and moves left onto the suit.
     v.stage().focus()
     for _ in range(4):
         v.page.keyboard.press("Shift+ArrowLeft")
     v.page.keyboard.press("Enter")
     v.reads("copied label: suit")
 
-    # another network, sharper, with few candidates
+    # Choose another network that is sharper, with few candidates.
     v.page.locator("select").filter(has_text="random network").select_option("random network")
     v.reads("strongest cell has")
     share = float(v.found(r"ten have (\d+)"))
@@ -119,8 +122,8 @@ def test_pointer_explorer_follows_clicks_keys_and_the_mouse(show):
     v.reads("strongest cell has 100 %")
     assert share < 100
 
-    # hover: nothing moves until it is asked for
-    v.page.wait_for_timeout(500)  # whatever is still to be painted
+    # Hovering changes nothing until the reader turns it on.
+    v.page.wait_for_timeout(500)  # wait for pending repaints
     before = v.painted(1)
     v.page.mouse.move(*v.at(0.2, 0.4))
     v.page.wait_for_timeout(300)
@@ -166,7 +169,7 @@ def test_player_plays_scrubs_hides_compares_and_jumps(show):
     assert v.pixels(2) != cursor
 
 
-def test_training_can_be_stopped_goes_on_and_keeps_its_checkpoints(show):
+def test_training_can_be_stopped_and_resumed_and_keeps_its_checkpoints(show):
     v = show(CLIP, TRAINING, "print('answers')")
     assert v.page.get_by_text("random weights: press Train").count()
     v.button("Train").click()
@@ -208,7 +211,7 @@ def test_studio_places_joints_by_mouse_and_keyboard(show, lab):
     v.page.locator("select").filter(has_text="quick").select_option("quick (112 rows)")
     v.button("Track").click()
     v.reads("tracked 119 frames", 90)
-    v.page.get_by_placeholder("path of a video").fill("")  # typing does not reach the notebook's shortcuts
+    v.page.get_by_placeholder("path of a video").fill("")  # typing must not trigger the notebook's shortcuts
     v.page.get_by_role("textbox", name="folder").fill("pose")
     v.button("Export").click()
     v.reads("joints.json", 60)
@@ -219,7 +222,7 @@ def test_studio_places_joints_by_mouse_and_keyboard(show, lab):
     np.testing.assert_allclose(joints.xy[3], joints.xy[2] + (-6, 10), atol=1)
 
 
-def test_studio_uploads_and_says_what_is_wrong_with_a_file(show, tmp_path, make_video):
+def test_studio_uploads_files_and_explains_what_is_wrong_with_them(show, tmp_path, make_video):
     v = show(STUDIO)
     upload = v.page.locator("input[type=file]")
     bad = tmp_path / "notes.mp4"
@@ -250,7 +253,7 @@ def test_studio_uploads_and_says_what_is_wrong_with_a_file(show, tmp_path, make_
 
 
 def run_cell(v, index):
-    """Run one cell of the open notebook and wait for it."""
+    """Run one cell of the open notebook and wait until it is done."""
     script = """async n => { const notebook = window.jupyterapp.shell.currentWidget.content; notebook.activeCellIndex = n;
         await window.jupyterapp.commands.execute('notebook:run-cell'); }"""
     v.page.evaluate(script, index)
@@ -263,8 +266,11 @@ def brush(v, frame_points, size=(176, 144)):
     v.repainted(before)
 
 
-def test_the_story_of_notebook_09_in_the_browser(lab, tmp_path):
-    """Open 09, load carphone, brush the head, track, correct one frame, track on, export; the command line reads the export."""
+def test_the_workflow_of_notebook_09_in_the_browser(lab, tmp_path):
+    """Open notebook 09, load carphone, brush the head, track, correct one frame, track again and export.
+
+    The command line then reads the export.
+    """
     browser, server, folder = lab
     shutil.copy(NOTEBOOK_09, folder / "story.ipynb")
     shutil.copytree(NOTEBOOK_09.parent.parent / "data", folder.parent / "data", ignore=shutil.ignore_patterns("*.pt", "report"))
@@ -282,7 +288,7 @@ def test_the_story_of_notebook_09_in_the_browser(lab, tmp_path):
         v.page.get_by_placeholder("name", exact=True).fill("head")
         v.button("Rename").click()
 
-        # Brush the head, once too far, and take that back.
+        # Brush the head, brush too far once, and undo that stroke.
         plain = v.pixel(0.5, 0.42)
         brush(v, [(76, 30), (100, 30), (102, 55), (78, 60), (84, 85), (98, 85), (90, 45), (90, 75), (80, 40)])
         v.reads("marked by you")
@@ -294,7 +300,7 @@ def test_the_story_of_notebook_09_in_the_browser(lab, tmp_path):
         v.page.keyboard.press("z")
         v.repainted(before)
 
-        # A second object by keyboard alone: the brush goes down on the tie, moves, lifts.
+        # Mark a second object with the keyboard alone: put the brush down on the tie, move it and lift it.
         v.page.get_by_placeholder("name", exact=True).fill("bow tie")
         v.button("Add").click()
         for _ in range(6):
@@ -310,7 +316,7 @@ def test_the_story_of_notebook_09_in_the_browser(lab, tmp_path):
         v.button("Track").click()
         v.reads("tracked 119 frames from 1 marked frame(s)", 120)
 
-        # Frame 119: erase a corner of the head, track on from there. Nothing before it is tracked again.
+        # Erase a corner of the head on a late frame and track from there. Frames before it are not tracked again.
         v.slider("frame").press("End")
         v.reads("frame 119 of 120: tracked")
         for _ in range(10):
@@ -345,12 +351,12 @@ def test_the_story_of_notebook_09_in_the_browser(lab, tmp_path):
     assert again.returncode == 0, again.stderr
 
 
-def test_the_page_without_a_notebook(lab):
-    """``python -m tinytrack studio``: served by voila, on loopback, behind a token; every tab is there and can be used."""
+def test_the_studio_page_works_without_a_notebook(lab):
+    """``python -m tinytrack studio`` serves a page with voila on loopback behind a token, and every tab works."""
     browser, _, _ = lab
     with serving("carphone") as (address, _), visit(browser) as v:
         v.page.goto(address.split("?")[0])
-        assert "login" in v.page.url  # without the token there is nothing to see
+        assert "login" in v.page.url  # without the token only the login page is shown
         v.page.goto(address)
         v.reads("carphone: 120 frames of 176x144", 60)
         brush(v, [(80, 40), (100, 40), (90, 80)])

@@ -1,4 +1,4 @@
-"""The demos of the notebooks, driven through their parts as a program would: what they say and show, and what they keep."""
+"""The demos of the notebooks, driven from Python through their widgets: the text and pictures they show, and what they store."""
 
 import asyncio
 import html
@@ -39,7 +39,7 @@ NAMES = ("first", "second", "third")
 
 
 def plain(widget) -> str:
-    """What an HTML widget says to a reader."""
+    """The text that an HTML widget shows to a reader."""
     return html.unescape(re.sub(r"<[^>]*>", "", widget.value.replace("<br>", "\n")))
 
 
@@ -54,7 +54,7 @@ def error_of(demo):
     return float(re.search(r"off by ([\d.]+) Lab units", plain(demo.text))[1])
 
 
-def test_a_palette_explorer_shows_the_frame_in_so_many_colours():
+def test_a_palette_explorer_shows_the_frame_in_the_chosen_number_of_colours():
     demo = palette_explorer(FRAMES, 6)
     palette = demo.palette(6)
     assert len(palette) == 6 == demo.k.value
@@ -67,7 +67,7 @@ def test_a_palette_explorer_shows_the_frame_in_so_many_colours():
     assert demo.stage.label == f"Frame 0 in 6 colours, {error:.2f} Lab units off"
 
 
-def test_with_more_colours_a_pixel_is_less_off():
+def test_more_colours_give_a_smaller_error():
     demo = palette_explorer(FRAMES)
     assert demo.k.value == 16
     errors, pictures = [], set()
@@ -80,7 +80,7 @@ def test_with_more_colours_a_pixel_is_less_off():
     assert len(pictures) == 6
 
 
-def test_another_frame_has_the_same_colours_and_its_own_error():
+def test_another_frame_has_the_same_palette_and_its_own_error():
     demo = palette_explorer(FRAMES, 4)
     before = demo.text.value
     demo.frame.value = 7
@@ -92,7 +92,7 @@ def test_another_frame_has_the_same_colours_and_its_own_error():
     assert demo.text.value == before
 
 
-def test_a_palette_is_fitted_once(monkeypatch):
+def test_each_palette_is_fitted_only_once(monkeypatch):
     asked = []
     fit = Palette.fit
     monkeypatch.setattr(Palette, "fit", lambda colors, k, **options: asked.append(k) or fit(colors, k, **options))
@@ -103,14 +103,14 @@ def test_a_palette_is_fitted_once(monkeypatch):
     assert asked == [4, 5]
 
 
-def test_a_video_with_fewer_colours_than_asked_for_has_as_many_as_it_has():
+def test_a_video_with_too_few_colours_gets_a_smaller_palette():
     demo = palette_explorer(index_frames(1), 16)
     assert plain(demo.text).startswith("3 colours: ")
     assert error_of(demo) < 0.06
     assert "Frame 0 in 3 colours" in demo.stage.label
 
 
-def test_the_still_of_a_palette_explorer_says_what_it_is():
+def test_the_still_of_a_palette_explorer_describes_the_frame():
     demo = palette_explorer(FRAMES, 5)
     assert demo.still.alt.startswith("Frame 0 in 5 colours")
     assert len(demo.still.axes) == 1
@@ -120,7 +120,7 @@ def test_the_still_of_a_palette_explorer_says_what_it_is():
 
 
 def attention_by_hand(demo, name, device):
-    """Eq. 2 of one pixel, cell by cell: (R, h, w), and its cell (column, row)."""
+    """Compute Eq. 2 for one pixel cell by cell. Returns the attention (R, h, w) and the pixel's cell (column, row)."""
     makers = {"tiny-gray": lambda: load_model("tiny-gray", device), "random": lambda: random_model(device=device)}
     model = makers.get(name, lambda: baseline_model(name, device))()
     references = demo.references()
@@ -151,7 +151,7 @@ SETTINGS = {
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 @pytest.mark.parametrize("features", ["random network", "raw Lab patches"])
-def test_a_pixel_points_where_eq_2_says(settings, features, device):
+def test_a_pixel_points_where_eq_2_points(settings, features, device):
     demo = pointer_explorer(FRAMES, 6, (0, 3), protocol=SMALL, point=(20, 30), device=str(device))
     demo.which.value = features
     for name, value in settings.items():
@@ -164,7 +164,7 @@ def test_a_pixel_points_where_eq_2_says(settings, features, device):
     np.testing.assert_allclose(heat, expected, atol=2e-3 * expected.max())
     assert heat.sum() == pytest.approx(1, abs=1e-4)
     if settings.get("top_k"):
-        assert (heat > 0).sum() == settings["top_k"], "jointly over both frames"
+        assert (heat > 0).sum() == settings["top_k"], "the top k are chosen jointly over both frames"
     box = None
     if settings.get("radius"):
         left, top, right, bottom = (v * 4 - 0.5 for v in (max(0, 5 - demo.radius.value), max(0, 7 - demo.radius.value), 16, 12))
@@ -180,23 +180,23 @@ def test_a_pixel_points_where_eq_2_says(settings, features, device):
     assert told in plain(demo.text)
 
 
-def test_the_trained_network_is_asked_first():
+def test_the_trained_network_is_the_default():
     demo = pointer_explorer(FRAMES, 6, (0, 3), protocol=SMALL, device="cpu")
     expected, _ = attention_by_hand(demo, "tiny-gray", "cpu")
     np.testing.assert_allclose(demo.answer()[1], expected, atol=2e-3 * expected.max())
 
 
 def pointing(references=(0, 3), at=6, **options):
-    """An explorer with features that need no network."""
+    """A pointer explorer with features that need no network."""
     options = {"protocol": SMALL, "device": "cpu"} | options
     demo = pointer_explorer(FRAMES, at, references, **options)
     demo.which.value = "raw Lab patches"
     return demo
 
 
-def test_a_click_asks_another_pixel():
+def test_a_click_selects_another_pixel():
     demo = pointing()
-    assert demo.point == (W // 2, H // 2), "the middle, at first"
+    assert demo.point == (W // 2, H // 2), "the default is the middle of the frame"
     old = [stage.data for stage, _ in demo.slots], demo.text.value
     demo.stage.hear({"kind": "point", "phase": "down", "place": [10, 41]})
     assert demo.point == (10.0, 41.0)
@@ -208,21 +208,21 @@ def test_a_click_asks_another_pixel():
 
 
 @pytest.mark.parametrize("phase, moves", [("down", True), ("drag", True), ("hover", True), ("up", False)])
-def test_letting_go_is_no_question(phase, moves):
+def test_releasing_the_mouse_does_not_move_the_point(phase, moves):
     demo = pointing()
     demo.stage.hear({"kind": "point", "phase": phase, "place": [3, 4]})
     assert (demo.point == (3.0, 4.0)) == moves
 
 
 @pytest.mark.parametrize("place, cell", [([-0.5, -0.5], (0, 0)), ([W - 0.5, H - 0.5], (15, 11)), ([3.4, 3.6], (0, 1))])
-def test_every_place_of_the_frame_lies_in_a_cell(place, cell):
+def test_every_point_of_the_frame_belongs_to_a_cell(place, cell):
     demo = pointing()
     demo.stage.hear({"kind": "point", "phase": "down", "place": place})
     assert demo.answer()[2] == cell
     assert "Lab units off" in plain(demo.text)
 
 
-def test_the_mouse_is_followed_on_request():
+def test_the_point_follows_the_mouse_on_request():
     demo = pointing()
     assert demo.stage.active
     assert not demo.stage.hover
@@ -233,7 +233,7 @@ def test_the_mouse_is_followed_on_request():
     assert not demo.stage.hover
 
 
-def test_a_lower_temperature_points_more_sharply():
+def test_a_lower_temperature_sharpens_the_attention():
     demo = pointing()
     shares = []
     for temperature in (0.1, 0.01, 0.004):
@@ -242,7 +242,7 @@ def test_a_lower_temperature_points_more_sharply():
     assert shares[0] < shares[1] < shares[2]
 
 
-def test_without_references_of_its_own_it_has_those_of_the_protocol():
+def test_the_default_references_are_those_of_the_protocol():
     protocol = replace(SMALL, back=(1, 2, 4))
     demo = pointing(None, protocol=protocol)
     seen = {}
@@ -250,7 +250,7 @@ def test_without_references_of_its_own_it_has_those_of_the_protocol():
         demo.at.value = at
         seen[at] = demo.references()
         assert [plain(text).split(":")[0] for _, text in demo.slots] == [f"frame {t}" for t in seen[at]]
-        assert [tuple(panel.children) for panel in demo.panels.children] == demo.slots, "as many panels as there are references"
+        assert [tuple(panel.children) for panel in demo.panels.children] == demo.slots, "one panel per reference"
     assert seen == {6: [0, 2, 4, 5], 1: [0], 3: [0, 1, 2], 11: [0, 7, 9, 10]}
 
 
@@ -276,7 +276,7 @@ def test_the_only_reference_may_become_the_target():
     assert plain(demo.slots[0][1]).startswith("frame 0: ")
 
 
-def test_another_network_points_elsewhere_and_is_made_once(monkeypatch):
+def test_another_network_points_elsewhere_and_is_loaded_once(monkeypatch):
     demo = pointing()
     calls = []
     embed = pointer_demo.embed_video
@@ -287,11 +287,11 @@ def test_another_network_points_elsewhere_and_is_made_once(monkeypatch):
         pictures.setdefault(name, set()).add((demo.slots[0][0].data, demo.text.value))
     assert all(len(seen) == 1 for seen in pictures.values())
     assert len({next(iter(seen)) for seen in pictures.values()}) == 3
-    assert calls == [1] * 6, "two networks, three frames, each once"
+    assert calls == [1] * 6, "two networks embed three frames, each frame once"
 
 
-def test_a_pixel_copies_the_label_and_the_colour_of_where_it_points():
-    """Frames that are all the same, sharply: every pixel points at itself."""
+def test_a_pixel_copies_the_label_and_the_colour_it_points_at():
+    """All frames are the same and the temperature is low, so every pixel points at itself."""
     still = FRAMES[:1].repeat(4, axis=0)
     demo = pointer_explorer(still, 3, (0, 1), SCENE.masks[:1].repeat(4, axis=0), NAMES, SMALL, device="cpu")
     demo.which.value, demo.temperature.value = "raw Lab patches", 10**-2.5
@@ -303,14 +303,14 @@ def test_a_pixel_copies_the_label_and_the_colour_of_where_it_points():
         share = re.search(rf"copied label: {name} (\d+) %", plain(demo.text))
         assert share, plain(demo.text)
         assert int(share[1]) > 80, plain(demo.text)
-        # The colour: about that of the cell, which the pixel is a part of.
+        # The copied colour is close to the mean of the cell that contains the pixel.
         lab = frames_to_lab(still[0])[1:]
         cell, own = lab[:, y - 2 : y + 2, x - 1 : x + 3].mean((1, 2)), lab[:, y, x]
         off = float(re.search(r"([\d.]+) Lab units off", plain(demo.text))[1])
         assert off == pytest.approx(float(torch.dist(cell, own)), abs=3)
 
 
-def test_colours_are_copied_by_the_attention_on_their_cells():
+def test_colours_are_averaged_with_the_attention_as_weights():
     demo = pointing()
     demo.ask("down", 29, 21)
     references, heat, _ = demo.answer()
@@ -321,10 +321,10 @@ def test_colours_are_copied_by_the_attention_on_their_cells():
     off = float(torch.dist(copied, frames_to_lab(FRAMES[6])[1:, 21, 29]))
     assert plain(demo.text).splitlines()[0] == f"copied colour  true  {off:.1f} Lab units off"
     patches = re.findall(r"rgb\(([\d,]+)\)", demo.text.value)
-    assert patches[1] == ",".join(str(v) for v in FRAMES[6][21, 29]), "the true colour is the pixel's own"
+    assert patches[1] == ",".join(str(v) for v in FRAMES[6][21, 29]), "the true colour is that of the pixel itself"
 
 
-def test_labels_are_counted_by_the_attention_on_their_cells():
+def test_labels_are_weighted_by_the_attention():
     masks = {3: SCENE.masks[3], 0: SCENE.masks[0]}
     demo = pointing(masks=masks, names=NAMES)
     demo.ask("down", 30, 20)
@@ -340,18 +340,18 @@ def test_labels_are_counted_by_the_attention_on_their_cells():
     assert len(order) > 1
 
 
-def test_masks_may_be_a_list_of_all_frames_and_none_is_no_label():
+def test_masks_may_be_a_list_and_without_masks_there_is_no_label():
     given, listed = pointing(masks={t: SCENE.masks[t] for t in (0, 3)}, names=NAMES), pointing(masks=SCENE.masks, names=NAMES)
     assert given.text.value == listed.text.value
     assert "copied label" in given.text.value
     assert "copied label" not in pointing().text.value
-    assert "copied label" not in pointing(masks={1: SCENE.masks[1]}, names=NAMES).text.value, "frame 1 is no reference"
+    assert "copied label" not in pointing(masks={1: SCENE.masks[1]}, names=NAMES).text.value, "frame 1 is not a reference"
 
 
 @pytest.mark.parametrize(
     "names, told", [((), ("object 1", "object 2", "object 3")), (("first", "second"), ("first", "second", "object 3"))]
 )
-def test_labels_without_names_are_told_by_number(names, told):
+def test_labels_without_names_are_numbered(names, told):
     some, all_of_them = pointing(masks=SCENE.masks, names=names), pointing(masks=SCENE.masks, names=told)
     for n, name in enumerate(told, start=1):
         for demo in (some, all_of_them):
@@ -360,17 +360,17 @@ def test_labels_without_names_are_told_by_number(names, told):
         assert some.text.value == all_of_them.text.value
 
 
-def test_where_it_points_at_frames_without_labels_it_copies_none():
+def test_a_pixel_that_points_at_frames_without_labels_copies_none():
     frames = FRAMES.copy()
     frames[0] = 255 - frames[6]
-    frames[3] = frames[6]  # all attention is there
+    frames[3] = frames[6]  # all attention goes to this frame
     demo = pointer_explorer(frames, 6, (0, 3), {0: SCENE.masks[0]}, NAMES, SMALL, device="cpu")
     demo.which.value, demo.temperature.value = "raw Lab patches", 10**-2.5
     assert plain(demo.slots[1][1]) == "frame 3: 100 %"
     assert plain(demo.text).splitlines()[-1] == "copied label: none; it points at frames without labels"
 
 
-def test_names_are_text_and_not_html():
+def test_object_names_are_shown_as_text_and_not_as_html():
     demo = pointing(masks=SCENE.masks, names=("<i>a</i> & b", "second", "third"))
     demo.ask("down", *np.argwhere(SCENE.masks[6] == 1).mean(0)[::-1])
     assert "<i>" not in demo.text.value
@@ -388,8 +388,8 @@ def test_the_still_of_a_pointer_explorer_shows_where_it_points():
     many = pointer_explorer(FRAMES, 11, None, protocol=SMALL, device="cpu")
     shares = many.answer()[1].sum((1, 2))
     columns = ", ".join(f"reference: frame {many.references()[i]}" for i in sorted(np.argsort(-shares)[:3]))
-    assert len(many.slots) == 8, "the three with most attention"
-    assert f"Columns: target: frame 11, {columns}. " in many.still.alt, "the three with most attention"
+    assert len(many.slots) == 8, "the still shows the three references with the most attention"
+    assert f"Columns: target: frame 11, {columns}. " in many.still.alt, "the still shows the three references with the most attention"
 
 
 # ---- 04: emergence
@@ -400,7 +400,7 @@ SHORT = FRAMES[:4]
 
 @pytest.fixture(autouse=True)
 def coarse(monkeypatch):
-    """The paper's protocol, coarser: most of the time goes into tracking with each checkpoint."""
+    """A coarser version of the paper's protocol, because tracking with each checkpoint takes most of the time."""
     monkeypatch.setattr(emergence_demo, "PAPER", replace(PAPER, size=(64, 64), grid=(16, 16)))
 
 
@@ -409,7 +409,7 @@ def training(config=CONFIG, truth=None, device="cpu", **options):
 
 
 def stop_at(monkeypatch, demo, count, also=lambda: None):
-    """Someone presses Stop during the step that makes it ``count`` steps."""
+    """Press Stop during the step that brings the step counter to ``count``."""
     step = Trainer.step
 
     def patched(trainer):
@@ -423,7 +423,7 @@ def stop_at(monkeypatch, demo, count, also=lambda: None):
 
 
 def usable(demo):
-    """What can be pressed or changed."""
+    """Names of the controls that are enabled."""
     return {name for name in ("go", "stop", "again", "steps") if not getattr(demo, name).disabled}
 
 
@@ -431,7 +431,7 @@ def options_of(demo):
     return list(demo.scrubber.options)
 
 
-def test_before_training_nothing_is_there():
+def test_before_training_the_demo_is_empty():
     demo = training()
     assert usable(demo) == {"go", "steps"}
     assert demo.scrubber.disabled
@@ -447,7 +447,7 @@ def test_before_training_nothing_is_there():
 
 
 def test_training_to_the_end_keeps_a_model_at_each_checkpoint(monkeypatch, device):
-    monkeypatch.undo()  # the paper's protocol as it is
+    monkeypatch.undo()  # use the paper's protocol unchanged
     demo = training(truth={t: SCENE.masks[t] for t in (0, 1, 3, 9)}, device=device)
     curve = demo.curve.data
     demo.go.click()
@@ -465,16 +465,16 @@ def test_training_to_the_end_keeps_a_model_at_each_checkpoint(monkeypatch, devic
     assert demo.models[4].fingerprint() == demo.model.fingerprint()
     assert len({model.fingerprint() for model in demo.models.values()}) == 4
 
-    assert demo.scrubber.value == 4, "the newest is shown"
+    assert demo.scrubber.value == 4, "the newest checkpoint is shown"
     tracked = list(track_masks(SHORT, SCENE.masks[0], demo.models[4], PAPER))
     j = np.mean([region_j(tracked[t] == n, SCENE.masks[t] == n) for t in (1, 3) for n in (1, 2, 3)])
     assert plain(demo.note) == f"step 4: J {100 * j:.0f} % (mean over 3 objects, frames 1, 3)"
     gray = draw.to_gray(SHORT)
     panels = [draw.magnified(draw.overlay(gray[t], tracked[t]), 240)[0] for t in (1, 3)]
-    assert shows(demo.picture, draw.side_by_side(panels, ["frame 1", "frame 3"])), "frame 40 is not there"
+    assert shows(demo.picture, draw.side_by_side(panels, ["frame 1", "frame 3"])), "frame 40 does not exist, so it is left out"
 
 
-def test_the_scrubber_shows_what_was_kept():
+def test_the_scrubber_shows_the_stored_checkpoints():
     demo = training(truth={3: SCENE.masks[3]})
     demo.go.click()
     for step in (0, 3, 1):
@@ -486,14 +486,14 @@ def test_the_scrubber_shows_what_was_kept():
         assert demo.picture.label == f"Masks carried from frame 0 by the network of {said}"
 
 
-def test_without_true_masks_nothing_is_scored():
+def test_without_true_masks_there_is_no_score():
     demo = training(replace(CONFIG, steps=1))
     demo.go.click()
     assert [said for _, said in demo.looks.values()] == ["step 0", "step 1"]
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_stop_keeps_what_was_learned_and_train_goes_on(monkeypatch):
+def test_stop_keeps_the_trained_network_and_train_resumes(monkeypatch):
     demo, whole = training(), training()
     during = []
     with monkeypatch.context() as patch:
@@ -506,8 +506,8 @@ def test_stop_keeps_what_was_learned_and_train_goes_on(monkeypatch):
     assert demo.models[2].fingerprint() == demo.model.fingerprint()
     assert plain(demo.text).startswith("step 2 of 4: loss ")
     assert plain(demo.text).endswith("— stopped, and kept: Train goes on from here")
-    assert usable(demo) == {"go", "again"}, "the length of a run that has begun stays"
-    assert demo.bar.value == 2, "the length of a run that has begun stays"
+    assert usable(demo) == {"go", "again"}, "the length of a run that has started cannot be changed"
+    assert demo.bar.value == 2, "the length of a run that has started cannot be changed"
 
     trainer, losses = demo.trainer, list(demo.trainer.losses)
     demo.go.click()
@@ -517,11 +517,11 @@ def test_stop_keeps_what_was_learned_and_train_goes_on(monkeypatch):
     assert list(demo.models) == [0, 1, 2, 3, 4]
     assert plain(demo.text).endswith("— done")
     whole.go.click()
-    assert whole.model.fingerprint() == demo.model.fingerprint(), "as if it had never been stopped"
+    assert whole.model.fingerprint() == demo.model.fingerprint(), "the result is the same as without the stop"
     assert whole.trainer.losses == trainer.losses
 
 
-def test_who_looks_at_an_old_checkpoint_goes_on_looking_at_it(monkeypatch):
+def test_resuming_keeps_showing_the_selected_old_checkpoint(monkeypatch):
     demo = training()
     with monkeypatch.context() as patch:
         stop_at(patch, demo, 2)
@@ -534,7 +534,7 @@ def test_who_looks_at_an_old_checkpoint_goes_on_looking_at_it(monkeypatch):
     assert options_of(demo)[-1] == ("step 4", 4)
 
 
-def test_a_run_that_was_stopped_can_be_forgotten(monkeypatch):
+def test_a_stopped_run_can_be_discarded(monkeypatch):
     demo = training()
     with monkeypatch.context() as patch:
         stop_at(patch, demo, 2)
@@ -564,7 +564,7 @@ def test_a_run_that_was_stopped_can_be_forgotten(monkeypatch):
     assert first != demo.models[0].fingerprint()
 
 
-def test_a_stop_before_the_first_step_is_told_without_a_loss(monkeypatch):
+def test_a_stop_before_the_first_step_is_reported_without_a_loss(monkeypatch):
     demo = training()
     keep = demo.keep
     monkeypatch.setattr(demo, "keep", lambda *args: (keep(*args), demo.stop.click()))
@@ -577,15 +577,15 @@ def test_a_stop_before_the_first_step_is_told_without_a_loss(monkeypatch):
     assert demo.curve.label == "The loss so far: no step yet"
 
 
-def test_masks_are_tracked_anew_now_and_then_between_checkpoints(monkeypatch):
+def test_masks_are_also_tracked_between_checkpoints_from_time_to_time(monkeypatch):
     monkeypatch.setattr(emergence_demo, "REFRESH", 0.0)
     demo = training(replace(CONFIG, steps=3))
     demo.go.click()
-    assert list(demo.models) == [0, 1, 2, 3], "2 is no checkpoint"
+    assert list(demo.models) == [0, 1, 2, 3], "step 2 is not a checkpoint"
     assert list(demo.looks) == [n for _, n in options_of(demo)] == [0, 1, 2, 3]
 
 
-def test_training_that_cannot_begin_says_why():
+def test_training_that_cannot_start_reports_the_reason():
     demo = emergence([FRAMES[:, :20]], SHORT, SCENE.masks[0], config=CONFIG, device="cpu")
     demo.go.click()
     assert_one_sentence(plain(demo.text), "at least 32 pixels")
@@ -594,7 +594,7 @@ def test_training_that_cannot_begin_says_why():
     assert not demo.running
 
 
-def test_training_that_diverges_says_so_and_keeps_what_there_was(monkeypatch):
+def test_training_that_diverges_reports_it_and_keeps_earlier_checkpoints(monkeypatch):
     step = Trainer.step
 
     def diverge(trainer):
@@ -612,7 +612,7 @@ def test_training_that_diverges_says_so_and_keeps_what_there_was(monkeypatch):
     assert demo.trainer.count == 2
 
 
-def test_train_after_the_end_begins_anew(monkeypatch):
+def test_train_after_the_end_starts_a_new_run(monkeypatch):
     demo = training(replace(CONFIG, steps=1))
     demo.go.click()
     trainer = demo.trainer
@@ -625,7 +625,7 @@ def test_train_after_the_end_begins_anew(monkeypatch):
     assert demo.bar.max == 3
 
 
-def test_train_is_not_begun_twice(monkeypatch):
+def test_pressing_train_during_training_does_not_start_a_second_run(monkeypatch):
     demo = training(replace(CONFIG, steps=3))
     stop_at(monkeypatch, demo, 1, demo.go.click)
     demo.go.click()
@@ -633,7 +633,7 @@ def test_train_is_not_begun_twice(monkeypatch):
     assert list(demo.models) == [0, 1]
 
 
-def test_checkpoints_that_are_there_are_on_the_scrubber_at_once():
+def test_given_checkpoints_appear_on_the_scrubber_immediately():
     models = {30: random_model(seed=1), 0: random_model(), 10: random_model(seed=2), 1: random_model(seed=3), 3: random_model(seed=4)}
     demo = training(truth={3: SCENE.masks[3]}, models=models)
     assert options_of(demo) == [(f"step {n}", n) for n in (0, 1, 3, 10, 30)]
@@ -646,7 +646,7 @@ def test_checkpoints_that_are_there_are_on_the_scrubber_at_once():
     assert demo.looks[3][1] in demo.still.alt
 
 
-def test_the_loss_of_an_even_guess_is_drawn_on_the_curve(monkeypatch):
+def test_the_loss_of_uniform_attention_is_drawn_on_the_curve(monkeypatch):
     demo = training(replace(CONFIG, steps=1), level=2.5)
     assert shows(demo.curve, demo_pictures.emergence_picture([], level=2.5))
     demo.go.click()
@@ -667,7 +667,7 @@ SCORES = {"flow": {4: 0.5, 8: 0.25}, "joints": {4: 1.0}}
 
 def watching(scores=SCORES, **options):
     demo = player(FRAMES, TRACKS, scores, edges=SCENE.edges, **options)
-    for stage in demo.stages:  # a browser that follows
+    for stage in demo.stages:  # simulate a browser that answers every frame
         stage.send = lambda message, stage=stage: "mark" in message and stage.hear({"kind": "painted", "mark": message["mark"]})
     return demo
 
@@ -689,26 +689,26 @@ def test_a_player_shows_two_methods_side_by_side():
     assert demo.frame.max == 11
 
 
-def test_methods_switch():
+def test_methods_can_be_switched():
     demo = watching()
     demo.frame.value = 4
     for name in ("mine", "nobody", "(nothing)", "flow"):
         demo.which[1].value = name
         assert shows(demo.stages[1], drawn(name, 4))
         assert demo.stages[1].label == f"Frame 4: {draw.label(name)}"
-        assert shows(demo.stages[0], drawn("flow", 4)), "the other one stays"
+        assert shows(demo.stages[0], drawn("flow", 4)), "the other panel is unchanged"
     assert len({drawn(name, 4).tobytes() for name in ("flow", "joints", "mine", "nobody")}) == 4
     np.testing.assert_array_equal(drawn("nobody", 4), drawn("(nothing)", 4))
 
 
-def test_one_method_alone_stands_beside_the_frame_itself():
+def test_a_single_method_is_shown_next_to_the_plain_frame():
     demo = player(FRAMES, {"flow": SCENE.masks})
     assert [which.value for which in demo.which] == ["flow", "(nothing)"]
     assert demo.curve is None
     assert shows(demo.stages[1], draw.magnified(FRAMES[0], 400)[0])
 
 
-def test_overlay_and_opacity_change_what_is_drawn():
+def test_overlay_and_opacity_change_the_drawing():
     demo = watching()
     demo.frame.value = 3
     seen = []
@@ -723,26 +723,26 @@ def test_overlay_and_opacity_change_what_is_drawn():
     assert len(set(seen)) == 3
 
 
-def test_scores_are_said_where_there_are_some():
+def test_scores_are_printed_for_frames_that_have_them():
     demo = watching(metric="PCK")
     said = {}
     for t in (0, 4, 8):
         demo.frame.value = t
         said[t] = [plain(text).strip("\xa0 ") for text in demo.said]
     assert said == {0: ["", ""], 4: ["frame 4: PCK 50 %", "frame 4: PCK 100 %"], 8: ["frame 8: PCK 25 %", ""]}
-    assert demo.said[1].value, "an empty line keeps its place"
+    assert demo.said[1].value, "an empty line keeps its height"
     demo.which[1].value = "flow"
     assert plain(demo.said[1]) == "frame 8: PCK 25 %"
 
 
-def test_a_click_on_the_curve_jumps_to_its_frame_where_the_cursor_is():
+def test_a_click_on_the_curve_jumps_to_the_frame_under_the_cursor():
     demo = watching()
     chart, (left, right) = demo_pictures.score_picture(SCORES, len(FRAMES), "J")
     assert demo.curve.active
     assert demo.curve.size == (chart.shape[1], chart.shape[0])
     for t in (3, 11, 0, 7):
         x = left + (right - left) * t / 11
-        for beside in (-0.49, 0, 0.49):  # of a frame
+        for beside in (-0.49, 0, 0.49):  # in frames
             demo.curve.hear({"kind": "point", "phase": "down", "place": [x + beside * (right - left) / 11 - 0.5, 70]})
             assert demo.frame.value == t
         assert shows(demo.curve, demo_pictures.with_cursor(chart, x))
@@ -754,14 +754,14 @@ def test_a_click_on_the_curve_jumps_to_its_frame_where_the_cursor_is():
     "phase, x, frame",
     [("down", -0.5, 0), ("down", 1e4, 11), ("drag", 1e4, 11), ("up", 1e4, 5), ("hover", 1e4, 5)],
 )
-def test_a_click_beside_the_curve_stays_within_and_only_a_pressed_hand_jumps(phase, x, frame):
+def test_clicks_off_the_curve_are_clamped_and_only_a_pressed_mouse_jumps(phase, x, frame):
     demo = watching()
     demo.frame.value = 5
     demo.curve.hear({"kind": "point", "phase": phase, "place": [x, 3]})
     assert demo.frame.value == frame
 
 
-def test_a_player_plays():
+def test_a_player_plays_to_the_last_frame():
     demo = watching(fps=1000)
     seen = []
     demo.frame.observe(lambda change: seen.append(change["new"]), "value")
@@ -778,13 +778,13 @@ def test_a_track_of_another_length_is_refused_by_name(count):
     assert str(error.value) == f"'mine' has {count} items: expected one for each of the 12 frames"
 
 
-def test_a_player_needs_something_to_play():
+def test_a_player_needs_at_least_one_method():
     with pytest.raises(ValueError) as error:
         player(FRAMES, {})
     assert str(error.value) == "nothing to play: expected at least one method with its tracks"
 
 
-def test_the_still_of_a_player_shows_frames_that_have_scores():
+def test_the_still_of_a_player_shows_frames_with_scores():
     alt = watching().still.alt
     assert "Columns: frame 4, frame 8, frame 8" in alt
     assert "optical flow: J 50 %, J 25 %, J 25 %" in alt

@@ -1,4 +1,4 @@
-"""All demos on one page: each is made when its tab is opened, once, and what is missing is said there."""
+"""All demos on one page: each is created once, when its tab is first opened, and problems are reported on the tab."""
 
 import html
 import re
@@ -37,19 +37,19 @@ def frames():
 
 @pytest.fixture
 def page(monkeypatch, frames):
-    """A gallery whose clip is decoded already."""
+    """A gallery whose clip is already decoded."""
     monkeypatch.setattr(Gallery, "frames", lambda self: frames)
     return gallery(device="cpu")
 
 
 def opened(page, n):
-    """The demo behind a tab, after a click on it."""
+    """Click on a tab and return its demo."""
     page.tabs.selected_index = n
     assert list(page.boxes[n].children) == [page.demos[n]]
     return page.demos[n]
 
 
-def test_the_studio_is_there_at_once_and_the_others_when_they_are_asked_for():
+def test_the_studio_is_created_at_once_and_the_other_demos_on_demand():
     page = gallery(device="cpu")
     assert page.tabs.titles == TABS
     assert page.tabs.selected_index == 0
@@ -61,30 +61,30 @@ def test_the_studio_is_there_at_once_and_the_others_when_they_are_asked_for():
     assert [text_of(box.children[0]) for box in page.boxes[1:]] == ["preparing ..."] * 4
 
 
-def test_the_studio_opens_the_clip_that_was_named(make_video):
+def test_the_studio_opens_the_given_clip(make_video):
     page = gallery(str(make_video("mine.mp4", 3)), "cpu")
     assert len(page.demos[0].session) == 3
     assert page.demos[0].stage.label == "Frame 0 of mine.mp4"
 
 
-def test_what_is_wrong_with_the_clip_that_was_named_is_said_on_the_page():
+def test_a_problem_with_the_given_clip_is_reported_on_the_page():
     page = gallery("<missing>.mp4", "cpu")
     studio = page.demos[0]
     assert studio.session is None
     assert studio.track.disabled
     assert not studio.open_clip.disabled
     assert_one_sentence(text_of(studio.status), "no such video", "'<missing>.mp4'")
-    assert isinstance(opened(page, 1), PaletteExplorer), "the other tabs are there all the same"
+    assert isinstance(opened(page, 1), PaletteExplorer), "the other tabs still work"
 
 
-def test_the_tab_palette_shows_the_clip_in_16_colours():
+def test_the_palette_tab_shows_the_clip_in_16_colours():
     demo = opened(gallery(device="cpu"), 1)
     assert isinstance(demo, PaletteExplorer)
     assert demo.frames.shape == (120, 144, 176, 3)
     assert text_of(demo.text).startswith("16 colours: a pixel of frame 0 ")
 
 
-def test_the_tab_pointer_points_at_true_labels(page):
+def test_the_pointer_tab_uses_the_true_labels(page):
     demo = opened(page, 2)
     assert isinstance(demo, PointerExplorer)
     assert (demo.at.value, demo.references()) == (20, [0, 10])
@@ -95,7 +95,7 @@ def test_the_tab_pointer_points_at_true_labels(page):
     assert sorted(demo.masks) == sorted(CLIPS["carphone"].masks)
 
 
-def test_the_tab_training_is_ready_to_train_the_tiny_recipe(page, monkeypatch, frames):
+def test_the_training_tab_is_ready_to_train_the_tiny_recipe(page, monkeypatch, frames):
     asked = []
     monkeypatch.setattr(module, "load_shots", lambda videos, config: asked.append(([v.title for v in videos], config)) or [frames[:9]])
     demo = opened(page, 3)
@@ -109,7 +109,7 @@ def test_the_tab_training_is_ready_to_train_the_tiny_recipe(page, monkeypatch, f
     assert set(np.unique(demo.mask)) == {0, 1, 2, 3, 4}
 
 
-def test_the_tab_player_compares_tracks_by_their_scores(page, monkeypatch, frames):
+def test_the_player_tab_compares_tracks_by_their_scores(page, monkeypatch, frames):
     calls = []
 
     def carry(given, mask, **options):
@@ -124,7 +124,7 @@ def test_the_tab_player_compares_tracks_by_their_scores(page, monkeypatch, frame
     assert calls[0]["protocol"].size == 144
     assert calls[0]["model"].device.type == "cpu"
     truth = {t: read_mask(path) for t, path in CLIPS["carphone"].masks.items()}
-    for name, objects in (("identity", (1, 2, 3, 4)), ("tiny-gray", (1,))):  # the other three are lost: J is 0
+    for name, objects in (("identity", (1, 2, 3, 4)), ("tiny-gray", (1,))):  # tiny-gray loses the other three objects, so their J is 0
         for t in (20, 119):
             j = sum(region_j(truth[0] == n, truth[t] == n) for n in objects) / 4
             assert demo.scores[name][t] == pytest.approx(j)
@@ -133,7 +133,7 @@ def test_the_tab_player_compares_tracks_by_their_scores(page, monkeypatch, frame
     assert text_of(demo.said[1]) == f"frame 60: J {100 * demo.scores['identity'][60]:.0f} %"
 
 
-def test_a_tab_is_made_once(page, monkeypatch):
+def test_each_tab_is_created_once(page, monkeypatch):
     demo = opened(page, 1)
     demo.k.value = 5
     monkeypatch.setattr(Gallery, "frames", lambda self: pytest.fail("it is made again"))
@@ -145,7 +145,7 @@ def test_a_tab_is_made_once(page, monkeypatch):
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4])
-def test_a_clip_that_is_missing_is_said_on_its_tab_until_it_is_there(monkeypatch, frames, n):
+def test_a_missing_clip_is_reported_on_its_tab_until_it_is_installed(monkeypatch, frames, n):
     def missing(name):
         raise ClipError(f"the clip '<{name}>' is missing: install it")
 
@@ -158,6 +158,6 @@ def test_a_clip_that_is_missing_is_said_on_its_tab_until_it_is_there(monkeypatch
     assert text_of(said) == "the clip '<carphone>' is missing: install it"
     assert "&lt;" in said.value
     assert n not in page.demos
-    if n == 1:  # it was installed meanwhile
+    if n == 1:  # the clip has been installed meanwhile
         page.tabs.selected_index = 0
         assert isinstance(opened(page, n), PaletteExplorer)

@@ -1,4 +1,4 @@
-"""Play, pause and scrub: every frame in its order, at its time, and no further ahead than the browser follows."""
+"""Play, pause and scrub: every frame is shown in order and on time, and never far ahead of the browser."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ FAST = 1000.0
 
 
 class Watched(Playback):
-    """A playback and its browser, which answers at once unless told otherwise; notes what happens."""
+    """A playback that records events, with a browser that answers immediately unless ``answers`` is False."""
 
     def __init__(self, last=12, fps=FAST, answers=True):
         stage = Canvas()
@@ -34,11 +34,11 @@ class Watched(Playback):
         self.icons.add(self.button.icon)
 
 
-def test_it_plays_every_frame_to_the_end_and_stops():
+def test_it_plays_every_frame_and_stops_at_the_end():
     p = Watched(12)
     assert p.button.icon == "play"
     assert p.frame.max == 12
-    p.button.value = True  # without a loop of its own: to the end
+    p.button.value = True  # without an event loop it plays to the end at once
     assert p.shown == list(range(1, 13))
     assert p.icons == {"pause"}
     assert p.button.value is False
@@ -48,14 +48,14 @@ def test_it_plays_every_frame_to_the_end_and_stops():
     assert max(p.behind) == 1
 
 
-def test_it_plays_on_from_where_it_stands():
+def test_it_plays_from_the_current_frame():
     p = Watched(12)
     p.frame.value = 9
     p.button.value = True
     assert p.shown == [9, 10, 11, 12]
 
 
-def test_at_the_end_it_starts_over():
+def test_at_the_end_it_starts_from_the_beginning():
     p = Watched(4)
     p.button.value = True
     p.button.value = True
@@ -64,7 +64,7 @@ def test_at_the_end_it_starts_over():
 
 
 @pytest.mark.parametrize("last", [0, 1])
-def test_a_video_of_hardly_any_frames_does_no_harm(last):
+def test_very_short_videos_play_without_errors(last):
     p = Watched(last)
     p.button.value = True
     assert p.shown == list(range(1, last + 1))
@@ -72,7 +72,7 @@ def test_a_video_of_hardly_any_frames_does_no_harm(last):
     assert p.button.icon == "play"
 
 
-def test_it_pauses_and_goes_on():
+def test_it_pauses_and_resumes():
     p = Watched(12)
     p.frame.observe(lambda change: change["new"] == 5 and setattr(p.button, "value", False), "value")
     p.button.value = True
@@ -84,18 +84,18 @@ def test_it_pauses_and_goes_on():
     assert p.shown == list(range(1, 13))
 
 
-def test_a_hand_on_the_slider_is_followed():
+def test_playback_continues_from_a_moved_slider():
     p = Watched(12)
     p.frame.observe(lambda change: change["new"] == 3 and setattr(p.frame, "value", 10), "value")
     p.button.value = True
     assert p.shown == [1, 2, 3, 10, 11, 12]
 
 
-def test_the_kernel_answers_while_it_plays():
+def test_the_kernel_responds_during_playback():
     async def page():
         p = Watched(1000, fps=100)
         p.button.value = True
-        assert p.shown == [], "it begins when the kernel has time"
+        assert p.shown == [], "it starts when the kernel has time"
         while len(p.shown) < 3:
             await asyncio.sleep(0.002)
         p.button.value = False
@@ -106,7 +106,7 @@ def test_the_kernel_answers_while_it_plays():
     asyncio.run(page())
 
 
-def test_who_pauses_and_plays_at_once_does_not_have_two_plays():
+def test_pausing_and_playing_immediately_does_not_play_twice():
     async def page():
         p, began = Watched(1000, fps=50), time.monotonic()
         p.button.value = True
@@ -122,23 +122,23 @@ def test_who_pauses_and_plays_at_once_does_not_have_two_plays():
     asyncio.run(page())
 
 
-def test_frames_do_not_come_faster_than_asked_for():
+def test_frames_are_not_faster_than_the_frame_rate():
     p = Watched(10, fps=50)
     began = time.monotonic()
     p.button.value = True
     assert 0.18 < time.monotonic() - began < 2
 
 
-def test_what_was_lost_in_waiting_is_not_caught_up_in_a_rush():
+def test_a_delay_is_not_followed_by_a_rush_of_frames():
     p = Watched(30, fps=50)
     times = []
     p.frame.observe(lambda change: times.append(time.monotonic()), "value")
     p.frame.observe(lambda change: change["new"] == 10 and time.sleep(0.6), "value")
     p.button.value = True
-    assert times[-1] - times[10] > 0.09, "20 frames, of which half may hurry"
+    assert times[-1] - times[10] > 0.09, "20 frames, of which at most half may be faster"
 
 
-def test_without_an_answer_it_gives_up_after_a_few_frames(monkeypatch):
+def test_without_answers_it_stops_after_a_few_frames(monkeypatch):
     monkeypatch.setattr(playback, "PATIENCE", 0.05)
     p = Watched(40, answers=False)
     began = time.monotonic()
@@ -148,13 +148,13 @@ def test_without_an_answer_it_gives_up_after_a_few_frames(monkeypatch):
     assert p.stage.behind == AHEAD + 1
     assert p.button.value is False
     assert p.button.icon == "play"
-    p.answers = True  # the page was loaded again
+    p.answers = True  # the page was reloaded
     p.button.value = True
     assert p.frame.value == 40
     assert p.stage.behind == 0
 
 
-def test_it_waits_for_a_browser_that_is_slow(monkeypatch):
+def test_it_waits_for_a_slow_browser(monkeypatch):
     monkeypatch.setattr(playback, "PATIENCE", 5.0)
 
     async def page():
@@ -167,12 +167,12 @@ def test_it_waits_for_a_browser_that_is_slow(monkeypatch):
         return p
 
     p = asyncio.run(page())
-    assert p.shown == list(range(1, 21)), "all of it, but never far ahead"
-    assert max(p.behind) == AHEAD + 1, "all of it, but never far ahead"
+    assert p.shown == list(range(1, 21)), "all frames are shown, but never far ahead of the browser"
+    assert max(p.behind) == AHEAD + 1, "all frames are shown, but never far ahead of the browser"
 
 
-def test_a_browser_that_answers_now_and_then_is_there(monkeypatch):
-    """Patience is counted from the last frame, not from the start."""
+def test_a_browser_that_answers_slowly_does_not_time_out(monkeypatch):
+    """The time limit counts from the last answer, not from the start."""
     monkeypatch.setattr(playback, "PATIENCE", 0.15)
 
     async def page():
@@ -187,7 +187,7 @@ def test_a_browser_that_answers_now_and_then_is_there(monkeypatch):
     assert asyncio.run(page()).shown == list(range(1, 13))
 
 
-def test_reset_is_another_video():
+def test_reset_prepares_for_another_video():
     p = Watched(12)
     p.frame.value = 7
     p.reset(5, 30.0)
@@ -197,7 +197,7 @@ def test_reset_is_another_video():
     assert p.frame.value == 9
 
 
-def test_reset_stops_what_plays():
+def test_reset_stops_playback():
     async def page():
         p = Watched(1000, fps=200)
         p.button.value = True

@@ -1,4 +1,4 @@
-"""The studio's page: the notebook that is served, where the token stands, and what is said when it does not start."""
+"""The studio's page: the notebook that is served, where the token is stored, and the errors when the server does not start."""
 
 import contextlib
 import errno
@@ -31,7 +31,7 @@ def files_of(folder):
 # ---- what is served
 
 
-def test_the_page_is_a_notebook_of_one_cell(tmp_path):
+def test_the_page_is_a_notebook_with_one_cell(tmp_path):
     path = write_page(tmp_path, "carphone", TOKEN)
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
@@ -44,7 +44,7 @@ def test_the_page_is_a_notebook_of_one_cell(tmp_path):
 
 @pytest.mark.parametrize("clip", [None, "carphone", 'it\'s a "film".mp4', "C:\\films\\new.mp4", "größe {0} %s.mp4", "two\nlines.mp4"])
 @pytest.mark.parametrize("folder", ["plain", 'it\'s {a} "folder"', "größe"])
-def test_the_cell_opens_the_clip_from_where_the_command_was_typed(tmp_path, monkeypatch, clip, folder):
+def test_the_cell_opens_the_clip_relative_to_the_folder_of_the_command(tmp_path, monkeypatch, clip, folder):
     here = tmp_path / folder
     here.mkdir()
     scratch = tmp_path / "scratch"
@@ -60,14 +60,14 @@ def test_the_cell_opens_the_clip_from_where_the_command_was_typed(tmp_path, monk
     assert asked == [(clip, os.path.realpath(here))]
 
 
-def test_the_token_stands_in_the_settings_only(tmp_path):
+def test_the_token_is_stored_only_in_the_settings(tmp_path):
     write_page(tmp_path, None, TOKEN)
     files = files_of(tmp_path)
     assert [name for name, text in files.items() if TOKEN in text] == [os.path.join("config", "voila.json")]
     assert json.loads(files[os.path.join("config", "voila.json")])["Voila"] == {"token": TOKEN}
 
 
-def test_a_kernel_that_nobody_looks_at_ends_soon_but_not_at_work(tmp_path):
+def test_an_unwatched_kernel_is_ended_soon_unless_it_is_busy(tmp_path):
     write_page(tmp_path, None, TOKEN)
     settings = json.loads((tmp_path / "config" / "voila.json").read_text())
     assert settings.keys() == {"Voila", "MappingKernelManager"}
@@ -75,7 +75,7 @@ def test_a_kernel_that_nobody_looks_at_ends_soon_but_not_at_work(tmp_path):
     assert cull == {"cull_idle_timeout": 60, "cull_interval": 20, "cull_connected": False, "cull_busy": False}
 
 
-def test_the_template_stands_where_jupyter_looks_and_asks_no_other_machine(tmp_path):
+def test_the_template_is_where_jupyter_looks_and_loads_nothing_from_other_machines(tmp_path):
     write_page(tmp_path, None, TOKEN)
     folder = tmp_path / "jupyter" / "voila" / "templates" / "tinytrack"
     assert json.loads((folder / "conf.json").read_text()) == {"base_template": "lab"}
@@ -87,12 +87,12 @@ def test_the_template_stands_where_jupyter_looks_and_asks_no_other_machine(tmp_p
     assert "<style>a{}</style>" in shown
 
 
-# ---- when it does not start
+# ---- when the server does not start
 
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    """``server("echo ...")``: this shell script is started in place of Python and voila; it finds its own file at ``$0``."""
+    """``server("echo ...")`` replaces Python and voila with this shell script, which finds its own path in ``$0``."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: SimpleNamespace(name=name))
     monkeypatch.setattr(page, "PATIENCE", 20.0)
 
@@ -111,7 +111,7 @@ def started(*args, **kwargs):
         raise AssertionError("it says that it has started")
 
 
-def test_without_voila_it_is_said_what_is_missing(monkeypatch):
+def test_without_voila_the_error_names_the_missing_package(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "voila" else SimpleNamespace())
     monkeypatch.setattr(page.subprocess, "Popen", lambda *args, **kwargs: pytest.fail("it was started"))
     with pytest.raises(TinytrackError) as error:
@@ -119,7 +119,7 @@ def test_without_voila_it_is_said_what_is_missing(monkeypatch):
     assert_one_sentence(error, "voila", "pip install voila")
 
 
-def test_the_last_words_of_a_server_that_dies_are_passed_on(server):
+def test_the_last_output_of_a_dying_server_is_reported(server):
     server("echo starting; echo 'ERROR: Port is taken ' >&2; echo; exit 1")
     with pytest.raises(TinytrackError) as error:
         started()
@@ -127,21 +127,21 @@ def test_the_last_words_of_a_server_that_dies_are_passed_on(server):
 
 
 @pytest.mark.parametrize("status", [0, 1])
-def test_a_server_that_dies_in_silence(server, status):
+def test_a_server_that_dies_silently_is_reported(server, status):
     server(f"exit {status}")
     with pytest.raises(TinytrackError) as error:
         started()
     assert_one_sentence(error, "did not start: it said nothing")
 
 
-def test_last_words_that_are_no_text_do_no_harm(server):
+def test_last_output_that_is_not_valid_text_is_harmless(server):
     server(r"printf 'bad \377\376 bytes\n'; exit 1")
     with pytest.raises(TinytrackError) as error:
         started()
     assert_one_sentence(error, "did not start: bad ")
 
 
-def test_a_server_that_does_not_answer_is_given_up_and_ended(server, tmp_path, monkeypatch):
+def test_a_server_that_does_not_answer_is_stopped(server, tmp_path, monkeypatch):
     monkeypatch.setattr(page, "PATIENCE", 0.6)
     server('echo $$ > "$(dirname "$0")/pid"; echo "loading"; exec sleep 60')
     with pytest.raises(TinytrackError) as error:
@@ -151,8 +151,8 @@ def test_a_server_that_does_not_answer_is_given_up_and_ended(server, tmp_path, m
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
-def test_what_the_server_is_started_with(server, tmp_path, monkeypatch):
-    """Its arguments, which other users of the machine can see, do not hold the token; its settings do, and they go with it."""
+def test_the_token_is_in_the_settings_of_the_server_and_not_in_its_arguments(server, tmp_path, monkeypatch):
+    """Other users of the machine can see the arguments. The settings hold the token and are deleted when the server ends."""
     monkeypatch.setenv("JUPYTER_PATH", "elsewhere")
     server(
         'd="$(dirname "$0")"; echo "$@" > "$d/args"; echo "$JUPYTER_PATH" > "$d/jupyter"; echo "$JUPYTER_CONFIG_DIR" > "$d/config";'
@@ -176,14 +176,14 @@ def test_what_the_server_is_started_with(server, tmp_path, monkeypatch):
 
 @pytest.fixture
 def taken():
-    """A port of this machine at which another program listens."""
+    """A port on this machine that another program is listening on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         yield listener.getsockname()[1]
 
 
-def test_a_port_that_another_program_has_is_said_before_anything_is_started(server, taken, monkeypatch):
+def test_a_taken_port_is_reported_before_the_server_is_started(server, taken, monkeypatch):
     monkeypatch.setattr(page.subprocess, "Popen", lambda *args, **kwargs: pytest.fail("it was started"))
     with pytest.raises(TinytrackError) as error:
         started(port=taken)
@@ -191,7 +191,7 @@ def test_a_port_that_another_program_has_is_said_before_anything_is_started(serv
 
 
 @pytest.mark.parametrize("code, words", [(errno.EACCES, "permission is denied"), (errno.EADDRNOTAVAIL, "assign")])
-def test_a_port_that_cannot_be_had_is_said_with_its_reason(server, monkeypatch, code, words):
+def test_an_unavailable_port_is_reported_with_the_reason(server, monkeypatch, code, words):
     class Forbidden(socket.socket):
         def bind(self, address):
             raise OSError(code, os.strerror(code))
@@ -202,19 +202,19 @@ def test_a_port_that_cannot_be_had_is_said_with_its_reason(server, monkeypatch, 
     assert_one_sentence(error, "the port 80", words, "--port")
 
 
-def test_the_port_of_a_page_that_ended_a_moment_ago_can_be_had_again():
+def test_a_port_can_be_reused_right_after_a_page_has_ended():
     with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as web servers do
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # web servers set this option
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         port = listener.getsockname()[1]
         with socket.create_connection(("127.0.0.1", port)) as visitor:
-            listener.accept()[0].close()  # the server hangs up first, and its end of the line waits for a while
+            listener.accept()[0].close()  # the server closes first, so its side stays in TIME_WAIT
             assert visitor.recv(1) == b""
     assert page.free_port(port) == port
 
 
-# A page that is there at once: what is asked for goes into the file `asked`, in place of voila.
+# A page that answers immediately, in place of voila. It writes the requested path into the file `asked`.
 PAGE = """import http.server, pathlib, sys
 class Page(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
@@ -236,12 +236,12 @@ def page_server(server, tmp_path):
 
 
 @pytest.mark.parametrize("proxy", [None, "http://127.0.0.1:1"], ids=["no proxy", "a proxy"])
-def test_a_proxy_in_the_environment_does_not_matter(page_server, tmp_path, monkeypatch, proxy):
+def test_a_proxy_in_the_environment_is_ignored(page_server, tmp_path, monkeypatch, proxy):
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     if proxy:
         monkeypatch.setenv("http_proxy", proxy)
-    urllib.request.install_opener(None)  # the one of an earlier test knows the environment of then
+    urllib.request.install_opener(None)  # an opener from an earlier test would use the old environment
     with serving() as (url, process):
         assert (tmp_path / "asked").read_text() == "/login"
         assert process.poll() is None
@@ -249,14 +249,14 @@ def test_a_proxy_in_the_environment_does_not_matter(page_server, tmp_path, monke
         assert address.scheme == "http"
         assert address.hostname == "127.0.0.1"
         assert len(address.query) > len("token=") + 24
-    assert process.poll() is not None, "it ends with the block"
+    assert process.poll() is not None, "the server ends with the block"
 
 
-def test_the_answer_of_another_server_is_not_taken_for_ours(taken, tmp_path, monkeypatch):
-    """Someone took the port between the look and the start: whoever answers there is not the page."""
+def test_the_answer_of_another_server_is_not_mistaken_for_ours(taken, tmp_path, monkeypatch):
+    """Another program took the port after the check and before the start, so the answer does not come from our page."""
     log = tmp_path / "voila.log"
     log.write_text("the port is in use\n")
-    polls = iter([None, 1, 1, 1])  # it lives when it is asked for, and is dead when an answer comes
+    polls = iter([None, 1, 1, 1])  # the process is alive at first and dead when the answer arrives
     monkeypatch.setattr(page, "PATIENCE", 5.0)
     monkeypatch.setattr(page.urllib.request.OpenerDirector, "open", lambda *args, **kwargs: SimpleNamespace(close=lambda: None))
     with pytest.raises(TinytrackError) as error:
@@ -269,13 +269,13 @@ def test_the_answer_of_another_server_is_not_taken_for_ours(taken, tmp_path, mon
 
 @pytest.fixture(autouse=True)
 def _own_signals():
-    """``open_page`` changes what this process does when it is told to end."""
+    """``open_page`` changes how this process handles signals, so restore the handler after each test."""
     before = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, before)
 
 
-def test_a_clip_that_cannot_be_opened_is_said_before_anything_is_started(monkeypatch, here):
+def test_a_clip_that_cannot_be_opened_is_reported_before_the_server_is_started(monkeypatch, here):
     monkeypatch.setattr(page, "serving", lambda *args: pytest.fail("it was started"))
     with pytest.raises(VideoError) as error:
         open_page("missing.mp4")
@@ -307,7 +307,7 @@ def test_the_address_is_printed_and_opened_until_the_server_ends(monkeypatch, ca
 
 
 def signalled(monkeypatch, number):
-    """Open a page whose process gets a signal while it is shown."""
+    """Open a page and send this process a signal while the page is shown."""
     import webbrowser
 
     real, servers = page.serving, []
@@ -319,7 +319,7 @@ def signalled(monkeypatch, number):
             yield url, server
 
     def look(url):
-        assert signal.getsignal(number) not in (signal.SIG_DFL, signal.SIG_IGN, None), "it would end these tests"
+        assert signal.getsignal(number) not in (signal.SIG_DFL, signal.SIG_IGN, None), "the signal would end these tests"
         signal.raise_signal(number)
 
     monkeypatch.setattr(page, "serving", watched)
@@ -331,18 +331,18 @@ def signalled(monkeypatch, number):
         assert servers[0].poll() is not None, "the server ends with the page"
 
 
-def test_ctrl_c_closes_the_page_with_a_word(page_server, monkeypatch, capsys):
+def test_ctrl_c_closes_the_page_with_a_message(page_server, monkeypatch, capsys):
     signalled(monkeypatch, signal.SIGINT)
     assert capsys.readouterr().out.splitlines()[-1] == "the studio is closed; what was exported is kept"
 
 
-def test_a_page_that_is_told_to_end_takes_its_server_with_it(page_server, monkeypatch):
+def test_a_terminated_page_also_ends_its_server(page_server, monkeypatch):
     with pytest.raises(SystemExit) as end:
         signalled(monkeypatch, signal.SIGTERM)
     assert end.value.code == 0
 
 
-def test_the_command_studio_says_in_one_sentence_what_is_wrong(cli, monkeypatch):
+def test_the_studio_command_reports_errors_in_one_sentence(cli, monkeypatch):
     asked = []
 
     def fail(*args):

@@ -1,4 +1,4 @@
-"""The studio without its looks: marks, undo, what is tracked again after a correction, and what an export holds."""
+"""The studio's session without its widgets: marks, undo, what is tracked again after a correction, and exports."""
 
 import asyncio
 import csv
@@ -62,12 +62,12 @@ def dot(session, frame, x=20, y=20, value=1, radius=9):
 
 
 def run(session, model=MODEL, protocol=SMALL, **options):
-    """Track to the end; returns what was told."""
+    """Track to the end and return the reported progress."""
     return list(session.track(model, protocol, **options))
 
 
 def same(a, b) -> bool:
-    """Two :class:`Carried` say the same."""
+    """Whether two :class:`Carried` are equal."""
     parts = zip((a.ids, a.xy, a.confidence, a.ab), (b.ids, b.xy, b.confidence, b.ab), strict=True)
     return all((x is None) == (y is None) and (x is None or np.array_equal(x, y, equal_nan=True)) for x, y in parts)
 
@@ -76,7 +76,7 @@ def same(a, b) -> bool:
 
 
 def naive_brush(ids, points, radius, value):
-    """Pixel by pixel: is any of the segments within reach?"""
+    """Test for every pixel whether any segment is within reach."""
     result = ids.copy()
     for y in range(ids.shape[0]):
         for x in range(ids.shape[1]):
@@ -109,7 +109,7 @@ STROKES = {
 
 
 @pytest.mark.parametrize("points, radius", STROKES.values(), ids=STROKES)
-def test_a_brush_paints_what_a_plain_loop_paints(points, radius):
+def test_the_brush_paints_the_same_pixels_as_a_plain_loop(points, radius):
     ids = np.random.default_rng(0).integers(0, 3, (20, 27)).astype(np.uint8)
     before = ids.copy()
     result = brush(ids, np.array(points), radius, 7)
@@ -119,7 +119,7 @@ def test_a_brush_paints_what_a_plain_loop_paints(points, radius):
     assert result is not ids
 
 
-def test_a_disc_has_the_pixels_within_its_radius():
+def test_a_disc_covers_the_pixels_within_its_radius():
     row = brush(np.zeros((9, 9), np.uint8), [[4, 4]], 2, 1)
     assert row[4].tolist() == [0, 0, 1, 1, 1, 1, 1, 0, 0]
     assert row[2].tolist() == [0, 0, 0, 0, 1, 0, 0, 0, 0]
@@ -132,7 +132,7 @@ def test_a_stroke_far_outside_changes_nothing():
         np.testing.assert_array_equal(brush(ids, far, 8, 0), ids)
 
 
-def test_zero_erases_whatever_is_there():
+def test_painting_zero_erases_every_object():
     ids = np.array([[1, 2, 3, 4, 5]], np.uint8)
     assert brush(ids, [[1, 0], [3, 0]], 0.5, 0).tolist() == [[1, 0, 0, 0, 5]]
 
@@ -149,7 +149,7 @@ BAD_STROKES = {
 
 
 @pytest.mark.parametrize("points", BAD_STROKES.values(), ids=BAD_STROKES)
-def test_bad_strokes_are_refused_and_mark_nothing(session, points):
+def test_invalid_strokes_are_refused_and_mark_nothing(session, points):
     with pytest.raises(MaskError) as error:
         session.paint(2, points, 4, 1)
     assert_one_sentence(error, "stroke")
@@ -175,7 +175,7 @@ def test_skeletons_are_well_formed(name):
 
 
 @pytest.mark.parametrize("name", SKELETONS)
-def test_skeletons_have_as_many_right_sides_as_left_sides(name):
+def test_skeletons_are_symmetric(name):
     names = SKELETONS[name].names
     for this, other in (("left", "right"), ("right", "left")):
         assert {n.replace(this, other) for n in names if this in n} <= set(names)
@@ -189,7 +189,7 @@ def test_skeletons_have_as_many_right_sides_as_left_sides(name):
 # ---- reading
 
 
-def test_frames_are_read_for_showing(path, session):
+def test_frames_are_read_for_display(path, session):
     frames = open_video(path).read()
     assert len(session) == FRAMES
     assert session.size == (H, W)
@@ -202,7 +202,7 @@ def test_frames_are_read_for_showing(path, session):
     assert len(session) == FRAMES
 
 
-def test_large_frames_are_shown_small_and_marked_at_their_own_size(make_video):
+def test_large_frames_are_shown_small_and_marked_at_full_size(make_video):
     session = opened(make_video("large.mp4", 3, height=480, width=640))
     assert session.frame(1).shape == (SHOWN_HEIGHT, 480, 3)
     assert session.size == (480, 640)
@@ -216,22 +216,22 @@ def test_large_frames_are_shown_small_and_marked_at_their_own_size(make_video):
     np.testing.assert_array_equal(plain, session.frame(1))
     changed = np.argwhere((plain != marked).any(-1))[:, ::-1]  # (x, y)
     disc = changed[changed[:, 0] < 300]
-    np.testing.assert_allclose(disc.mean(0), [225, 180], atol=0.6)  # three quarters of 300.5 and 240.5, less a half
+    np.testing.assert_allclose(disc.mean(0), [225, 180], atol=0.6)  # three quarters of 300.5 and 240.5, minus one half
     np.testing.assert_allclose(np.ptp(disc, axis=0), [60, 60], atol=1.5)
     np.testing.assert_allclose(changed[changed[:, 0] > 300].mean(0), [450, 345], atol=0.6)
 
 
-def test_joints_are_shown_where_they_are_however_small_the_copies(make_video, monkeypatch):
+def test_joints_are_shown_in_the_right_place_however_small_the_displayed_frames(make_video, monkeypatch):
     monkeypatch.setattr(annotate, "SHOWN_HEIGHT", 60)
     session = opened(make_video("large.mp4", np.full((2, 480, 640, 3), 90, np.uint8)))
     session.place(0, 0, (600.0, 440.0))
-    picture = session.picture(0, width=640)  # an eighth, enlarged by eight
+    picture = session.picture(0, width=640)  # the displayed frame is one eighth of the size, enlarged eight times
     changed = np.argwhere((picture != session.picture(0, strength=0, width=640)).any(-1))[:, ::-1]
     assert picture.shape == (480, 640, 3)
     np.testing.assert_allclose(changed.mean(0), [600, 440], atol=1)
 
 
-def test_a_single_picture_is_no_video(make_video):
+def test_a_video_with_one_frame_is_refused(make_video):
     path = make_video("one.mp4", 1)
     session = Session(open_clip(path))
     with pytest.raises(VideoError) as error:
@@ -240,7 +240,7 @@ def test_a_single_picture_is_no_video(make_video):
     assert len(session) == 0
 
 
-def test_a_damaged_video_is_named(make_video):
+def test_a_damaged_video_is_named_in_the_error(make_video):
     path = make_video("cut.mp4", 60, movflags="faststart")
     content = path.read_bytes()
     path.write_bytes(content[: len(content) * 2 // 3])
@@ -249,7 +249,7 @@ def test_a_damaged_video_is_named(make_video):
     assert_one_sentence(error, "cut.mp4", "damaged or cut short")
 
 
-def test_a_video_that_is_gone_is_named(path, tmp_path):
+def test_a_missing_video_is_named_in_the_error(path, tmp_path):
     copy = tmp_path / "copy.mp4"
     copy.write_bytes(path.read_bytes())
     session = opened(copy)
@@ -263,7 +263,7 @@ def test_a_video_that_is_gone_is_named(path, tmp_path):
 
 @pytest.fixture
 def shrinking(make_folder):
-    """A session of 8 frames and ``shrink(n)``, after which the video has only n."""
+    """A session of 8 frames, and ``shrink(n)``, which shortens the video to n frames."""
     folder = make_folder("shrinking", SCENE)
 
     def shrink(count):
@@ -275,7 +275,7 @@ def shrinking(make_folder):
 
 @pytest.mark.parametrize("keys, first, done", [([0], 5, {1, 2, 3, 4}), ([3], 5, {4}), ([4], 5, set()), ([0, 2], 3, {1, 2})])
 @pytest.mark.parametrize("colors", [False, True], ids=["marks", "colours too"])
-def test_a_video_that_gets_shorter_before_it_is_tracked_is_named_with_its_end(shrinking, keys, first, done, colors):
+def test_a_video_shortened_before_tracking_is_named_with_its_end(shrinking, keys, first, done, colors):
     session, shrink = shrinking
     session.colors = colors
     for key in keys:
@@ -284,10 +284,10 @@ def test_a_video_that_gets_shorter_before_it_is_tracked_is_named_with_its_end(sh
     with pytest.raises(VideoError) as error:
         run(session)
     assert_one_sentence(error, "'shrinking'", f"before frame {first},", f"expected {FRAMES} frames")
-    assert session.tracked == done, "what there was is tracked"
+    assert session.tracked == done, "the remaining frames are tracked"
 
 
-def test_a_key_frame_that_there_is_not_any_more_is_named(shrinking):
+def test_a_key_frame_that_no_longer_exists_is_named(shrinking):
     session, shrink = shrinking
     dot(session, 6)
     shrink(5)
@@ -298,7 +298,7 @@ def test_a_key_frame_that_there_is_not_any_more_is_named(shrinking):
 
 
 @pytest.mark.parametrize("mark", [lambda s: dot(s, 0), lambda s: setattr(s, "colors", True)], ids=["masks", "colours"])
-def test_a_video_that_gets_shorter_before_it_is_exported_is_named_with_its_end(shrinking, tmp_path, mark):
+def test_a_video_shortened_before_the_export_is_named_with_its_end(shrinking, tmp_path, mark):
     session, shrink = shrinking
     mark(session)
     run(session)
@@ -312,7 +312,7 @@ def test_a_video_that_gets_shorter_before_it_is_exported_is_named_with_its_end(s
 # ---- marks
 
 
-def test_a_stroke_makes_a_key_frame_and_touches_no_other(session):
+def test_a_stroke_makes_a_key_frame_and_changes_no_other_frame(session):
     session.add_object("second")
     session.paint(2, [[10, 10], [30, 10]], 3, 1)
     session.paint(2, [[30, 30]], 4, 2)
@@ -322,11 +322,11 @@ def test_a_stroke_makes_a_key_frame_and_touches_no_other(session):
     np.testing.assert_array_equal(session.keys[2].ids, expected)
     assert np.unique(session.keys[5].ids).tolist() == [0, 2]
     assert np.isnan(session.keys[2].xy).all()
-    assert not session.marks(3).ids.any(), "to look is not to mark"
-    assert 3 not in session.keys, "to look is not to mark"
+    assert not session.marks(3).ids.any(), "reading marks does not create a key frame"
+    assert 3 not in session.keys, "reading marks does not create a key frame"
 
 
-def test_a_frame_that_was_only_erased_on_is_a_key_frame_too(session):
+def test_a_frame_that_was_only_erased_is_a_key_frame_too(session):
     dot(session, 0)
     run(session)
     session.paint(4, [[W / 2, H / 2]], 200, 0)
@@ -338,7 +338,7 @@ def test_a_frame_that_was_only_erased_on_is_a_key_frame_too(session):
 
 
 @pytest.mark.parametrize("value", [-1, 2, 255])
-def test_only_objects_that_there_are_can_be_painted(session, value):
+def test_only_existing_objects_can_be_painted(session, value):
     with pytest.raises(MaskError) as error:
         dot(session, 0, value=value)
     assert_one_sentence(error, value)
@@ -346,7 +346,7 @@ def test_only_objects_that_there_are_can_be_painted(session, value):
 
 
 @pytest.mark.parametrize("frame", [-1, FRAMES])
-def test_a_frame_that_there_is_not_cannot_be_marked(session, frame):
+def test_a_frame_that_does_not_exist_cannot_be_marked(session, frame):
     for mark in (lambda: dot(session, frame), lambda: session.place(frame, 0, (3, 3)), lambda: session.clear(frame)):
         with pytest.raises(VideoError) as error:
             mark()
@@ -368,7 +368,7 @@ def test_joints_are_placed_moved_and_made_absent(session):
     session.place(1, 3, None)
     assert np.isnan(session.keys[1].xy[3]).all()
     assert session.keys[1].xy[0].tolist() == [12, 8]
-    assert xy[3].tolist() == [-0.5, H - 0.5], "what undo will bring back is not edited"
+    assert xy[3].tolist() == [-0.5, H - 0.5], "the marks stored for undo are not changed"
 
 
 @pytest.mark.parametrize("xy", [(-0.6, 3), (3, -0.6), (W - 0.4, 3), (3, H - 0.4), (np.nan, 3), (3, np.nan), (np.inf, 3)])
@@ -379,7 +379,7 @@ def test_joints_outside_the_frame_are_refused(session, xy):
     assert session.keys == {}
 
 
-def test_marks_of_masks_and_joints_do_not_disturb_each_other(session):
+def test_marks_of_masks_and_joints_are_independent(session):
     dot(session, 0)
     ids = session.keys[0].ids
     session.place(0, 0, (5, 5))
@@ -388,7 +388,7 @@ def test_marks_of_masks_and_joints_do_not_disturb_each_other(session):
     assert session.keys[0].xy[0].tolist() == [5, 5]
 
 
-def test_undo_goes_back_step_by_step_to_the_very_marks(session):
+def test_undo_restores_the_earlier_marks_step_by_step(session):
     steps = [
         lambda: dot(session, 0),
         lambda: session.place(0, 2, (9, 9)),
@@ -404,19 +404,19 @@ def test_undo_goes_back_step_by_step_to_the_very_marks(session):
         step()
     for state, frame in zip(reversed(states), reversed(frames), strict=True):
         assert session.undo() == frame
-        assert session.keys == state  # the same objects: marks are equal only to themselves
+        assert session.keys == state  # the same objects, because marks are compared by identity
     assert session.undo() is None
     assert session.keys == {}
 
 
-def test_undo_remembers_the_last_strokes_only(session):
+def test_undo_is_limited_to_the_last_strokes(session):
     for n in range(UNDO + 5):
         dot(session, 3, x=n, radius=1)
     assert [session.undo() for _ in range(UNDO + 1)] == [3] * UNDO + [None]
     np.testing.assert_array_equal(session.keys[3].ids, brush(np.zeros((H, W), np.uint8), [[0, 20], [4, 20]], 1, 1))
 
 
-def test_editing_starts_from_what_was_tracked(session):
+def test_editing_starts_from_the_tracked_result(session):
     dot(session, 0)
     session.place(0, 1, (30, 20))
     run(session)
@@ -439,7 +439,7 @@ def test_a_cleared_frame_has_no_marks(session):
     assert np.isnan(session.keys[0].xy).all()
 
 
-def test_the_picture_shows_marks_as_strongly_as_asked(session):
+def test_the_picture_shows_marks_with_the_requested_strength(session):
     dot(session, 2, x=30, y=20)
     session.place(2, 0, (50, 40))
     large, k = magnified(session.frame(2), 192)
@@ -455,7 +455,7 @@ def test_the_picture_shows_marks_as_strongly_as_asked(session):
 # ---- objects
 
 
-def test_objects_have_names_of_their_own(session):
+def test_object_names_are_unique(session):
     assert session.objects == ["object 1"]
     assert session.add_object("  dog ") == 2
     assert session.add_object("größe") == 3
@@ -469,10 +469,10 @@ def test_objects_have_names_of_their_own(session):
             assert str(error.value) == words
     assert session.objects == ["cat", "dog", "größe"]
     session.rename_object(2, " dog ")
-    assert session.objects == ["cat", "dog", "größe"], "its own name is nobody else's"
+    assert session.objects == ["cat", "dog", "größe"], "an object may keep its own name"
 
 
-def test_there_are_no_more_objects_than_a_mask_can_hold(session):
+def test_the_number_of_objects_is_limited_by_the_mask_format(session):
     for n in range(2, MAX_OBJECTS + 1):
         assert session.add_object(f"number {n}") == n
     with pytest.raises(MaskError) as error:
@@ -483,7 +483,7 @@ def test_there_are_no_more_objects_than_a_mask_can_hold(session):
     assert session.keys[0].ids.max() == MAX_OBJECTS
 
 
-def test_another_skeleton_keeps_masks_and_what_was_tracked_of_them(session):
+def test_another_skeleton_keeps_masks_and_their_tracks(session):
     dot(session, 0)
     session.place(0, 1, (30, 20))
     session.place(5, 2, (10, 10))
@@ -498,35 +498,35 @@ def test_another_skeleton_keeps_masks_and_what_was_tracked_of_them(session):
     assert np.isnan(session.keys[0].xy).all()
     for t, carried in before.items():
         np.testing.assert_array_equal(session.carried(t).ids, carried.ids)
-    assert session.tracked == {1, 2, 3, 4, 5}, "from frame 5 on there were joints only"
+    assert session.tracked == {1, 2, 3, 4, 5}, "from frame 5 on there were only joints"
     assert all(session.carried(t).xy is session.carried(t).confidence is None for t in session.tracked)
-    assert session.undo() is None, "what would be undone was made with the other one"
+    assert session.undo() is None, "the undo steps belonged to the other skeleton"
     session.place(3, 5, (10, 10))
     run(session)
     assert session.carried(7).xy.shape == (6, 2)
 
 
-def test_joints_come_back_with_their_skeleton(session):
+def test_joints_return_with_their_skeleton(session):
     dot(session, 0)
     session.place(0, 1, (30, 20)), session.place(5, 2, (10, 10))
     session.choose(SKELETONS["face"])
     dot(session, 3)
     session.place(0, 5, (7, 8)), session.place(6, 0, (9, 9))
     session.choose(SKELETONS["human"])
-    assert sorted(session.keys) == [0, 3, 5], "on frame 6 there were joints of a face only"
+    assert sorted(session.keys) == [0, 3, 5], "frame 6 had only joints of the face skeleton"
     assert session.keys[0].xy[1].tolist() == [30, 20]
     assert session.keys[5].xy[2].tolist() == [10, 10]
     assert [int(np.isfinite(marks.xy).all(1).sum()) for _, marks in sorted(session.keys.items())] == [1, 0, 1]
     assert [bool(marks.ids.any()) for _, marks in sorted(session.keys.items())] == [True, True, False]
     session.choose(SKELETONS["human"])
-    assert session.keys[5].xy[2].tolist() == [10, 10], "the same one again changes nothing"
+    assert session.keys[5].xy[2].tolist() == [10, 10], "choosing the same skeleton again changes nothing"
     session.choose(SKELETONS["face"])
     assert sorted(session.keys) == [0, 3, 6]
     assert session.keys[0].xy[5].tolist() == [7, 8]
     assert session.keys[6].xy[0].tolist() == [9, 9]
 
 
-# ---- what is to be tracked
+# ---- which frames are tracked
 
 
 PLANS = [
@@ -540,7 +540,7 @@ PLANS = [
 
 
 @pytest.mark.parametrize("keys, parts", PLANS)
-def test_each_key_frame_leads_to_the_next_and_the_first_one_back_to_the_start(session, keys, parts):
+def test_each_key_frame_is_tracked_to_the_next_and_the_first_back_to_the_start(session, keys, parts):
     for key in reversed(keys):
         dot(session, key)
     assert session.plan(SETTING) == parts
@@ -552,7 +552,7 @@ def test_each_key_frame_leads_to_the_next_and_the_first_one_back_to_the_start(se
     assert not keys or run(session) == []
 
 
-def test_a_correction_is_tracked_on_from_there_to_the_next_key_frame(session):
+def test_a_correction_is_tracked_up_to_the_next_key_frame(session):
     dot(session, 0), dot(session, 6)
     run(session)
     before = {t: session.carried(t) for t in range(FRAMES)}
@@ -562,14 +562,14 @@ def test_a_correction_is_tracked_on_from_there_to_the_next_key_frame(session):
     assert [t for t in range(FRAMES) if not same(before[t], session.carried(t))] == [3, 4, 5]  # frame 6 is marked
 
 
-def test_a_correction_before_the_first_key_frame_leads_forwards_and_backwards(session):
+def test_a_correction_before_the_first_key_frame_is_tracked_in_both_directions(session):
     dot(session, 5)
     run(session)
     dot(session, 2)
     assert session.plan(SETTING) == [(2, [3, 4, 5]), (2, [1, 0])]
 
 
-def test_an_undone_correction_is_tracked_as_it_was(session):
+def test_an_undone_correction_is_tracked_as_before(session):
     dot(session, 0)
     run(session)
     before = {t: session.carried(t) for t in range(FRAMES)}
@@ -582,7 +582,7 @@ def test_an_undone_correction_is_tracked_as_it_was(session):
     assert all(same(before[t], session.carried(t)) for t in range(FRAMES))
 
 
-def test_a_mark_that_is_undone_at_once_leaves_the_tracks_fresh(session):
+def test_a_mark_that_is_undone_immediately_leaves_the_tracks_valid(session):
     dot(session, 0), dot(session, 5)
     run(session)
     for mark in (lambda: dot(session, 0, x=50), lambda: dot(session, 3), lambda: session.place(5, 0, (3, 3)), lambda: session.clear(5)):
@@ -592,7 +592,7 @@ def test_a_mark_that_is_undone_at_once_leaves_the_tracks_fresh(session):
         assert session.plan(SETTING) == []
 
 
-def test_marks_that_look_alike_but_were_made_anew_are_tracked_anew(session):
+def test_equal_but_new_marks_are_tracked_again(session):
     dot(session, 0)
     run(session)
     dot(session, 0)
@@ -608,7 +608,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("setting, colors", CHANGES.values(), ids=CHANGES)
-def test_with_another_setting_all_is_tracked_again(session, setting, colors):
+def test_with_another_setting_all_frames_are_tracked_again(session, setting, colors):
     dot(session, 2), dot(session, 5)
     run(session)
     session.colors = colors
@@ -617,14 +617,14 @@ def test_with_another_setting_all_is_tracked_again(session, setting, colors):
     assert session.plan(SETTING) == []
 
 
-def test_an_equal_model_and_protocol_are_no_other_setting(session):
+def test_an_equal_model_and_protocol_are_the_same_setting(session):
     dot(session, 0)
     run(session)
     assert run(session, replace(random_model(seed=0), temperature=0.01), replace(MODERN, size=H, radius=4)) == []
     assert len(run(session, random_model(seed=1))) == FRAMES - 1
 
 
-def test_colours_pass_through_key_frames_so_what_follows_is_stale(session):
+def test_colours_pass_through_key_frames_so_later_frames_become_stale(session):
     session.colors = True
     dot(session, 0), dot(session, 5)
     run(session)
@@ -635,10 +635,10 @@ def test_colours_pass_through_key_frames_so_what_follows_is_stale(session):
     session.colors = False
     run(session)
     dot(session, 3)
-    assert session.plan(SETTING) == [(3, [4, 5])], "without colours each key frame begins anew"
+    assert session.plan(SETTING) == [(3, [4, 5])], "without colours each key frame starts afresh"
 
 
-def test_colours_that_came_through_an_undone_key_frame_are_tracked_again(session):
+def test_colours_that_passed_an_undone_key_frame_are_tracked_again(session):
     session.colors = True
     dot(session, 0), dot(session, 5)
     run(session)
@@ -656,7 +656,7 @@ def test_colours_that_came_through_an_undone_key_frame_are_tracked_again(session
 
 
 @pytest.mark.parametrize("done, parts", [(2, [(0, [1, 2, 3, 4, 5]), (5, [6, 7])]), (5, [(5, [6, 7])]), (6, [(5, [6, 7])])])
-def test_colours_beyond_the_next_key_frame_are_tracked_again_after_a_stop(path, session, done, parts):
+def test_colours_after_the_next_key_frame_are_tracked_again_after_a_stop(path, session, done, parts):
     for s in (session, whole := opened(path)):
         s.colors = True
         dot(s, 0), dot(s, 5)
@@ -671,7 +671,7 @@ def test_colours_beyond_the_next_key_frame_are_tracked_again_after_a_stop(path, 
     assert all(same(session.carried(t), whole.carried(t)) for t in range(FRAMES))
 
 
-def test_colours_do_not_lead_back_again_from_a_first_key_frame_that_stays(session):
+def test_an_unchanged_first_key_frame_does_not_track_colours_backwards_again(session):
     session.colors = True
     dot(session, 3), dot(session, 5)
     run(session)
@@ -682,15 +682,15 @@ def test_colours_do_not_lead_back_again_from_a_first_key_frame_that_stays(sessio
     assert [t for t in range(FRAMES) if not same(before[t], session.carried(t))] == [5, 6, 7]
 
 
-def test_a_new_first_key_frame_forgets_what_was_tracked_there(session, tmp_path):
+def test_a_new_first_key_frame_discards_its_tracked_colours(session, tmp_path):
     session.colors = True
     dot(session, 4)
     run(session)
     dot(session, 1)
     assert session.carried(1).ab is not None
     run(session)
-    assert session.carried(1).ab is None, "it is where all colours come from"
-    assert 1 not in session.tracked, "it is where all colours come from"
+    assert session.carried(1).ab is None, "this frame is now the source of all colours"
+    assert 1 not in session.tracked, "this frame is now the source of all colours"
     assert "colorized.mp4" in session.export(tmp_path / "out")
     session.colors = False
     run(session)
@@ -699,7 +699,7 @@ def test_a_new_first_key_frame_forgets_what_was_tracked_there(session, tmp_path)
 
 
 @pytest.mark.parametrize("done", [1, 3, 5])
-def test_what_is_done_stays_when_tracking_stops_and_it_goes_on_right(path, session, done):
+def test_stopped_tracking_keeps_finished_frames_and_resumes_correctly(path, session, done):
     for s in (session, whole := opened(path)):
         dot(s, 3)
     run(whole)
@@ -713,7 +713,7 @@ def test_what_is_done_stays_when_tracking_stops_and_it_goes_on_right(path, sessi
     assert all(same(session.carried(t), whole.carried(t)) for t in range(FRAMES))
 
 
-def test_tracking_again_that_stops_does_not_take_old_tracks_for_new_ones(path, session):
+def test_stopped_retracking_does_not_mistake_old_tracks_for_new_ones(path, session):
     dot(session, 0)
     run(session)
     dot(session, 0, x=45)
@@ -729,7 +729,7 @@ def test_tracking_again_that_stops_does_not_take_old_tracks_for_new_ones(path, s
     assert all(same(session.carried(t), again.carried(t)) for t in range(FRAMES))
 
 
-def test_cancelled_work_on_another_thread_keeps_what_is_done(session):
+def test_cancelled_work_on_another_thread_keeps_finished_frames(session):
     dot(session, 0)
     work = Work()
 
@@ -745,17 +745,17 @@ def test_cancelled_work_on_another_thread_keeps_what_is_done(session):
     assert (work.done, work.total) == (3, 7)
 
 
-# ---- what is tracked
+# ---- the results of tracking
 
 
 def close(a, b) -> bool:
-    """Two :class:`Carried` say the same but for the rounding of another order of sums."""
+    """Whether two :class:`Carried` are equal up to rounding, since sums may be computed in another order."""
     return (
         all((x is None) == (y is None) for x, y in zip((a.ids, a.xy, a.ab), (b.ids, b.xy, b.ab), strict=True))
         and (a.ids is None or (a.ids != b.ids).mean() < 0.002)
         and (a.xy is None or np.allclose(a.xy, b.xy, atol=1e-2, equal_nan=True))
         and (a.xy is None or np.allclose(a.confidence, b.confidence, atol=1e-3))
-        and (a.ab is None or torch.allclose(a.ab.cpu(), b.ab.cpu(), atol=0.05))  # kept in half precision
+        and (a.ab is None or torch.allclose(a.ab.cpu(), b.ab.cpu(), atol=0.05))  # colours are stored in half precision
     )
 
 
@@ -763,7 +763,7 @@ KINDS = {"masks": "m", "joints": "j", "colours": "c", "masks and joints": "mj", 
 
 
 @pytest.mark.parametrize("kinds", KINDS.values(), ids=KINDS)
-def test_a_track_is_carry_forwards_and_backwards(path, session, kinds, device):
+def test_tracking_equals_carry_forwards_and_backwards(path, session, kinds, device):
     model = replace(random_model(seed=3, device=device), temperature=0.01)
     session.add_object("second")
     if "m" in kinds:
@@ -810,7 +810,7 @@ def test_each_object_keeps_its_number(make_folder):
             assert (ids[marks == n] == n).mean() > 0.8, (t, n)
 
 
-def test_from_a_later_key_frame_on_its_labels_count_and_colours_go_on(path, session):
+def test_a_later_key_frame_replaces_labels_while_colours_continue(path, session):
     dot(session, 0)
     session.colors = True
     run(session)
@@ -830,17 +830,17 @@ def test_from_a_later_key_frame_on_its_labels_count_and_colours_go_on(path, sess
     assert torch.allclose(corrected.ab, first[4].ab, atol=0.05)
 
 
-def test_colours_alone_come_from_the_frame_that_was_asked_for(session):
+def test_colours_alone_come_from_the_requested_frame(session):
     session.colors = True
     assert run(session, reference=5) == [(n, 7) for n in range(1, 8)]
-    assert session.keys == {}, "to give colours is not to be marked"
-    assert session.tracked == set(range(FRAMES)) - {5}, "to give colours is not to be marked"
+    assert session.keys == {}, "the frame that gives the colours is not a marked frame"
+    assert session.tracked == set(range(FRAMES)) - {5}, "the frame that gives the colours is not a marked frame"
     assert all(session.carried(t).ab is not None and session.carried(t).ids is None for t in session.tracked)
     assert session.carried(5).ab is None
     assert run(session, reference=5) == []
 
 
-def test_colours_alone_from_another_frame_are_tracked_anew(path, session):
+def test_colours_alone_from_another_frame_are_tracked_again(path, session):
     for s in (session, other := opened(path)):
         s.colors = True
     assert session.reference is None
@@ -852,10 +852,10 @@ def test_colours_alone_from_another_frame_are_tracked_anew(path, session):
     assert all(same(session.carried(t), other.carried(t)) for t in range(FRAMES))
     dot(session, 3)
     run(session, reference=2)
-    assert session.reference is None, "now the colours are those of the marked frame"
+    assert session.reference is None, "the colours now come from the marked frame"
 
 
-def test_marks_after_colours_alone_do_not_end_where_the_colours_came_from(path, session, tmp_path):
+def test_marks_made_after_tracking_colours_alone_replace_the_colour_frame(path, session, tmp_path):
     session.colors = True
     run(session, reference=5)
     dot(session, 2)
@@ -870,7 +870,7 @@ def test_marks_after_colours_alone_do_not_end_where_the_colours_came_from(path, 
     assert json.loads((tmp_path / "out" / "objects.json").read_text())["marked_frames"] == [2]
 
 
-def test_nothing_marked_is_nothing_to_track(session):
+def test_without_marks_there_is_nothing_to_track(session):
     with pytest.raises(MaskError) as error:
         run(session)
     assert_one_sentence(error, "nothing is marked")
@@ -882,7 +882,7 @@ def test_nothing_marked_is_nothing_to_track(session):
     assert session.tracked == set()
 
 
-def test_a_first_key_frame_that_was_cleared_is_none_any_more(session):
+def test_a_cleared_first_key_frame_is_no_longer_a_key_frame(session):
     dot(session, 1), dot(session, 5)
     run(session)
     session.clear(1)
@@ -896,7 +896,7 @@ def test_a_first_key_frame_that_was_cleared_is_none_any_more(session):
     assert session.plan(SETTING) == [(1, [2, 3, 4, 5]), (1, [0])]
 
 
-def test_a_cleared_first_key_frame_shows_what_was_tracked_there(session):
+def test_a_cleared_first_key_frame_shows_the_tracked_result(session):
     dot(session, 2), dot(session, 5)
     session.clear(2)
     run(session)
@@ -904,12 +904,12 @@ def test_a_cleared_first_key_frame_shows_what_was_tracked_there(session):
 
 
 @pytest.mark.parametrize("colors", [False, True], ids=["marks", "colours too"])
-def test_several_first_key_frames_that_were_cleared_are_none_any_more(path, session, colors):
+def test_several_cleared_first_key_frames_are_no_longer_key_frames(path, session, colors):
     session.colors = colors
     dot(session, 1), dot(session, 2), dot(session, 5), dot(session, 6)
     for frame in (1, 2, 6):
         session.clear(frame)
-    assert session.plan(SETTING) == [(5, [6]), (6, [7]), (5, [4, 3, 2, 1, 0])], "a later one that was cleared says that nothing is there"
+    assert session.plan(SETTING) == [(5, [6]), (6, [7]), (5, [4, 3, 2, 1, 0])], "a later cleared frame means that the objects are gone"
     run(session)
     assert session.plan(SETTING) == []
     assert session.tracked == set(range(FRAMES)) - {5}
@@ -918,7 +918,7 @@ def test_several_first_key_frames_that_were_cleared_are_none_any_more(path, sess
     assert all(close(session.carried(t), back[5 - t]) for t in (0, 3, 4))
 
 
-def test_what_sees_colour_cannot_colour_and_a_gray_video_gives_none(session, make_video):
+def test_networks_that_see_colour_cannot_colour_and_gray_videos_have_no_colours(session, make_video):
     session.colors = True
     dot(session, 0)
     with pytest.raises(ModelError) as error:
@@ -935,7 +935,7 @@ def test_what_sees_colour_cannot_colour_and_a_gray_video_gives_none(session, mak
     assert len(run(gray)) == 3
 
 
-def test_a_shot_of_a_longer_video_counts_its_own_frames(path):
+def test_a_shot_of_a_longer_video_has_its_own_frame_numbers(path):
     session = Session(open_video(path).part(2, 7, "a shot"))
     list(session.read())
     assert len(session) == 5
@@ -946,7 +946,7 @@ def test_a_shot_of_a_longer_video_counts_its_own_frames(path):
     assert all(close(session.carried(t), expected) for t, expected in [(3, forth[1]), (4, forth[2]), (1, back[1]), (0, back[2])])
 
 
-def test_a_folder_of_frames_of_odd_size_goes_all_the_way(make_folder, tmp_path):
+def test_a_folder_of_frames_of_odd_size_can_be_tracked_and_exported(make_folder, tmp_path):
     folder = make_folder("frames", moving_shapes(2, frames=4, height=33, width=45).frames)
     session = opened(folder)
     session.paint(1, [[20, 15]], 5, 1)
@@ -960,7 +960,7 @@ def test_a_folder_of_frames_of_odd_size_goes_all_the_way(make_folder, tmp_path):
 
 
 def marked(session, colors=False):
-    """Two objects and three of the joints, tracked from frame 0, corrected on frame 5."""
+    """Mark two objects and three joints, track them from frame 0, and correct frame 5."""
     session.add_object("second, with a comma")
     session.colors = colors
     dot(session, 0, x=15), dot(session, 0, x=45, y=30, value=2)
@@ -972,7 +972,7 @@ def marked(session, colors=False):
     return session
 
 
-def test_an_export_is_read_again(path, session, tmp_path):
+def test_an_export_can_be_read_back(path, session, tmp_path):
     marked(session, colors=True)
     told = []
     out = tmp_path / "deep" / "out"
@@ -999,12 +999,12 @@ def test_an_export_is_read_again(path, session, tmp_path):
     for t in range(FRAMES):
         np.testing.assert_allclose(xy[t], session.carried(t).xy, atol=0.00501)
         np.testing.assert_allclose(confidence[t], session.carried(t).confidence, atol=0.000501)
-    assert np.isnan(xy[5:, 1]).all(), "absent from the correction on"
-    assert np.isfinite(xy[:5, 1]).all(), "absent from the correction on"
+    assert np.isnan(xy[5:, 1]).all(), "absent from the correction onwards"
+    assert np.isfinite(xy[:5, 1]).all(), "absent from the correction onwards"
     first = read_joints(out / "joints.json", (H, W))
     assert first.names == ("head", "neck", "left_elbow")
     assert first.xy.tolist() == [[20, 20.5], [10, 40], [50.25, 30]]
-    assert first.edges == ((0, 1),), "a line needs both its ends"
+    assert first.edges == ((0, 1),), "an edge needs both of its joints"
 
     frames = open_video(path).read()
     for name in ("overlay", "colorized"):
@@ -1017,7 +1017,7 @@ def test_an_export_is_read_again(path, session, tmp_path):
         expected = skeleton(overlay(frame, carried.ids), carried.xy, session.joints.edges)
         assert np.abs(drawn[t] - expected).mean() < min(8, np.abs(drawn[t] - frame).mean())
         painted = paint(frame, session.carried(t or 1).ab)
-        near, far = (painted, frame) if t else (frame, painted)  # the frame that gave the colours keeps its own
+        near, far = (painted, frame) if t else (frame, painted)  # the frame that gives the colours keeps its own
         assert np.abs(colored[t] - near).mean() < min(8, np.abs(colored[t] - far).mean())
 
 
@@ -1030,13 +1030,13 @@ EXPORTS = {
 
 
 @pytest.mark.parametrize("mark, names", EXPORTS.values(), ids=EXPORTS)
-def test_an_export_holds_what_was_asked_for(session, tmp_path, mark, names):
+def test_an_export_contains_only_what_was_marked(session, tmp_path, mark, names):
     mark(session)
     run(session)
     assert session.export(tmp_path / "out") == names == sorted(p.name for p in (tmp_path / "out").iterdir())
 
 
-def test_joints_that_frame_0_does_not_have_are_in_the_table_only(session, tmp_path):
+def test_joints_missing_in_frame_0_are_exported_only_to_the_table(session, tmp_path):
     dot(session, 0)
     session.place(3, 1, (30, 20))
     run(session)
@@ -1047,7 +1047,7 @@ def test_joints_that_frame_0_does_not_have_are_in_the_table_only(session, tmp_pa
     assert np.isfinite(xy[3, 1]).all()
 
 
-def test_objects_that_a_correction_brings_in_are_in_every_mask_from_there_on(session, tmp_path):
+def test_objects_added_by_a_correction_are_in_every_later_mask(session, tmp_path):
     session.place(0, 1, (30, 20))
     run(session)
     dot(session, 4)
@@ -1059,13 +1059,13 @@ def test_objects_that_a_correction_brings_in_are_in_every_mask_from_there_on(ses
 
 @pytest.fixture
 def command(cli, monkeypatch, tmp_path):
-    """The command line, on small pictures, with this module's model."""
+    """The command line with small frames and this module's model."""
     monkeypatch.setitem(propagate.PROTOCOLS, "modern", SMALL)
     MODEL.save(tmp_path / "model.pt")
     return lambda *args: cli(*args, "--model", tmp_path / "model.pt", "--device", "cpu")
 
 
-def test_the_command_track_takes_an_exported_mask_and_finds_the_same(path, session, tmp_path, command):
+def test_the_track_command_reads_an_exported_mask_and_gives_the_same_result(path, session, tmp_path, command):
     dot(session, 0, x=15)
     run(session)
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
@@ -1078,7 +1078,7 @@ def test_the_command_track_takes_an_exported_mask_and_finds_the_same(path, sessi
 
 
 @pytest.mark.parametrize("file", ["joints.json", "joints.csv"])
-def test_the_command_pose_takes_exported_joints_and_finds_the_same(path, session, tmp_path, command, file):
+def test_the_pose_command_reads_exported_joints_and_gives_the_same_result(path, session, tmp_path, command, file):
     session.place(0, 0, (20, 20.5)), session.place(0, 4, (50.25, 30))
     run(session)
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
@@ -1091,7 +1091,7 @@ def test_the_command_pose_takes_exported_joints_and_finds_the_same(path, session
 
 
 @pytest.mark.parametrize("video", ["overlay.mp4", "colorized.mp4"])
-def test_the_commands_take_an_exported_video(session, tmp_path, command, video):
+def test_the_track_command_reads_an_exported_video(session, tmp_path, command, video):
     marked(session, colors=True)
     out = tmp_path / "out"
     session.export(out)
@@ -1101,11 +1101,11 @@ def test_the_commands_take_an_exported_video(session, tmp_path, command, video):
 
 
 class Stop(Exception):
-    """Raised by whoever watches."""
+    """Raised by the progress callback."""
 
 
 @pytest.mark.parametrize("at", [1, 5, FRAMES + 1, 2 * FRAMES])
-def test_an_export_that_is_stopped_leaves_nothing_behind(session, tmp_path, at):
+def test_a_stopped_export_leaves_nothing_behind(session, tmp_path, at):
     marked(session, colors=True)
 
     def tell(done, total):
@@ -1117,7 +1117,7 @@ def test_an_export_that_is_stopped_leaves_nothing_behind(session, tmp_path, at):
     assert [p.name for p in tmp_path.iterdir()] == ["given"]
 
 
-def test_an_export_that_is_stopped_leaves_the_one_before_as_it_was(session, tmp_path):
+def test_a_stopped_export_keeps_the_previous_one_unchanged(session, tmp_path):
     dot(session, 0)
     run(session)
     out = tmp_path / "out"
@@ -1140,7 +1140,7 @@ def test_an_export_that_is_stopped_leaves_the_one_before_as_it_was(session, tmp_
     assert (out / "masks" / "00000.png").read_bytes() != before[(out / "masks" / "00000.png").relative_to(out)]
 
 
-def test_an_export_of_what_is_not_tracked_says_which_frame(session, tmp_path):
+def test_exporting_untracked_frames_names_the_first_one(session, tmp_path):
     out = tmp_path / "out"
     with pytest.raises(MaskError) as error:
         session.export(out)
@@ -1160,7 +1160,7 @@ def test_an_export_of_what_is_not_tracked_says_which_frame(session, tmp_path):
 
 
 @pytest.mark.parametrize("away", [lambda s: s.undo(), lambda s: s.clear(0)], ids=["undone", "cleared"])
-def test_where_all_marks_are_gone_there_is_nothing_to_export(session, tmp_path, away):
+def test_without_any_marks_there_is_nothing_to_export(session, tmp_path, away):
     dot(session, 0)
     run(session)
     away(session)
@@ -1170,7 +1170,7 @@ def test_where_all_marks_are_gone_there_is_nothing_to_export(session, tmp_path, 
     assert not (tmp_path / "out").exists()
 
 
-def test_a_first_key_frame_that_was_undone_is_not_exported_blank(session, tmp_path):
+def test_an_undone_first_key_frame_is_not_exported_blank(session, tmp_path):
     dot(session, 5), dot(session, 2)
     run(session)
     session.undo()
@@ -1191,7 +1191,7 @@ def test_an_export_into_a_file_is_refused(session, tmp_path):
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_an_exported_table_has_names_as_they_are(session, tmp_path):
+def test_an_exported_table_keeps_special_characters_in_names(session, tmp_path):
     session.choose(Joints(('nose, "left"', "größe"), np.full((2, 2), np.nan), ((0, 1),)))
     session.place(0, 0, (9, 9)), session.place(0, 1, (30, 20))
     run(session)

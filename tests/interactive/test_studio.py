@@ -1,4 +1,4 @@
-"""The studio, driven through its parts as a hand would: every button, key and stroke, what is said, and what goes wrong."""
+"""The studio, driven through its widgets as a user would: every button, key and stroke, the messages, and the errors."""
 
 import asyncio
 import errno
@@ -34,7 +34,7 @@ RED = "color:#d32f2f"
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """A network that learned nothing, on small pictures: what is tracked does not matter here."""
+    """Use an untrained network on small frames, because the quality of the tracks does not matter here."""
     monkeypatch.setattr(looks, "load_model", lambda name, device: random_model(device=device, channels=3 if name == "tiny-lab" else 1))
     for name in looks.DETAIL:
         monkeypatch.setitem(looks.DETAIL, name, H)
@@ -47,19 +47,19 @@ def path(make_video):
 
 @pytest.fixture
 def demo(path, here):
-    """A studio with a video of 8 frames, in a folder of its own."""
+    """A studio with a video of 8 frames, in its own folder."""
     return studio(str(path), device="cpu")
 
 
 def said(demo) -> str:
-    """What stands in the status; it is no HTML of anybody else's."""
+    """The text of the status line. Also checks that it contains no foreign HTML."""
     text = re.fullmatch(r"<span(?: style=\"[^\"]*\")?>([^<>]*)</span>", demo.status.value)
     assert text, demo.status.value
     return html.unescape(text[1])
 
 
 def complaint(demo, *parts) -> str:
-    """What stands in the status in red: one sentence."""
+    """The error in the status line: one sentence, shown in red."""
     assert RED in demo.status.value, demo.status.value
     assert_one_sentence(said(demo), *parts)
     return said(demo)
@@ -88,19 +88,19 @@ def key(demo, *names):
 
 
 def joints(demo):
-    """The joints of the frame that is shown."""
+    """The joints of the displayed frame."""
     return demo.session.marks(demo.frame.value).xy
 
 
 def placing(demo, skeleton="face"):
-    """Joints instead of masks."""
+    """Switch from masks to joints."""
     demo.skeleton.value = skeleton
     demo.kind.value = "joints"
     return demo
 
 
 def during(monkeypatch, look, at=3):
-    """Look, while frame number ``at`` of a track is being made."""
+    """Call ``look`` while frame number ``at`` of a track is being computed."""
     track = Session.track
 
     def patched(session, *args, **kwargs):
@@ -123,7 +123,7 @@ def disabled(demo):
 # ---- opening
 
 
-def test_without_a_video_there_is_nothing_to_do_but_to_open_one():
+def test_without_a_video_only_opening_one_is_possible():
     demo = studio(device="cpu")
     assert demo.session is None
     assert demo.still is None
@@ -134,7 +134,7 @@ def test_without_a_video_there_is_nothing_to_do_but_to_open_one():
     assert demo.status.value == "Choose a video and open it."
 
 
-def test_a_studio_opens_with_a_clip(demo):
+def test_a_studio_opens_the_given_clip(demo):
     assert len(demo.session) == FRAMES
     assert disabled(demo) == {"cancel"}
     assert demo.stage.active
@@ -148,13 +148,13 @@ def test_a_studio_opens_with_a_clip(demo):
 
 
 @pytest.mark.parametrize("clip", ["missing.mp4", "carphone-2", "bikes-9"])
-def test_a_studio_with_a_clip_that_cannot_be_opened_is_an_error(clip):
+def test_a_given_clip_that_cannot_be_opened_is_an_error(clip):
     with pytest.raises(TinytrackError) as error:
         studio(clip, device="cpu")
     assert_one_sentence(error, clip)
 
 
-def test_a_sample_is_opened():
+def test_a_sample_can_be_opened():
     demo = studio(device="cpu")
     assert {"carphone", *(f"bikes-{n}" for n in range(1, 7))} <= set(demo.clip.options)
     assert "bikes" not in demo.clip.options
@@ -168,7 +168,7 @@ def test_a_sample_is_opened():
     assert demo.work is None
 
 
-def test_a_shot_of_a_sample_is_opened():
+def test_a_shot_of_a_sample_can_be_opened():
     demo = studio(device="cpu")
     demo.clip.value = "bikes-6"
     demo.open_clip.click()
@@ -176,7 +176,7 @@ def test_a_shot_of_a_sample_is_opened():
     assert demo.stage.width == 640
 
 
-def test_a_path_is_opened_spaces_around_it_and_all(path):
+def test_a_path_may_have_spaces_around_it(path):
     demo = studio(device="cpu")
     demo.path.value = f"  {path} "
     demo.open_path.click()
@@ -184,7 +184,7 @@ def test_a_path_is_opened_spaces_around_it_and_all(path):
     assert demo.stage.data
 
 
-def test_a_folder_of_frames_is_opened(make_folder):
+def test_a_folder_of_frames_can_be_opened(make_folder):
     demo = studio(device="cpu")
     demo.path.value = str(make_folder("my frames", 5))
     demo.open_path.click()
@@ -228,7 +228,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name, parts", BAD.values(), ids=BAD)
-def test_a_path_that_cannot_be_opened_is_said_and_the_old_video_stays(demo, name, parts):
+def test_a_path_that_cannot_be_opened_is_reported_and_the_old_video_stays(demo, name, parts):
     stroke(demo, (20, 20))
     session, picture = demo.session, demo.stage.data
     demo.path.value = name
@@ -242,7 +242,7 @@ def test_a_path_that_cannot_be_opened_is_said_and_the_old_video_stays(demo, name
     assert demo.stage.active
 
 
-def test_a_file_that_is_no_video_is_said(demo, make_video, tmp_path):
+def test_a_file_that_is_not_a_video_is_reported(demo, make_video, tmp_path):
     (tmp_path / "notes.mp4").write_text("no video")
     one = make_video("one.mp4", 1)
     for file, parts in {tmp_path / "notes.mp4": ["notes.mp4"], one: ["one.mp4", "at least two"], tmp_path: []}.items():
@@ -252,16 +252,16 @@ def test_a_file_that_is_no_video_is_said(demo, make_video, tmp_path):
         assert demo.session.video.title == "shapes.mp4"
 
 
-def test_the_name_of_a_video_is_text_and_not_html(make_video):
+def test_the_name_of_a_video_is_shown_as_text_and_not_as_html(make_video):
     demo = studio(device="cpu")
     demo.path.value = str(make_video("<b>a & b<b>.mp4", 3))
     demo.open_path.click()
     assert said(demo).startswith("<b>a & b<b>.mp4: 3 frames")
     assert "&lt;b&gt;a &amp; b&lt;b&gt;.mp4" in demo.status.value
-    assert demo.stage.label == "Frame 0 of <b>a & b<b>.mp4", "words for those who do not see it are no HTML"
+    assert demo.stage.label == "Frame 0 of <b>a & b<b>.mp4", "the label for screen readers is plain text"
 
 
-def test_another_video_begins_anew(demo, make_video):
+def test_opening_another_video_resets_the_studio(demo, make_video):
     demo.name.value = "dog"
     demo.add.click()
     demo.frame.value = 6
@@ -282,14 +282,14 @@ def test_another_video_begins_anew(demo, make_video):
     complaint(demo, "no mark to take back")
 
 
-def test_a_skeleton_that_is_chosen_before_a_video_counts_for_it(path):
+def test_a_skeleton_chosen_before_a_video_is_used_for_it(path):
     demo = placing(studio(device="cpu"), "four-legged")
     demo.load(str(path))
     assert demo.session.joints is SKELETONS["four-legged"]
     assert len(demo.joint.options) == 12
 
 
-def test_marks_are_forgotten_only_when_it_is_asked_for_twice(demo, make_video):
+def test_marks_are_discarded_only_after_a_second_press(demo, make_video):
     stroke(demo, (20, 20))
     session, words = demo.session, ("this forgets your marks on shapes.mp4", "export them first", "press the same button again")
     demo.path.value = "no/such.mp4"
@@ -308,7 +308,7 @@ def test_marks_are_forgotten_only_when_it_is_asked_for_twice(demo, make_video):
     assert said(demo).startswith("other.mp4: 3 frames")
     assert demo.session.keys == {}
     demo.open_clip.click()
-    assert said(demo).startswith("carphone: "), "without marks there is nothing to forget"
+    assert said(demo).startswith("carphone: "), "without marks there is nothing to discard"
     stroke(demo, (20, 20))
     demo.open_path.click()
     complaint(demo, "this forgets your marks on carphone")
@@ -317,7 +317,7 @@ def test_marks_are_forgotten_only_when_it_is_asked_for_twice(demo, make_video):
 # ---- masks
 
 
-def test_a_stroke_is_a_mask_of_the_brush(demo):
+def test_a_stroke_paints_a_mask_with_the_brush(demo):
     picture = demo.stage.data
     demo.radius.value = 5
     demo.frame.value = 2
@@ -332,7 +332,7 @@ def test_a_stroke_is_a_mask_of_the_brush(demo):
     np.testing.assert_array_equal(demo.session.keys[2].ids, brush(ids, [[40, 40]], 5, 1))
 
 
-def test_the_browser_draws_with_the_brush_that_is_chosen(demo):
+def test_the_browser_draws_with_the_chosen_brush(demo):
     assert demo.stage.brush == demo.radius.value == 3
     assert demo.stage.ink == "rgb(230,60,60)"
     demo.radius.value = 7.5
@@ -346,7 +346,7 @@ def test_the_browser_draws_with_the_brush_that_is_chosen(demo):
     assert demo.stage.brush == 0
 
 
-def test_several_objects_are_painted_each_with_its_number(demo):
+def test_each_object_is_painted_with_its_own_number(demo):
     demo.name.value = "  dog "
     demo.add.click()
     assert demo.session.objects == ["object 1", "dog"]
@@ -362,7 +362,7 @@ def test_several_objects_are_painted_each_with_its_number(demo):
     assert set(np.unique(ids)) == {0, 1, 2}
 
 
-def test_the_eraser_takes_away(demo):
+def test_the_eraser_removes_pixels(demo):
     demo.radius.value = 8
     stroke(demo, (20, 20))
     demo.eraser.value, demo.radius.value = True, 3
@@ -375,7 +375,7 @@ def test_the_eraser_takes_away(demo):
     assert demo.session.keys[0].ids[20, 20] == 1
 
 
-def test_objects_are_renamed(demo):
+def test_objects_can_be_renamed(demo):
     demo.name.value = "dog"
     demo.add.click()
     demo.name.value = "cat"
@@ -385,19 +385,19 @@ def test_objects_are_renamed(demo):
     assert demo.which.value == 2
     demo.name.value = " cat "
     demo.rename.click()
-    assert demo.session.objects == ["object 1", "cat"], "its own name is fine"
-    assert RED not in demo.status.value, "its own name is fine"
+    assert demo.session.objects == ["object 1", "cat"], "an object may keep its own name"
+    assert RED not in demo.status.value, "an object may keep its own name"
     for name, words in {"": "type a name for the object", "object 1": "there is an object 'object 1' already"}.items():
         for button in (demo.rename, demo.add):
             demo.name.value = name
             button.click()
             complaint(demo, words)
-    assert demo.session.objects == ["object 1", "cat"], "it can be corrected"
-    assert demo.which.value == 2, "it can be corrected"
-    assert demo.name.value == "object 1", "it can be corrected"
+    assert demo.session.objects == ["object 1", "cat"], "the typed name stays, so that it can be corrected"
+    assert demo.which.value == 2, "the typed name stays, so that it can be corrected"
+    assert demo.name.value == "object 1", "the typed name stays, so that it can be corrected"
 
 
-def test_undo_goes_to_the_frame_on_which_it_takes_a_mark_back(demo):
+def test_undo_jumps_to_the_frame_whose_mark_it_removes(demo):
     stroke(demo, (20, 20))
     demo.frame.value = 4
     stroke(demo, (20, 20))
@@ -414,7 +414,7 @@ def test_undo_goes_to_the_frame_on_which_it_takes_a_mark_back(demo):
     complaint(demo, "there is no mark to take back")
 
 
-def test_what_was_complained_about_is_over_when_something_succeeds(demo):
+def test_an_error_message_disappears_after_the_next_success(demo):
     demo.undo.click()
     complaint(demo, "there is no mark to take back")
     demo.undo.click()
@@ -424,10 +424,10 @@ def test_what_was_complained_about_is_over_when_something_succeeds(demo):
     assert RED not in demo.status.value
     demo.undo.click()
     stroke(demo, (20, 20))
-    assert said(demo) == "took back the last mark, on frame 0", "only complaints go by themselves"
+    assert said(demo) == "took back the last mark, on frame 0", "only error messages disappear by themselves"
 
 
-def test_a_frame_is_cleared(demo):
+def test_a_frame_can_be_cleared(demo):
     stroke(demo, (20, 20))
     before = demo.stage.data
     demo.clear.click()
@@ -438,7 +438,7 @@ def test_a_frame_is_cleared(demo):
     assert demo.stage.data == before
 
 
-def test_where_nothing_is_there_is_nothing_to_clear(demo):
+def test_an_empty_frame_cannot_be_cleared(demo):
     demo.frame.value = 3
     demo.clear.click()
     complaint(demo, "there is nothing on frame 3")
@@ -447,11 +447,11 @@ def test_where_nothing_is_there_is_nothing_to_clear(demo):
     demo.track.click()
     demo.frame.value = 5
     demo.clear.click()
-    assert demo.session.keys[5].empty, "what was tracked there can be cleared"
-    assert RED not in demo.status.value, "what was tracked there can be cleared"
+    assert demo.session.keys[5].empty, "a tracked frame can be cleared"
+    assert RED not in demo.status.value, "a tracked frame can be cleared"
 
 
-def test_the_overlay_is_as_strong_as_asked_for(demo):
+def test_the_overlay_has_the_requested_strength(demo):
     stroke(demo, (20, 20))
     pictures = set()
     for strength in (0, 0.3, 1):
@@ -478,7 +478,7 @@ def test_comma_and_full_stop_step_through_the_frames(demo):
     assert demo.frame.value == 7
 
 
-def test_brackets_change_the_brush_within_its_bounds(demo):
+def test_brackets_change_the_brush_within_its_limits(demo):
     key(demo, "]", "]")
     assert demo.radius.value == demo.stage.brush == 5
     key(demo, "[")
@@ -513,7 +513,7 @@ def test_delete_makes_a_joint_absent_and_leaves_masks_alone(demo, name):
 # ---- joints
 
 
-def test_panels_change_with_what_is_marked(demo):
+def test_the_panel_follows_the_kind_of_mark(demo):
     assert (demo.mask_panel.layout.display, demo.joint_panel.layout.display) == (None, "none")
     demo.kind.value = "joints"
     assert (demo.mask_panel.layout.display, demo.joint_panel.layout.display) == ("none", None)
@@ -532,15 +532,15 @@ def test_each_click_places_a_joint_and_names_the_next(demo):
     assert demo.stage.data == picture_bytes(demo.session.picture(0, 0.5, demo.stage.width))
 
 
-def test_the_next_joint_is_one_that_the_frame_does_not_have(demo):
+def test_the_next_joint_is_one_that_the_frame_lacks(demo):
     placing(demo)
     demo.joint.value = 3
     click(demo, 10, 10), click(demo, 20, 10)
     assert demo.joint.value == 5
     end = "that was the last joint of the list; drag a dot to move it, or choose a joint and click"
     click(demo, 30, 10)
-    assert said(demo) == end, "it does not begin again"
-    assert demo.joint.value == 5, "it does not begin again"
+    assert said(demo) == end, "the list does not start again"
+    assert demo.joint.value == 5, "the list does not start again"
     demo.absent.click()
     assert said(demo) == end
     assert np.isnan(joints(demo)[5]).all()
@@ -551,17 +551,17 @@ def test_the_next_joint_is_one_that_the_frame_does_not_have(demo):
         click(demo, x, 30)
     assert said(demo) == "next: nose"
     click(demo, 30, 30)
-    assert said(demo) == end, "those that come after it are placed"
-    assert demo.joint.value == 2, "those that come after it are placed"
+    assert said(demo) == end, "all later joints are already placed"
+    assert demo.joint.value == 2, "all later joints are already placed"
     click(demo, 35, 30)
     assert joints(demo)[2].tolist() == [35, 30]
     demo.frame.value = 3
     click(demo, 5, 5)
-    assert demo.session.keys[3].xy[2].tolist() == [5, 5], "another frame has none yet"
-    assert said(demo) == "next: mouth left", "another frame has none yet"
+    assert demo.session.keys[3].xy[2].tolist() == [5, 5], "the other frame has no joints yet"
+    assert said(demo) == "next: mouth left", "the other frame has no joints yet"
 
 
-def test_absent_is_an_answer_too(demo):
+def test_a_joint_can_be_marked_absent(demo):
     placing(demo)
     click(demo, 10, 10)
     demo.joint.value = 0
@@ -571,14 +571,14 @@ def test_absent_is_an_answer_too(demo):
     assert demo.joint.value == 1
 
 
-def test_a_drag_is_one_step_back(demo):
+def test_a_drag_is_a_single_undo_step(demo):
     placing(demo)
     click(demo, 50, 40)
     point(demo, "down", 10, 10)
     for x in (11, 12.5, 14):
         point(demo, "drag", x, 10 + x / 10)
-        assert joints(demo)[1].tolist() == [x, 10 + x / 10], "it follows the hand"
-        assert demo.joint.value == 1, "the next one comes when it is let go"
+        assert joints(demo)[1].tolist() == [x, 10 + x / 10], "the joint follows the mouse"
+        assert demo.joint.value == 1, "the next joint is selected only when the mouse is released"
     point(demo, "up", 14, 11.4)
     assert joints(demo)[1].tolist() == [14, 11.4]
     assert demo.joint.value == 2
@@ -589,11 +589,11 @@ def test_a_drag_is_one_step_back(demo):
     assert demo.session.keys == {}
 
 
-def test_a_click_on_a_dot_takes_hold_of_its_joint(demo):
+def test_pressing_on_a_dot_selects_its_joint(demo):
     placing(demo)
     for x in (10, 20, 30):
         click(demo, x, 10)
-    reach = looks.GRASP * W / demo.stage.width  # pixels of the page, in those of the video
+    reach = looks.GRASP * W / demo.stage.width  # pixels of the page, converted to pixels of the video
     assert demo.joint.value == 3
     assert demo.joint_at(10, 10 + 0.95 * reach) == 0
     assert demo.joint_at(10, 10 + 1.05 * reach) is None
@@ -606,16 +606,16 @@ def test_a_click_on_a_dot_takes_hold_of_its_joint(demo):
     assert said(demo) == "next: mouth left"
     assert np.isnan(joints(demo)[3:]).all()
     click(demo, 30 + 1.1 * reach, 10)
-    assert joints(demo)[2].tolist() == [30, 10], "beside it is another place"
-    assert joints(demo)[3].tolist() == [30 + 1.1 * reach, 10], "beside it is another place"
-    assert demo.joint_at(30 + 0.5 * reach, 10) == 2, "the nearer one"
-    assert demo.joint_at(30 + 0.6 * reach, 10) == 3, "the nearer one"
+    assert joints(demo)[2].tolist() == [30, 10], "a click next to the dot places a new joint"
+    assert joints(demo)[3].tolist() == [30 + 1.1 * reach, 10], "a click next to the dot places a new joint"
+    assert demo.joint_at(30 + 0.5 * reach, 10) == 2, "the nearest joint is chosen"
+    assert demo.joint_at(30 + 0.6 * reach, 10) == 3, "the nearest joint is chosen"
     demo.frame.value = 2
     click(demo, 10, 10)
-    assert demo.session.keys[2].xy[4].tolist() == [10, 10], "the dots of another frame are none here"
+    assert demo.session.keys[2].xy[4].tolist() == [10, 10], "dots of another frame do not count here"
 
 
-def test_a_joint_that_is_taken_back_is_the_next_to_be_placed(demo):
+def test_an_undone_joint_is_the_next_to_be_placed(demo):
     placing(demo)
     click(demo, 10, 10), click(demo, 20, 10), click(demo, 30, 10)
     demo.frame.value = 5
@@ -629,19 +629,19 @@ def test_a_joint_that_is_taken_back_is_the_next_to_be_placed(demo):
     stroke(demo, (20, 20))
     demo.joint.value = 4
     demo.undo.click()
-    assert demo.joint.value == 4, "a mask is no joint"
+    assert demo.joint.value == 4, "undoing a mask does not select a joint"
 
 
-def test_a_drag_while_frames_go_by_keeps_its_mark(demo):
+def test_a_drag_during_playback_stays_on_its_frame(demo):
     placing(demo)
     point(demo, "down", 10, 10)
-    demo.frame.value = 3  # it plays
+    demo.frame.value = 3  # as during playback
     point(demo, "drag", 11, 10)
     assert sorted(demo.session.keys) == [0]
     assert demo.session.keys[0].xy[0].tolist() == [10, 10]
 
 
-def test_the_mouse_alone_places_nothing(demo):
+def test_moving_the_mouse_without_pressing_places_nothing(demo):
     placing(demo)
     for phase in ("hover", "drag", "up"):
         point(demo, phase, 10, 10)
@@ -649,16 +649,16 @@ def test_the_mouse_alone_places_nothing(demo):
     assert demo.joint.value == 0
     click(demo, 10, 10)
     point(demo, "drag", 40, 40)
-    assert joints(demo)[0].tolist() == [10, 10], "the hand is up again"
+    assert joints(demo)[0].tolist() == [10, 10], "the mouse button is up again"
 
 
-def test_clicks_are_no_joints_while_masks_are_painted(demo):
+def test_clicks_place_no_joints_while_masks_are_painted(demo):
     click(demo, 10, 10)
     assert demo.session.keys == {}
 
 
 @pytest.mark.parametrize("name", SKELETONS)
-def test_a_skeleton_is_chosen_by_its_name(demo, name):
+def test_a_skeleton_can_be_chosen_by_name(demo, name):
     stroke(demo, (20, 20))
     placing(demo, next(n for n in SKELETONS if n != name))
     click(demo, 10, 10)
@@ -666,14 +666,14 @@ def test_a_skeleton_is_chosen_by_its_name(demo, name):
     assert demo.session.joints is SKELETONS[name]
     assert demo.joint.value == 0
     assert [label for label, _ in demo.joint.options] == [n.replace("_", " ") for n in SKELETONS[name].names]
-    assert demo.session.keys[0].ids.any(), "masks stay, joints are put aside"
-    assert np.isnan(demo.session.keys[0].xy).all(), "masks stay, joints are put aside"
+    assert demo.session.keys[0].ids.any(), "masks stay and joints are stored for later"
+    assert np.isnan(demo.session.keys[0].xy).all(), "masks stay and joints are stored for later"
     assert demo.session.keys[0].xy.shape == (len(SKELETONS[name].names), 2)
     demo.undo.click()
     complaint(demo, "there is no mark to take back")
 
 
-def test_joints_come_back_with_their_skeleton(demo):
+def test_joints_return_with_their_skeleton(demo):
     placing(demo)
     click(demo, 10, 10)
     picture = demo.stage.data
@@ -709,14 +709,14 @@ def test_track_correct_and_track_again(demo):
     assert said(demo).startswith("tracked 0 frames from 2 marked frame(s). Nothing had changed since the last time.")
 
 
-def test_nothing_marked_is_nothing_to_track(demo):
+def test_without_marks_there_is_nothing_to_track(demo):
     demo.track.click()
     complaint(demo, "nothing is marked")
     assert disabled(demo) == {"cancel"}
     assert demo.work is None
 
 
-def test_tracking_begins_at_the_marked_frame(demo):
+def test_tracking_starts_at_the_marked_frame(demo):
     demo.frame.value = 3
     stroke(demo, (20, 20))
     demo.frame.value = 6
@@ -725,7 +725,7 @@ def test_tracking_begins_at_the_marked_frame(demo):
     assert demo.session.tracked == set(range(FRAMES)) - {3}
 
 
-def test_colours_alone_come_from_the_frame_that_is_shown(demo):
+def test_colours_alone_come_from_the_displayed_frame(demo):
     demo.colors.value = True
     assert demo.session.colors
     demo.frame.value = 4
@@ -742,7 +742,7 @@ def test_colours_alone_come_from_the_frame_that_is_shown(demo):
     assert not demo.session.colors
 
 
-def test_a_network_that_sees_colour_may_not_colour(demo):
+def test_a_network_that_sees_colour_cannot_colour(demo):
     demo.model.value = "tiny-lab"
     stroke(demo, (20, 20))
     demo.track.click()
@@ -756,7 +756,7 @@ def test_a_network_that_sees_colour_may_not_colour(demo):
     assert sorted(demo.models) == ["tiny-gray", "tiny-lab"]
 
 
-def test_a_network_is_loaded_once(demo, monkeypatch):
+def test_each_network_is_loaded_once(demo, monkeypatch):
     asked = []
     monkeypatch.setattr(looks, "load_model", lambda *args: asked.append(args) or random_model())
     for x in (20, 40):
@@ -765,7 +765,7 @@ def test_a_network_is_loaded_once(demo, monkeypatch):
     assert asked == [("tiny-gray", "cpu")]
 
 
-def test_detail_is_the_height_at_which_the_network_sees(monkeypatch):
+def test_detail_sets_the_frame_height_of_the_network(monkeypatch):
     monkeypatch.undo()
     demo = studio(device="cpu")
     assert demo.protocol() == replace(MODERN, size=160)
@@ -777,7 +777,7 @@ def test_detail_is_the_height_at_which_the_network_sees(monkeypatch):
     assert sizes == [112, 160, 240]
 
 
-def test_the_networks_that_come_with_tinytrack_are_found(path, monkeypatch, device):
+def test_the_networks_shipped_with_tinytrack_can_be_used(path, monkeypatch, device):
     monkeypatch.undo()
     demo = studio(str(path), device=str(device))
     demo.detail.value = "quick (112 rows)"
@@ -791,7 +791,7 @@ def test_the_networks_that_come_with_tinytrack_are_found(path, monkeypatch, devi
     assert not demo.models["tiny-gray"].sees_color
 
 
-def test_cancel_keeps_what_is_done_and_track_goes_on(demo, monkeypatch):
+def test_cancel_keeps_finished_frames_and_track_resumes(demo, monkeypatch):
     stroke(demo, (20, 20))
     with monkeypatch.context() as patch:
         during(patch, demo.cancel.click)
@@ -807,13 +807,13 @@ def test_cancel_keeps_what_is_done_and_track_goes_on(demo, monkeypatch):
     assert demo.session.tracked == set(range(1, FRAMES))
 
 
-def test_cancel_without_work_does_no_harm(demo):
+def test_cancel_without_work_is_harmless(demo):
     before = demo.status.value
     demo.cancel.click()
     assert demo.status.value == before
 
 
-def test_while_work_runs_nothing_else_can_be_used(demo, monkeypatch):
+def test_other_controls_are_disabled_while_work_runs(demo, monkeypatch):
     stroke(demo, (20, 20))
     seen = []
     during(monkeypatch, lambda: seen.append((disabled(demo), demo.stage.active, demo.work.total)))
@@ -823,7 +823,7 @@ def test_while_work_runs_nothing_else_can_be_used(demo, monkeypatch):
     assert demo.stage.active
 
 
-def test_a_second_piece_of_work_is_refused_while_one_runs(demo, monkeypatch):
+def test_a_second_job_is_refused_while_one_runs(demo, monkeypatch):
     stroke(demo, (20, 20))
     session, heard = demo.session, []
 
@@ -839,18 +839,18 @@ def test_a_second_piece_of_work_is_refused_while_one_runs(demo, monkeypatch):
     assert said(demo).startswith("tracked 7 frames")
 
 
-def test_in_a_live_kernel_buttons_come_back_at_once_and_the_work_goes_on(demo, monkeypatch):
+def test_in_a_live_kernel_buttons_return_immediately_and_the_work_continues(demo, monkeypatch):
     async def page():
         stroke(demo, (20, 20))
         demo.track.click()
-        assert demo.session.tracked == set(), "it has not begun yet"
+        assert demo.session.tracked == set(), "the work has not started yet"
         await asyncio.sleep(0)
         assert demo.work is not None
         assert "track" in disabled(demo)
         assert "cancel" not in disabled(demo)
         demo.export.click()
         complaint(demo, "something is running")
-        demo.frame.value = 2  # looking is allowed
+        demo.frame.value = 2  # moving through the frames is allowed
         while demo.work is not None:
             await asyncio.sleep(0.01)
         assert said(demo).startswith("tracked 7 frames")
@@ -859,7 +859,7 @@ def test_in_a_live_kernel_buttons_come_back_at_once_and_the_work_goes_on(demo, m
     asyncio.run(page())
 
 
-def test_two_clicks_before_the_kernel_has_time_are_one_piece_of_work(demo):
+def test_two_quick_clicks_start_only_one_job(demo):
     async def page():
         stroke(demo, (20, 20))
         demo.track.click(), demo.track.click()
@@ -872,7 +872,7 @@ def test_two_clicks_before_the_kernel_has_time_are_one_piece_of_work(demo):
     asyncio.run(page())
 
 
-def test_progress_is_told_in_frames(demo):
+def test_progress_is_reported_in_frames(demo):
     show = demo.progress("tracking")
     show(3, 7)
     assert said(demo) == "tracking: 3 of 7 frames"
@@ -891,7 +891,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("error, words", WRONG.values(), ids=WRONG)
-def test_whatever_goes_wrong_in_the_work_is_one_sentence(demo, monkeypatch, error, words):
+def test_any_error_during_the_work_is_reported_in_one_sentence(demo, monkeypatch, error, words):
     stroke(demo, (20, 20))
 
     def fail():
@@ -908,7 +908,7 @@ def test_whatever_goes_wrong_in_the_work_is_one_sentence(demo, monkeypatch, erro
     assert said(demo).startswith("tracked 7 frames")
 
 
-def test_a_video_that_is_gone_is_said(demo, path):
+def test_a_missing_video_is_reported(demo, path):
     stroke(demo, (20, 20))
     path.unlink()
     demo.track.click()
@@ -920,7 +920,7 @@ def test_a_video_that_is_gone_is_said(demo, path):
 # ---- export
 
 
-def test_what_was_tracked_is_exported_and_read_again(demo, here):
+def test_tracks_are_exported_and_can_be_read_back(demo, here):
     demo.name.value = "shape"
     demo.rename.click()
     stroke(demo, (20, 20))
@@ -940,7 +940,7 @@ def test_what_was_tracked_is_exported_and_read_again(demo, here):
     assert len(open_video(out / "overlay.mp4").read()) == FRAMES
 
 
-def test_colours_are_exported(demo, here):
+def test_colours_can_be_exported(demo, here):
     demo.colors.value = True
     demo.track.click()
     demo.export.click()
@@ -949,13 +949,13 @@ def test_colours_are_exported(demo, here):
     assert (out / "colorized.mp4").is_file()
 
 
-def test_what_an_earlier_export_left_is_told(demo, here):
+def test_files_left_by_an_earlier_export_are_listed(demo, here):
     out = here / "tinytrack-out"
     stroke(demo, (20, 20))
     for _ in range(2):
         demo.track.click()
         demo.export.click()
-        assert said(demo) == f"wrote masks, objects.json, overlay.mp4 into tinytrack-out ({out})", "the same again is no other export"
+        assert said(demo) == f"wrote masks, objects.json, overlay.mp4 into tinytrack-out ({out})", "nothing is left from before"
     (out / "notes.txt").write_text("mine")
     demo.undo.click()
     demo.colors.value = True
@@ -965,7 +965,7 @@ def test_what_an_earlier_export_left_is_told(demo, here):
     assert said(demo) == f"wrote colorized.mp4 into tinytrack-out ({out}); {left}"
 
 
-def test_without_a_folder_there_is_one(demo, here, tmp_path):
+def test_an_empty_folder_name_falls_back_to_the_default(demo, here, tmp_path):
     stroke(demo, (20, 20))
     demo.track.click()
     demo.out.value = "  "
@@ -980,7 +980,7 @@ def test_without_a_folder_there_is_one(demo, here, tmp_path):
     assert (out / "overlay.mp4").is_file()
 
 
-def test_an_export_that_cannot_be_made_is_said(demo, here):
+def test_an_impossible_export_is_reported(demo, here):
     demo.export.click()
     complaint(demo, "8 of 8 frames are not tracked yet")
     stroke(demo, (20, 20))
@@ -1011,12 +1011,12 @@ def test_an_export_can_be_cancelled(demo, here, monkeypatch):
 
 
 def upload(demo, name, content):
-    """What the browser sends when a file is chosen; the shares that were told."""
+    """Send the messages that the browser sends when a file is chosen."""
     demo.upload.hear({"kind": "begin", "name": name, "size": len(content)}, [])
     demo.upload.hear({"kind": "piece", "number": demo.upload._number, "start": 0}, [memoryview(content)])
 
 
-def test_an_upload_is_opened_and_its_path_is_there_to_be_opened_again(path):
+def test_an_upload_is_opened_and_its_path_can_be_opened_again(path):
     demo = studio(device="cpu")
     heard = []
     demo.status.observe(lambda change: heard.append(said(demo)), "value")
@@ -1031,7 +1031,7 @@ def test_an_upload_is_opened_and_its_path_is_there_to_be_opened_again(path):
     assert demo.frame.value == 0
 
 
-def test_an_upload_does_not_forget_marks_without_a_word(demo, path):
+def test_an_upload_does_not_discard_marks_silently(demo, path):
     stroke(demo, (20, 20))
     upload(demo, "mine.mp4", path.read_bytes())
     complaint(demo, "this forgets your marks on shapes.mp4")
@@ -1042,7 +1042,7 @@ def test_an_upload_does_not_forget_marks_without_a_word(demo, path):
     assert demo.session.keys == {}
 
 
-def test_an_upload_that_cannot_be_used_is_said(demo):
+def test_an_unusable_upload_is_reported(demo):
     upload(demo, "<b>notes.mp4", b"no video at all")
     complaint(demo, "<b>notes.mp4")
     demo.upload.hear({"kind": "begin", "name": "long.mp4", "size": LIMIT + 1}, [])
@@ -1050,7 +1050,7 @@ def test_an_upload_that_cannot_be_used_is_said(demo):
     assert demo.session.video.title == "shapes.mp4"
 
 
-def test_an_upload_that_comes_while_work_runs_waits_for_the_path_to_be_opened(demo, path, monkeypatch):
+def test_an_upload_during_work_is_kept_and_can_be_opened_by_its_path(demo, path, monkeypatch):
     stroke(demo, (20, 20))
     heard, session = [], demo.session
     content = path.read_bytes()
@@ -1068,7 +1068,7 @@ def test_an_upload_that_comes_while_work_runs_waits_for_the_path_to_be_opened(de
 # ---- playing
 
 
-def test_a_studio_plays_what_was_tracked(demo):
+def test_a_studio_plays_the_tracked_frames(demo):
     stroke(demo, (20, 20))
     demo.track.click()
     demo.stage.send = lambda message: "mark" in message and demo.stage.hear({"kind": "painted", "mark": message["mark"]})

@@ -1,4 +1,4 @@
-"""A file that comes in pieces: whole, in order, safe from its own name, and refused in one sentence where it cannot be kept."""
+"""Uploads in pieces: files arrive complete and in order, their names cannot escape the folder, and errors are one sentence."""
 
 import builtins
 import errno
@@ -16,7 +16,7 @@ PIECE = 1000
 
 
 class Browser:
-    """The other end: offers files and sends the pieces that it is asked for, as ``upload.js`` does."""
+    """A simulated browser that offers files and sends the requested pieces, as ``upload.js`` does."""
 
     def __init__(self, monkeypatch):
         monkeypatch.setattr(upload, "PIECE", PIECE)
@@ -31,20 +31,20 @@ class Browser:
         self.tell("begin", name=name, size=size)
 
     def answer(self, content, request=None):
-        """Send what the last message, or an earlier one, asks for."""
+        """Send the piece that the last message, or an earlier one, requests."""
         request = request or self.asked[-1]
         assert request["kind"] == "more"
         self.tell("piece", content[request["start"] : request["stop"]], number=request["number"], start=request["start"])
 
     def send(self, name, content):
-        """A whole file."""
+        """Send a whole file."""
         self.begin(name, len(content))
         while self.asked[-1]["kind"] == "more":
             self.answer(content)
 
     @property
     def error(self):
-        """The one thing that went wrong; no file came, and the browser was told to forget it."""
+        """The only error. Also checks that no file arrived and that the browser received the message to stop."""
         (error,) = self.errors
         assert self.files == []
         assert self.asked[-1] == {"kind": "end"}
@@ -67,7 +67,7 @@ def content_of(size, seed=0) -> bytes:
 
 
 @pytest.mark.parametrize("size", [1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE, 3 * PIECE + 7])
-def test_a_file_comes_piece_by_piece_in_order(browser, size):
+def test_a_file_arrives_piece_by_piece_in_order(browser, size):
     content = content_of(size)
     browser.send("clip.mp4", content)
     (path,) = browser.files
@@ -80,7 +80,7 @@ def test_a_file_comes_piece_by_piece_in_order(browser, size):
     assert browser.shares == pytest.approx([min(start + PIECE, size) / size for start in starts])
 
 
-def test_no_file_is_told_of_before_it_is_whole(browser):
+def test_a_file_is_not_reported_before_it_is_complete(browser):
     content = content_of(2 * PIECE)
     browser.begin("clip.mp4", len(content))
     browser.answer(content)
@@ -89,14 +89,14 @@ def test_no_file_is_told_of_before_it_is_whole(browser):
     assert len(browser.files) == 1
 
 
-def test_messages_of_the_page_arrive(browser):
-    """The way that they come from a real page, through the widget's own dispatch."""
+def test_messages_from_the_page_arrive(browser):
+    """The messages take the same path as from a real page, through the widget's own dispatch."""
     browser.widget._handle_custom_msg({"kind": "begin", "name": "clip.mp4", "size": 3}, [])
     browser.widget._handle_custom_msg({"kind": "piece", "number": 1, "start": 0}, [memoryview(b"abc")])
     assert browser.files[0].read_bytes() == b"abc"
 
 
-def test_each_upload_has_its_number(browser):
+def test_each_upload_has_its_own_number(browser):
     browser.send("one.mp4", b"one")
     browser.send("two.mp4", b"two")
     browser.begin("none.mp4", 0)
@@ -105,7 +105,7 @@ def test_each_upload_has_its_number(browser):
 
 
 @pytest.mark.parametrize("same", [True, False], ids=["the very piece that is asked for now", "a later piece"])
-def test_a_late_piece_of_an_upload_that_was_given_up_is_ignored(browser, same):
+def test_a_late_piece_of_an_abandoned_upload_is_ignored(browser, same):
     first, second = content_of(3 * PIECE, 1), content_of(3 * PIECE, 2)
     browser.begin("first.mp4", len(first))
     if not same:
@@ -114,8 +114,8 @@ def test_a_late_piece_of_an_upload_that_was_given_up_is_ignored(browser, same):
     browser.begin("second.mp4", len(second))
     count = len(browser.asked)
     browser.answer(first, late)
-    assert len(browser.asked) == count, "it is neither kept nor answered"
-    assert browser.kept[0].read_bytes() == b"", "it is neither kept nor answered"
+    assert len(browser.asked) == count, "the late piece is neither stored nor answered"
+    assert browser.kept[0].read_bytes() == b"", "the late piece is neither stored nor answered"
     browser.answer(second)
     browser.answer(first, late)
     while browser.asked[-1]["kind"] == "more":
@@ -126,7 +126,7 @@ def test_a_late_piece_of_an_upload_that_was_given_up_is_ignored(browser, same):
     assert browser.errors == []
 
 
-def test_a_late_piece_of_an_upload_that_was_refused_is_ignored(browser):
+def test_a_late_piece_of_a_refused_upload_is_ignored(browser):
     content = content_of(2 * PIECE)
     browser.begin("clip.mp4", len(content))
     late = browser.asked[-1]
@@ -137,7 +137,7 @@ def test_a_late_piece_of_an_upload_that_was_refused_is_ignored(browser):
     assert browser.kept == []
 
 
-def test_what_came_of_a_file_that_was_given_up_is_removed(browser):
+def test_the_partial_file_of_an_abandoned_upload_is_removed(browser):
     content = content_of(3 * PIECE)
     browser.begin("first.mp4", len(content))
     browser.answer(content)
@@ -148,10 +148,10 @@ def test_what_came_of_a_file_that_was_given_up_is_removed(browser):
     assert browser.kept == []
     browser.send("third.mp4", content)
     browser.begin("fourth.mp4", len(content))
-    assert browser.files[0].read_bytes() == content, "a file that is whole stays"
+    assert browser.files[0].read_bytes() == content, "a complete file is kept"
 
 
-def test_a_failure_of_an_upload_that_was_given_up_is_ignored(browser):
+def test_a_failure_of_an_abandoned_upload_is_ignored(browser):
     browser.begin("first.mp4", PIECE)
     browser.begin("second.mp4", 3)
     browser.tell("failed", number=1)
@@ -160,7 +160,7 @@ def test_a_failure_of_an_upload_that_was_given_up_is_ignored(browser):
     assert browser.files[0].read_bytes() == b"abc"
 
 
-def test_a_piece_that_comes_twice_counts_once(browser):
+def test_a_piece_that_arrives_twice_counts_once(browser):
     content = content_of(3 * PIECE)
     browser.begin("clip.mp4", len(content))
     asked = browser.asked[-1]
@@ -174,24 +174,24 @@ def test_a_piece_that_comes_twice_counts_once(browser):
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_a_piece_of_nothing_is_ignored(browser, number):
+def test_a_piece_without_an_upload_is_ignored(browser, number):
     browser.tell("piece", b"abc", number=number, start=0)
     assert browser.asked == browser.files == browser.errors == browser.kept == []
 
 
-def test_too_large_a_file_is_refused_before_any_of_it_comes(browser):
+def test_a_file_that_is_too_large_is_refused_before_it_is_sent(browser):
     browser.begin("long.mp4", LIMIT + 50_000_000)
     assert isinstance(browser.error, VideoError)
     assert_one_sentence(browser.error, "'long.mp4'", "250.0 MB", "200 MB", "path")
     assert browser.kept == []
 
 
-def test_a_file_a_little_too_large_is_seen_to_be_larger(browser):
+def test_the_message_shows_that_a_slightly_too_large_file_exceeds_the_limit(browser):
     browser.begin("long.mp4", LIMIT + 60_000)
     assert_one_sentence(browser.error, "200.1 MB", "at most 200 MB")
 
 
-def test_the_largest_file_is_asked_for(browser):
+def test_a_file_of_the_maximum_size_is_accepted(browser):
     browser.begin("long.mp4", LIMIT)
     assert browser.errors == []
     assert browser.asked == [{"kind": "more", "number": 1, "start": 0, "stop": PIECE}]
@@ -203,7 +203,7 @@ def test_an_empty_file_is_refused(browser):
     assert_one_sentence(browser.error, "'nothing.mp4'", "empty")
 
 
-def test_a_file_that_the_browser_cannot_read_any_more_is_named_and_forgotten(browser):
+def test_a_file_that_the_browser_can_no_longer_read_is_named_and_discarded(browser):
     content = content_of(2 * PIECE)
     browser.begin("clip.mp4", len(content))
     browser.answer(content)
@@ -217,14 +217,14 @@ def test_a_file_that_the_browser_cannot_read_any_more_is_named_and_forgotten(bro
     assert browser.kept == []
 
 
-def test_after_a_refusal_the_next_file_comes(browser):
+def test_the_next_file_is_accepted_after_a_refusal(browser):
     browser.begin("nothing.mp4", 0)
     browser.send("clip.mp4", b"abc")
     assert browser.files[0].read_bytes() == b"abc"
     assert len(browser.errors) == 1
 
 
-def test_two_files_of_one_name_do_not_overwrite_each_other(browser):
+def test_two_files_with_the_same_name_do_not_overwrite_each_other(browser):
     browser.send("clip.mp4", b"one")
     browser.send("clip.mp4", b"two")
     first, second = browser.files
@@ -254,7 +254,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_names_lead_nowhere_else(browser, name):
+def test_file_names_cannot_lead_out_of_the_folder(browser, name):
     browser.send(name, b"abc")
     (path,) = browser.files
     assert path.name == NAMES[name]
@@ -263,14 +263,14 @@ def test_names_lead_nowhere_else(browser, name):
     assert browser.kept == [path]
 
 
-def test_a_name_too_long_for_the_disk_is_said(browser):
+def test_a_name_too_long_for_the_disk_is_reported(browser):
     browser.begin("x" * 300 + ".mp4", 3)
     assert isinstance(browser.error, OutputError)
     assert_one_sentence(browser.error, "cannot keep", "name is too long")
 
 
 @pytest.mark.parametrize("code, words", [(errno.ENOSPC, "the disk is full"), (errno.EDQUOT, "quota"), (errno.EACCES, "permission")])
-def test_a_disk_that_takes_no_more_is_said_and_what_came_is_removed(browser, monkeypatch, code, words):
+def test_a_write_error_is_reported_and_the_partial_file_is_removed(browser, monkeypatch, code, words):
     content = content_of(3 * PIECE)
     browser.begin("clip.mp4", len(content))
     browser.answer(content)
@@ -293,7 +293,7 @@ def test_a_disk_that_takes_no_more_is_said_and_what_came_is_removed(browser, mon
     assert browser.files[0].read_bytes() == content
 
 
-def test_no_folder_for_uploads_is_said(browser, monkeypatch):
+def test_an_upload_folder_that_cannot_be_created_is_reported(browser, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(errno.ENOSPC, "no room")
 

@@ -1,4 +1,4 @@
-"""Results are all there or not there at all: what staged folders and files leave behind, and how a failure is said."""
+"""Test that results are written completely or not at all: what staged folders and files leave behind, and how failures are reported."""
 
 import errno
 from pathlib import Path
@@ -11,12 +11,12 @@ from tinytrack.io.atomic import staged_file, staged_folder
 
 
 def tree(folder):
-    """Everything below a folder, hidden names too: path -> text, None for a folder."""
+    """Everything below a folder, including hidden files, as a dictionary: path -> text, or None for a folder."""
     return {str(p.relative_to(folder)): None if p.is_dir() else p.read_text() for p in sorted(folder.rglob("*"))}
 
 
 def fill(scratch, text):
-    """A result of both kinds: a file and a folder with a file in it."""
+    """Write both kinds of result: a file, and a folder that contains a file."""
     (scratch / "video.mp4").write_text(text)
     (scratch / "masks").mkdir()
     (scratch / "masks" / f"{text}.png").write_text(text)
@@ -41,13 +41,13 @@ def test_a_folder_is_made_with_its_parents_and_filled_at_the_end(tmp_path):
     assert tree(out) == result("new")
 
 
-def test_what_a_folder_holds_is_replaced_by_namesakes_only(tmp_path):
+def test_only_entries_with_the_same_name_are_replaced(tmp_path):
     with staged_folder(tmp_path) as scratch:
         fill(scratch, "old")
     (tmp_path / "notes.txt").write_text("mine")
     with staged_folder(tmp_path) as scratch:
         fill(scratch, "new")
-    assert tree(tmp_path) == {**result("new"), "notes.txt": "mine"}, "old.png is gone from masks, the notes are not"
+    assert tree(tmp_path) == {**result("new"), "notes.txt": "mine"}, "masks must be replaced as a whole, and the notes must be kept"
 
 
 def test_a_folder_and_a_file_may_replace_each_other(tmp_path):
@@ -74,7 +74,7 @@ def test_a_link_is_replaced_not_followed(tmp_path):
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-def test_a_failing_job_leaves_the_earlier_result(tmp_path, failure):
+def test_a_failing_job_keeps_the_earlier_result(tmp_path, failure):
     with staged_folder(tmp_path) as scratch:
         fill(scratch, "old")
     with pytest.raises(OutputError if failure is OSError else failure):
@@ -103,7 +103,7 @@ def test_a_failing_job_keeps_a_folder_that_was_empty_before(tmp_path):
 
 
 @pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, "full"), KeyboardInterrupt()])
-def test_failing_while_a_folder_is_exchanged_puts_the_old_one_back(tmp_path, monkeypatch, failure):
+def test_a_failure_while_replacing_a_folder_restores_the_old_one(tmp_path, monkeypatch, failure):
     with staged_folder(tmp_path) as scratch:
         (scratch / "masks").mkdir()
         (scratch / "masks" / "old.png").write_text("old")
@@ -122,11 +122,11 @@ def test_failing_while_a_folder_is_exchanged_puts_the_old_one_back(tmp_path, mon
 # ---- files
 
 
-def test_a_file_is_there_at_the_end_under_its_name_only(tmp_path):
+def test_a_file_appears_at_its_path_only_when_it_is_complete(tmp_path):
     path = tmp_path / "a" / "b" / "out.mp4"
     with staged_file(path) as scratch:
-        assert scratch.parent == path.parent, "same disk and same ending"
-        assert scratch.suffix == ".mp4", "same disk and same ending"
+        assert scratch.parent == path.parent, "the temporary file must be on the same disk"
+        assert scratch.suffix == ".mp4", "the temporary file must have the same suffix"
         scratch.write_text("new")
         assert not path.exists()
     assert tree(tmp_path / "a" / "b") == {"out.mp4": "new"}
@@ -141,7 +141,7 @@ def test_a_file_replaces_the_earlier_one(tmp_path):
 
 @pytest.mark.parametrize("failure", FAILURES)
 @pytest.mark.parametrize("written", [False, True])
-def test_a_failing_writer_leaves_the_earlier_file(tmp_path, failure, written):
+def test_a_failing_writer_keeps_the_earlier_file(tmp_path, failure, written):
     (tmp_path / "out.mp4").write_text("old")
     with pytest.raises(OutputError if failure is OSError else failure):
         with staged_file(tmp_path / "out.mp4") as scratch:
@@ -178,7 +178,7 @@ def test_a_file_does_not_replace_a_folder(tmp_path):
     "code, words",
     [(errno.ENOSPC, "the disk is full"), (errno.EROFS, "the file system is read-only"), (errno.EACCES, "permission is denied")],
 )
-def test_errors_of_the_system_are_said_in_words(tmp_path, stage, code, words):
+def test_system_errors_are_explained_in_words(tmp_path, stage, code, words):
     with pytest.raises(OutputError) as error:
         with stage(tmp_path / "out.mp4"):
             raise OSError(code, "untranslated")
@@ -197,7 +197,7 @@ def test_a_path_below_a_file_is_refused(tmp_path, stage, below):
 
 
 @pytest.mark.parametrize("stage", [staged_folder, staged_file])
-def test_a_name_too_long_is_refused(tmp_path, stage):
+def test_a_name_that_is_too_long_is_refused(tmp_path, stage):
     with pytest.raises(OutputError) as error:
         with stage(tmp_path / "new" / ("x" * 300) / "out"):
             pytest.fail("there is nowhere to write")

@@ -1,4 +1,4 @@
-"""Masks and joints of the first frame: what each kind of file means, what is refused and how that is said."""
+"""Test mask and joint files: how each kind is read and written, which files are refused, and how the error is reported."""
 
 import csv
 import json
@@ -25,7 +25,7 @@ def save(path, array, mode=None):
 # ---- masks
 
 
-def test_palette_begins_with_the_colours_of_davis():
+def test_the_palette_starts_with_the_colours_of_davis():
     palette = davis_palette()
     assert palette.shape == (256, 3)
     assert palette.dtype == np.uint8
@@ -40,11 +40,11 @@ def test_palette_begins_with_the_colours_of_davis():
         [128, 128, 128],
         [64, 0, 0],
     ]
-    assert palette[255].tolist() == [224, 224, 192], "void"
+    assert palette[255].tolist() == [224, 224, 192], "id 255 (void) must have the colour that DAVIS gives it"
     assert len(np.unique(palette, axis=0)) == 256
 
 
-def test_written_masks_come_back_with_their_ids_and_show_the_colours(tmp_path):
+def test_written_masks_keep_their_ids_and_use_the_palette(tmp_path):
     write_mask(tmp_path / "m.png", IDS)
     back = read_mask(tmp_path / "m.png")
     assert back.dtype == np.uint8
@@ -56,7 +56,7 @@ def test_written_masks_come_back_with_their_ids_and_show_the_colours(tmp_path):
         np.testing.assert_array_equal(np.array(picture.convert("RGB")), davis_palette()[IDS])
 
 
-def test_a_palette_keeps_its_ids_whatever_its_colours(tmp_path):
+def test_ids_of_a_palette_image_do_not_depend_on_its_colours(tmp_path):
     picture = Image.fromarray(np.array([[0, 2], [5, 5]], np.uint8))
     picture.putpalette([255, 255, 255] * 256)
     picture.save(tmp_path / "m.png")
@@ -68,11 +68,11 @@ def test_a_palette_keeps_its_ids_whatever_its_colours(tmp_path):
     [
         (np.array([[0, 255], [255, 0]], np.uint8), "L", [[0, 1], [1, 0]]),
         (np.array([[0, 9], [200, 9]], np.uint8), "L", [[0, 1], [2, 1]]),
-        (np.array([[7, 9], [200, 9]], np.uint8), "L", [[1, 2], [3, 2]]),  # no background at all
+        (np.array([[7, 9], [200, 9]], np.uint8), "L", [[1, 2], [3, 2]]),  # no background
         (np.array([[False, True]]), "1", [[0, 1]]),
         (np.array([[0, 300], [65535, 300]], np.uint16), "I;16", [[0, 1], [2, 1]]),
         (np.array([[[0, 255], [255, 255]]], np.uint8), "LA", [[0, 1]]),
-        (np.array([[[0, 0], [255, 0]]], np.uint8), "LA", [[0, 1]]),  # the DAVIS mask whose alpha channel says nothing
+        (np.array([[[0, 0], [255, 0]]], np.uint8), "LA", [[0, 1]]),  # alpha is 0 everywhere and must be ignored
     ],
     ids=["0/255", "gray levels", "no black", "1 bit", "16 bit", "gray with alpha", "gray with empty alpha"],
 )
@@ -81,7 +81,7 @@ def test_each_gray_value_is_an_object(tmp_path, array, mode, expected):
 
 
 def test_each_colour_is_an_object_in_ascending_order(tmp_path):
-    # As 0xRRGGBB: blue 0x0000ff < green 0x00ff00 < dark red 0x800000 < red 0xff0000.
+    # Colours are ordered as 0xRRGGBB: blue 0x0000ff < green 0x00ff00 < dark red 0x800000 < red 0xff0000.
     array = np.array([[[0, 0, 0], [255, 0, 0], [0, 255, 0]], [[0, 0, 255], [128, 0, 0], [255, 0, 0]]], np.uint8)
     assert read_mask(save(tmp_path / "m.png", array, "RGB")).tolist() == [[0, 4, 2], [1, 3, 4]]
 
@@ -91,7 +91,7 @@ def test_transparent_pixels_are_background(tmp_path):
     assert read_mask(save(tmp_path / "m.png", array, "RGBA")).tolist() == [[2, 0, 1, 0]]
 
 
-def test_a_mask_must_be_as_large_as_the_frame(tmp_path):
+def test_a_mask_must_have_the_size_of_the_frame(tmp_path):
     path = save(tmp_path / "m.png", np.ones((4, 6), np.uint8))
     assert read_mask(path, (4, 6)).shape == (4, 6)
     with pytest.raises(MaskError) as error:
@@ -109,7 +109,7 @@ def test_64_objects_are_allowed_and_65_are_not(tmp_path):
 
 
 def test_a_photo_is_refused_as_a_mask(tmp_path):
-    shades = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)  # about 90,000 colours: more than 16 bits of ids
+    shades = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)  # about 90,000 colours, more than 16-bit ids can hold
     with pytest.raises(MaskError) as error:
         read_mask(save(tmp_path / "m.png", shades))
     assert_one_sentence(error, "at most 64", "JPEG")
@@ -153,7 +153,7 @@ def write(path, content):
     return path
 
 
-def test_joints_keep_their_order_places_and_edges(tmp_path):
+def test_joints_keep_their_order_positions_and_edges(tmp_path):
     joints = {"nose": [3, 4.5], "ear": [-0.5, 0], "toe": [9.5, 7.5]}
     path = write(tmp_path / "j.json", {"joints": joints, "edges": [["toe", "nose"], ["nose", "ear"]]})
     joints = read_joints(path, (8, 10))
@@ -163,7 +163,7 @@ def test_joints_keep_their_order_places_and_edges(tmp_path):
     assert joints.edges == ((2, 0), (0, 1))
 
 
-def test_edges_may_be_left_out(tmp_path):
+def test_edges_are_optional(tmp_path):
     assert read_joints(write(tmp_path / "j.json", {"joints": {"größe": [1, 2]}})).edges == ()
 
 
@@ -213,7 +213,7 @@ def test_bad_joints_are_refused_in_one_sentence(tmp_path, kind):
     assert len(str(error.value)) < 500
 
 
-def test_a_file_that_is_no_text_or_not_there_is_refused(tmp_path):
+def test_a_binary_or_missing_joints_file_is_refused(tmp_path):
     (tmp_path / "j.json").write_bytes(b"\xff\xfe\x00binary")
     for path in (tmp_path / "j.json", tmp_path / "missing.json", tmp_path, tmp_path / ("x" * 300)):
         with pytest.raises(JointsError) as error:
@@ -221,7 +221,7 @@ def test_a_file_that_is_no_text_or_not_there_is_refused(tmp_path):
         assert_one_sentence(error, path)
 
 
-def test_joints_of_later_frames_are_sorted_by_name_and_null_is_absent(tmp_path):
+def test_joints_of_later_frames_follow_the_given_names_and_null_means_absent(tmp_path):
     path = write(tmp_path / "t.json", {"8": {"b": [3, 4], "a": [1, 2]}, "16": {"a": None}})
     truth = read_joint_truth(path, ("a", "b"))
     assert sorted(truth) == [8, 16]
@@ -240,7 +240,7 @@ def test_bad_joints_of_later_frames_are_refused(tmp_path, content):
 # ---- tracked joints
 
 
-def test_tracked_joints_are_written_a_row_each_and_lost_ones_empty(tmp_path):
+def test_each_tracked_joint_gets_one_row_and_lost_joints_have_empty_cells(tmp_path):
     path = tmp_path / "joints.csv"
     rows = [
         (np.array([[1.0, 2.5], [3.14159, 4.0]]), np.array([1.0, 0.5])),
@@ -257,23 +257,23 @@ def test_tracked_joints_are_written_a_row_each_and_lost_ones_empty(tmp_path):
         ]
 
 
-def test_no_tracked_frames_leave_the_heading_only(tmp_path):
+def test_a_table_without_frames_has_only_the_header(tmp_path):
     assert write_joints_csv(tmp_path / "joints.csv", ("nose",), []) == 0
     assert (tmp_path / "joints.csv").read_text().split() == ["frame,joint,x,y,confidence"]
 
 
-def test_a_row_with_a_joint_too_few_is_refused(tmp_path):
+def test_a_frame_with_too_few_joints_is_refused(tmp_path):
     with pytest.raises(ValueError):
         write_joints_csv(tmp_path / "joints.csv", ("a", "b"), [(np.zeros((1, 2)), np.zeros(1))])
 
 
-# ---- tables of joints are read back
+# ---- reading tables of joints
 
 HEAD = ",".join(COLUMNS)
 TWO = f"{HEAD}\n0,nose,3.00,4.50,1.000\n0,toe,,,0.000\n1,nose,3.25,4.00,0.750\n1,toe,9.50,7.50,0.100\n"
 
 
-def test_a_table_that_was_written_is_read_back(tmp_path):
+def test_a_written_table_can_be_read_back(tmp_path):
     rng = np.random.default_rng(0)
     names = ("nose, left", 'the "toe"', "größe", "two\nlines", " spaces ", "")
     xy, confidence = rng.uniform(-0.5, 2000, (5, 6, 2)), rng.uniform(0, 1, (5, 6))
@@ -286,14 +286,14 @@ def test_a_table_that_was_written_is_read_back(tmp_path):
     np.testing.assert_allclose(sure, confidence, atol=0.0005001)
 
 
-def test_a_table_by_hand(tmp_path):
+def test_a_handwritten_table_is_read(tmp_path):
     names, xy, confidence = read_joints_csv(write(tmp_path / "j.csv", TWO))
     assert names == ("nose", "toe")
     np.testing.assert_array_equal(xy, [[[3, 4.5], [np.nan, np.nan]], [[3.25, 4], [9.5, 7.5]]])
     np.testing.assert_array_equal(confidence, [[1, 0], [0.75, 0.1]])
 
 
-def test_a_table_that_a_spreadsheet_has_saved_is_read_too(tmp_path):
+def test_a_table_saved_by_a_spreadsheet_is_read(tmp_path):
     (tmp_path / "j.csv").write_bytes(b"\xef\xbb\xbf" + TWO.replace("\n", "\r\n").encode())
     assert read_joints_csv(tmp_path / "j.csv")[0] == ("nose", "toe")
 
@@ -325,7 +325,7 @@ BAD_TABLES = {
 
 
 @pytest.mark.parametrize("content", BAD_TABLES.values(), ids=BAD_TABLES)
-def test_what_is_no_table_of_joints_is_refused_in_one_sentence(tmp_path, content):
+def test_an_invalid_table_of_joints_is_refused_in_one_sentence(tmp_path, content):
     path = write(tmp_path / "j.csv", content)
     for read in (read_joints_csv, read_joints):
         with pytest.raises(JointsError) as error:
@@ -334,14 +334,14 @@ def test_what_is_no_table_of_joints_is_refused_in_one_sentence(tmp_path, content
 
 
 @pytest.mark.parametrize("names", [[f"joint {n}" for n in range(MAX_OBJECTS + 1)], ["nose", "nose"]], ids=["too many", "twice"])
-def test_a_table_has_so_many_joints_each_with_a_name_of_its_own(tmp_path, names):
+def test_a_table_with_too_many_joints_or_duplicate_names_is_refused(tmp_path, names):
     write_joints_csv(tmp_path / "j.csv", names, [(np.ones((len(names), 2)), np.ones(len(names)))] * 2)
     with pytest.raises(JointsError) as error:
         read_joints_csv(tmp_path / "j.csv")
     assert_one_sentence(error, tmp_path / "j.csv", f"{len(names)} joints", MAX_OBJECTS)
 
 
-def test_a_table_that_is_no_text_or_not_there_is_refused(tmp_path):
+def test_a_binary_or_missing_table_is_refused(tmp_path):
     (tmp_path / "j.csv").write_bytes(b"\xff\xfe\x00binary")
     (tmp_path / "folder.csv").mkdir()
     for path in (tmp_path / "j.csv", tmp_path / "missing.csv", tmp_path / "folder.csv", tmp_path / ("x" * 300 + ".csv")):
@@ -352,17 +352,17 @@ def test_a_table_that_is_no_text_or_not_there_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["j.csv", "J.CSV"])
-def test_joints_of_a_table_are_those_of_frame_0(tmp_path, name):
+def test_joints_from_a_table_are_those_of_frame_0(tmp_path, name):
     joints = read_joints(write(tmp_path / name, TWO), (8, 10))
-    assert joints.names == ("nose",), "toe is lost in frame 0"
-    assert joints.xy.tolist() == [[3, 4.5]], "toe is lost in frame 0"
-    assert joints.edges == (), "toe is lost in frame 0"
+    assert joints.names == ("nose",), "toe must be missing because it is lost in frame 0"
+    assert joints.xy.tolist() == [[3, 4.5]]
+    assert joints.edges == ()
 
 
-def test_joints_of_a_table_keep_their_order_and_lie_inside(tmp_path):
+def test_joints_from_a_table_keep_their_order_and_must_lie_inside_the_frame(tmp_path):
     path = tmp_path / "j.csv"
     place = np.array([[9.5, 7.5], [np.nan, np.nan], [-0.5, -0.5], [4, 4]])
-    later = np.where([[False], [False], [True], [False]], np.nan, place + 100)  # lost or outside later, which does not matter
+    later = np.where([[False], [False], [True], [False]], np.nan, place + 100)  # lost or outside in later frames, which is allowed
     write_joints_csv(path, ("d", "lost", "a", "c"), [(place, np.ones(4)), (later, np.ones(4))])
     joints = read_joints(path, (8, 10))
     assert joints.names == ("d", "a", "c")
@@ -373,7 +373,7 @@ def test_joints_of_a_table_keep_their_order_and_lie_inside(tmp_path):
     assert_one_sentence(error, path, "'d'", "(9.5, 7.5)", "outside the 10x7")
 
 
-def test_a_table_without_a_joint_in_frame_0_gives_none(tmp_path):
+def test_a_table_without_a_joint_in_frame_0_is_refused(tmp_path):
     path = tmp_path / "j.csv"
     lost = np.full((2, 2), np.nan)
     write_joints_csv(path, ("a", "b"), [(lost, np.zeros(2)), (np.ones((2, 2)), np.ones(2))])

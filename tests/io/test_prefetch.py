@@ -1,4 +1,4 @@
-"""Working ahead: the same items in the same order, errors in their turn, and no thread or file left behind, however it ends."""
+"""Test prefetching: it must keep the items and their order, raise errors in their place, and never leave a thread or file open."""
 
 import itertools
 import subprocess
@@ -16,7 +16,7 @@ def threads() -> list[str]:
 
 
 def counting(n, log, error=None):
-    """0 .. n - 1, each put down in ``log`` as it is made, then "closed"; or an error in place of the last."""
+    """Yield 0 .. n - 1 and record each item in ``log``, then record "closed". If given, ``error`` is raised in place of the last item."""
     try:
         for i in range(n):
             if error is not None and i == n - 1:
@@ -36,21 +36,21 @@ def test_all_items_come_in_order(n, size):
     assert threads() == []
 
 
-def test_any_iterable_will_do():
+def test_any_iterable_is_accepted():
     assert list(prefetch("abc")) == ["a", "b", "c"]
     assert list(prefetch(zip([1, 2], "ab", strict=True))) == [(1, "a"), (2, "b")]
 
 
-def test_none_is_an_item():
+def test_none_is_a_valid_item():
     assert list(prefetch([None, 0, None])) == [None, 0, None]
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])
-def test_no_more_than_size_are_made_ahead(size):
-    """Memory stays flat: while one item is in use, ``size`` more are made and then the thread rests."""
+def test_at_most_size_items_are_prefetched(size):
+    """Memory use is bounded: while one item is in use, the thread makes ``size`` more items and then waits."""
     log = []
     items = prefetch(itertools.chain(counting(100, log)), size)
-    assert log == [], "nothing is made before the first is asked for"
+    assert log == [], "no item may be made before the first one is requested"
     for used in range(1, 5):
         next(items)
         deadline = time.monotonic() + 5
@@ -71,12 +71,12 @@ def test_items_are_made_while_one_is_in_use():
 
     ahead = prefetch(items())
     assert next(ahead) == 1
-    assert second.wait(5), "the second was made though nobody has asked for it yet"
+    assert second.wait(5), "the second item must be made before it is requested"
     assert list(ahead) == [2]
 
 
 @pytest.mark.parametrize("error", [ValueError("one sentence"), KeyboardInterrupt(), SystemExit(3), OSError(28, "full")])
-def test_what_goes_wrong_is_raised_in_its_turn(error):
+def test_an_error_is_raised_after_the_items_before_it(error):
     log, got = [], []
     with pytest.raises(type(error)) as raised:
         for item in prefetch(counting(4, log, error), 3):
@@ -98,7 +98,7 @@ def test_ending_early_closes_the_source_and_ends_the_thread(taken):
     assert threads() == []
 
 
-def test_an_error_of_the_user_closes_the_source_too():
+def test_an_error_in_the_consumer_closes_the_source():
     log = []
 
     def use():
@@ -114,7 +114,7 @@ def test_an_error_of_the_user_closes_the_source_too():
         use()
 
 
-def test_two_in_a_row_end_together():
+def test_closing_one_of_two_chained_prefetches_closes_both():
     log = []
     items = prefetch(x + 1 for x in prefetch(counting(1000, log)))
     assert next(items) == 1
@@ -124,11 +124,11 @@ def test_two_in_a_row_end_together():
     assert threads() == []
 
 
-def test_a_stream_left_open_does_not_keep_the_program_from_ending():
+def test_an_open_prefetch_does_not_keep_the_program_from_exiting():
     code = "import itertools; from tinytrack.io.prefetch import prefetch; kept = prefetch(itertools.count()); print(next(kept))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30).stdout == "0\n"
 
 
-def test_at_least_one_is_read_ahead():
+def test_a_size_below_one_is_refused():
     with pytest.raises(ValueError, match="at least one"):
         prefetch([1], 0)

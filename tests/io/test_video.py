@@ -1,4 +1,4 @@
-"""Videos in and out: every container, turning, scaling, damage, seeking, what is left behind, and where shots begin."""
+"""Test reading and writing videos: containers, rotation, scaling, damaged files, seeking, leftover files, and shot detection."""
 
 import contextlib
 import io
@@ -40,13 +40,13 @@ KINDS = [
 
 
 @pytest.mark.parametrize("name, options", KINDS, ids=[name for name, _ in KINDS])
-def test_each_kind_of_file_gives_all_frames_in_order_and_colour(make_video, name, options):
+def test_each_file_type_gives_all_frames_in_order_with_the_right_colours(make_video, name, options):
     video = read_video(make_video(name, frames=20, **options))
     assert video.shape == (20, H, W, 3)
     assert video.dtype == np.uint8
     assert indices_of(video) == list(range(20))
-    assert np.abs(video[:, 2:10, 2:14].mean((0, 1, 2)) - (250, 250, 0)).max() < 12, "yellow at the top left"
-    assert np.abs(video[:, -10:-2, 2:14].mean((0, 1, 2)) - (0, 0, 250)).max() < 12, "blue at the bottom left"
+    assert np.abs(video[:, 2:10, 2:14].mean((0, 1, 2)) - (250, 250, 0)).max() < 12, "the top left corner must be yellow"
+    assert np.abs(video[:, -10:-2, 2:14].mean((0, 1, 2)) - (0, 0, 250)).max() < 12, "the bottom left corner must be blue"
 
 
 @pytest.mark.parametrize("ending, error", [("png", 0), ("bmp", 0), ("jpg", 5)])
@@ -55,15 +55,15 @@ def test_a_folder_gives_its_pictures_in_order(make_folder, ending, error):
     assert np.abs(video[:, :, 40:].astype(int) - index_frames(6)[:, :, 40:]).max() <= error
 
 
-def test_a_folder_is_sorted_as_people_count(make_folder):
-    # Written as frame7 ... frame12: as text, "frame10" would come before "frame7".
+def test_a_folder_is_sorted_by_frame_number(make_folder):
+    # The files are frame7.png to frame12.png. Sorted as text, "frame10" would come before "frame7".
     folder = make_folder(frames=13, form="frame{}.png")
     for index in range(7):
         (folder / f"frame{index}.png").unlink()
     assert indices_of(read_video(folder)) == [7, 8, 9, 10, 11, 12]
 
 
-def test_a_folder_passes_over_what_is_no_picture(make_folder):
+def test_files_in_a_folder_that_are_not_pictures_are_ignored(make_folder):
     folder = make_folder(frames=3)
     (folder / "notes.txt").write_text("not a frame")
     (folder / ".00009.png").write_bytes(b"a leftover of another program")
@@ -74,7 +74,7 @@ def test_a_folder_passes_over_what_is_no_picture(make_folder):
 def test_pictures_of_any_mode_become_rgb(tmp_path, mode):
     from PIL import Image
 
-    gray = np.repeat(np.array([[0, 255]], np.uint8), 8, axis=1).repeat(8, axis=0)  # left black, right white
+    gray = np.repeat(np.array([[0, 255]], np.uint8), 8, axis=1).repeat(8, axis=0)  # black on the left, white on the right
     if mode == "I;16":
         picture = Image.fromarray(gray.astype(np.uint16) * 257)
     else:
@@ -87,7 +87,7 @@ def test_pictures_of_any_mode_become_rgb(tmp_path, mode):
     assert (video[0, :, 8:] == 255).all()
 
 
-def test_header_is_known_without_reading_all(make_video, make_folder):
+def test_size_rate_and_title_are_known_before_reading_frames(make_video, make_folder):
     video = open_video(make_video(frames=5, fps=12))
     assert (video.height, video.width, video.fps, video.title) == (H, W, 12.0, "clip.mp4")
     folder = open_video(make_folder(frames=2))
@@ -102,7 +102,7 @@ def test_header_is_known_without_reading_all(make_video, make_folder):
     [
         (480, 854, None, 1, (480, 854)),
         (480, 854, 240, 1, (240, 427)),
-        (1920, 1080, 240, 1, (427, 240)),  # portrait: the shorter side is the width; 426.67 rounds up
+        (1920, 1080, 240, 1, (427, 240)),  # in portrait, the width is the shorter side; 426.67 is rounded up
         (480, 854, (100, 50), 1, (100, 50)),
         (480, 854, None, 8, (480, 856)),
         (480, 854, (100, 3), 8, (96, 8)),  # at least one multiple
@@ -120,7 +120,7 @@ def test_size_of_files_and_folders(make_video, make_folder, size, expected):
         assert indices_of(video) == [0, 1, 2]
 
 
-def test_an_int_size_is_the_shorter_side_of_portrait_too(make_video):
+def test_an_int_size_is_the_shorter_side_in_portrait_too(make_video):
     assert read_video(make_video(frames=2, height=64, width=48), size=24).shape == (2, 32, 24, 3)
 
 
@@ -129,17 +129,17 @@ def test_an_int_size_is_the_shorter_side_of_portrait_too(make_video):
     [
         (10, list(range(20))),
         (5, list(range(0, 20, 2))),
-        (4, [0, 3, 5, 8, 10, 13, 15, 18]),  # steps of 2.5, rounded up
-        (3, [0, 4, 7, 10, 14, 17]),  # steps of 3.33
+        (4, [0, 3, 5, 8, 10, 13, 15, 18]),  # in steps of 2.5, rounded up
+        (3, [0, 4, 7, 10, 14, 17]),  # in steps of 3.33, rounded up
         (0.5, [0]),
         (30, list(range(20))),  # frames are never repeated
     ],
 )
-def test_fps_leaves_frames_out_evenly(make_video, fps, kept):
+def test_fps_drops_frames_evenly(make_video, fps, kept):
     assert indices_of(read_video(make_video(frames=20, fps=10), fps=fps)) == kept
 
 
-def test_fps_of_a_folder_counts_from_24(make_folder):
+def test_a_folder_is_assumed_to_have_24_frames_per_second(make_folder):
     assert indices_of(read_video(make_folder(frames=9), fps=6)) == [0, 4, 8]
 
 
@@ -156,7 +156,7 @@ def test_max_frames(make_video, make_folder, wanted, given):
         assert indices_of(read_video(path, max_frames=wanted)) == list(range(given))
 
 
-def test_max_frames_counts_what_fps_keeps(make_video):
+def test_max_frames_counts_frames_that_fps_keeps(make_video):
     assert indices_of(read_video(make_video(frames=20, fps=10), fps=5, max_frames=3)) == [0, 2, 4]
 
 
@@ -169,7 +169,7 @@ def test_parts_of_parts(make_video, make_folder):
         assert indices_of(part.part(8, None).read()) == [13, 14]
 
 
-def test_a_range_without_frames_is_said(make_video):
+def test_a_range_without_frames_is_reported(make_video):
     with pytest.raises(VideoError) as error:
         open_video(make_video(frames=3)).part(10, 20).read()
     assert_one_sentence(error, "clip.mp4", "no frames")
@@ -180,7 +180,7 @@ def test_a_range_without_frames_is_said(make_video):
 
 @pytest.fixture
 def counted(monkeypatch):
-    """How many frames were decoded and how many turned into arrays."""
+    """Count how many frames were decoded and how many were converted to arrays."""
     counts = {"decoded": 0, "converted": 0}
     decode, upright = container.decode, container.upright
 
@@ -198,19 +198,19 @@ def counted(monkeypatch):
     return counts
 
 
-def test_frames_are_decoded_as_they_are_asked_for(make_video, counted):
+def test_frames_are_decoded_only_when_they_are_requested(make_video, counted):
     frames = open_video(make_video(frames=60)).frames()
     assert counted == {"decoded": 0, "converted": 0}
     assert indices_of(itertools.islice(frames, 2)) == [0, 1]
     assert counted == {"decoded": 2, "converted": 2}
 
 
-def test_left_out_frames_are_not_converted(make_video, counted):
+def test_dropped_frames_are_not_converted(make_video, counted):
     video = read_video(make_video(frames=60, fps=10), fps=1)
     assert len(video) == counted["converted"] == 6
 
 
-def test_a_folder_reads_a_picture_only_when_its_turn_comes(make_folder):
+def test_a_picture_in_a_folder_is_read_only_when_it_is_requested(make_folder):
     folder = make_folder(frames=4)
     (folder / "00003.png").write_bytes(b"damaged")
     assert indices_of(itertools.islice(open_video(folder).frames(), 3)) == [0, 1, 2]
@@ -231,10 +231,11 @@ def test_the_file_is_closed_when_reading_ends_early(make_video):
     assert handles() == 0
 
 
-# ---- turned by the phone
+# ---- rotated phone videos
 
-# What ISO 14496-12 stores for a picture to be turned before display: (p, q, 1) @ [[a, b, u], [c, d, v], [x, y, w]], p to the right and
-# q down. With a, b, c, d = 0, 1, -1, 0 the top left (0, 0) moves to (x, 0) = (stored height, 0), the top right: a quarter clockwise.
+# ISO 14496-12 stores a matrix that maps each pixel (p, q) to its place on the display, with p to the right and q down:
+# (p, q, 1) @ [[a, b, u], [c, d, v], [x, y, w]]. With a, b, c, d = 0, 1, -1, 0, the top left corner (0, 0) moves to
+# (x, 0) = (stored height, 0), which is the top right corner. The picture is turned clockwise by 90 degrees.
 
 
 @pytest.mark.parametrize("turn", TURNS)
@@ -248,17 +249,17 @@ def test_phone_videos_are_turned_upright(make_video, turn):
     np.testing.assert_array_equal(video.read(), expected)
 
 
-def test_a_quarter_clockwise_takes_the_top_left_to_the_top_right(make_video):
+def test_a_clockwise_quarter_turn_moves_the_top_left_to_the_top_right(make_video):
     path = make_video(frames=1)
     patch_matrix(path, *TURNS["clockwise"][0])
     frame = read_video(path)[0]
     assert frame.shape == (64, 48, 3)
-    assert np.abs(frame[2:14, -10:-2].mean((0, 1)) - (250, 250, 0)).max() < 12, "yellow was at the top left"
-    assert np.abs(frame[2:14, 2:10].mean((0, 1)) - (0, 0, 250)).max() < 12, "blue was at the bottom left"
+    assert np.abs(frame[2:14, -10:-2].mean((0, 1)) - (250, 250, 0)).max() < 12, "the yellow corner was at the top left"
+    assert np.abs(frame[2:14, 2:10].mean((0, 1)) - (0, 0, 250)).max() < 12, "the blue corner was at the bottom left"
 
 
 @pytest.mark.parametrize("size, expected", [(24, (32, 24)), ((40, 20), (40, 20)), (None, (64, 48))])
-def test_sizes_count_after_turning(make_video, size, expected):
+def test_sizes_refer_to_the_rotated_video(make_video, size, expected):
     matrix, rotate = TURNS["clockwise"]
     path = make_video(frames=2)
     plain = rotate(read_video(path, size=size if size is None or isinstance(size, int) else size[::-1]))
@@ -309,7 +310,7 @@ def test_a_bad_video_is_refused_in_one_sentence(tmp_path, make_video, make_folde
 
 
 @pytest.mark.parametrize("name", ["sound.wav", "sound.mp4"])
-def test_a_sound_file_is_refused_as_one(tmp_path, name):
+def test_a_file_with_only_sound_is_refused(tmp_path, name):
     import av
 
     path = tmp_path / name
@@ -332,7 +333,7 @@ def test_a_sound_file_is_refused_as_one(tmp_path, name):
     assert_one_sentence(error, path, "only sound")
 
 
-def test_frames_of_different_sizes_in_a_folder_are_refused_by_name(make_folder):
+def test_a_folder_with_frames_of_different_sizes_names_the_odd_one(make_folder):
     from PIL import Image
 
     folder = make_folder(frames=4)
@@ -353,7 +354,7 @@ def test_a_cut_file_still_gives_the_frames_before_the_cut(make_video):
 
 
 def trimmed_copy(source, path, start):
-    """An mp4 trimmed without coding it anew: it keeps the frames before its start, and an edit list skips them."""
+    """Trim an mp4 without re-encoding. The file keeps the frames before its start, and an edit list skips them."""
     import av
 
     with av.open(str(source)) as old, av.open(str(path), "w") as new:
@@ -367,16 +368,16 @@ def trimmed_copy(source, path, start):
     return path
 
 
-def test_a_trimmed_clip_is_whole(tmp_path, make_video):
+def test_a_trimmed_clip_is_not_mistaken_for_a_truncated_one(tmp_path, make_video):
     import av
 
     trimmed = trimmed_copy(make_video("source.mp4", frames=40, fps=10, codec_options={"g": "250"}), tmp_path / "trimmed.mp4", 2.5)
     with av.open(str(trimmed)) as container:
-        assert container.streams.video[0].frames == 40, "the header counts the hidden frames too"
+        assert container.streams.video[0].frames == 40, "the header must count the hidden frames too"
     assert indices_of(read_video(trimmed)) == list(range(25, 40))
 
 
-def test_a_picture_without_motion_is_refused_where_motion_is_needed(make_video, make_folder):
+def test_moving_frames_refuse_a_video_of_one_frame(make_video, make_folder):
     for path in (make_video("one.mp4", frames=1), make_folder("one", frames=1)):
         assert len(read_video(path)) == 1
         with pytest.raises(VideoError) as error:
@@ -384,7 +385,7 @@ def test_a_picture_without_motion_is_refused_where_motion_is_needed(make_video, 
         assert_one_sentence(error, path.name, "1 frame", "two")
 
 
-def test_moving_frames_are_all_frames(make_video):
+def test_moving_frames_yield_every_frame(make_video):
     video = open_video(make_video(frames=9))
     np.testing.assert_array_equal(list(video.moving_frames(24)), video.read(24))
 
@@ -393,7 +394,7 @@ def test_moving_frames_are_all_frames(make_video):
 
 
 def boxes(content):
-    """The names of the top-level boxes of an mp4 in order."""
+    """The names of an mp4's top-level boxes, in order."""
     names, place = [], 0
     while place < len(content):
         size, name = struct.unpack_from(">I4s", content, place)
@@ -406,7 +407,7 @@ def leftovers(folder):
     return sorted(p.name for p in folder.rglob("*"))
 
 
-def test_what_is_written_can_be_read_back(tmp_path):
+def test_a_written_video_can_be_read_back(tmp_path):
     frames = index_frames(15)
     assert write_video(tmp_path / "out.mp4", iter(frames), fps=12.5) == 15
     video = open_video(tmp_path / "out.mp4")
@@ -425,7 +426,7 @@ def test_fps_is_kept(tmp_path, fps):
 
 
 @pytest.mark.parametrize("name", ["out.mp4", "out.mov"])
-def test_h264_in_yuv420p_with_the_index_in_front(tmp_path, name):
+def test_videos_are_h264_in_yuv420p_with_the_index_at_the_front(tmp_path, name):
     import av
 
     write_video(tmp_path / name, index_frames(5))
@@ -437,20 +438,20 @@ def test_h264_in_yuv420p_with_the_index_in_front(tmp_path, name):
 
 
 @pytest.mark.parametrize("height, width", [(47, 64), (48, 63), (47, 63)])
-def test_odd_sizes_grow_by_a_repeated_row_or_column(tmp_path, height, width):
+def test_odd_sizes_are_padded_by_repeating_the_last_row_or_column(tmp_path, height, width):
     frames = np.zeros((3, height, width, 3), np.uint8)
-    frames[:, -8:] = (0, 200, 0)  # a green bottom and a red right side, which the new row and column must continue
+    frames[:, -8:] = (0, 200, 0)  # a green bottom and a red right side, which the padding must repeat
     frames[:, : height - 8, -8:] = (200, 0, 0)
     write_video(tmp_path / "odd.mp4", frames)
     back = read_video(tmp_path / "odd.mp4").astype(int)
     assert back.shape == (3, 48, 64, 3)
     assert np.abs(back[:, -1, 4:50] - (0, 200, 0)).max() < 20
     assert np.abs(back[:, 4:36, -1] - (200, 0, 0)).max() < 20
-    assert np.abs(back[:, :36, :50]).max() < 20, "the picture itself has not moved or grown"
+    assert np.abs(back[:, :36, :50]).max() < 20, "the picture itself must not be shifted or scaled"
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, bool])
-def test_only_bytes_are_written(tmp_path, dtype):
+def test_only_uint8_frames_are_accepted(tmp_path, dtype):
     with pytest.raises(TypeError, match="uint8"):
         write_video(tmp_path / "new" / "out.mp4", np.ones((3, 8, 8, 3), dtype))
     assert leftovers(tmp_path) == []
@@ -465,7 +466,7 @@ def test_only_bytes_are_written(tmp_path, dtype):
         ([np.zeros((8, 8, 3), np.uint8), np.zeros((8, 10, 3), np.uint8)], "frame 1"),
     ],
 )
-def test_other_shapes_are_refused_and_leave_nothing(tmp_path, frames, message):
+def test_invalid_frame_shapes_are_refused_and_leave_no_file(tmp_path, frames, message):
     with pytest.raises(ValueError, match=message):
         write_video(tmp_path / "new" / "out.mp4", frames)
     assert leftovers(tmp_path) == []
@@ -473,7 +474,7 @@ def test_other_shapes_are_refused_and_leave_nothing(tmp_path, frames, message):
 
 @pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt, VideoError, GeneratorExit])
 @pytest.mark.parametrize("earlier", [None, b"the earlier result"])
-def test_breaking_off_leaves_what_was_there(tmp_path, failure, earlier):
+def test_a_failed_write_keeps_the_earlier_file(tmp_path, failure, earlier):
     def frames():
         yield from index_frames(6)
         raise failure("midway")
@@ -495,7 +496,7 @@ def test_a_finished_video_replaces_the_earlier_file(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["out.xyz", "out", "out.webm"])
-def test_an_ending_that_holds_no_h264_is_said(tmp_path, name):
+def test_a_file_suffix_that_does_not_support_h264_is_refused(tmp_path, name):
     with pytest.raises(OutputError) as error:
         write_video(tmp_path / "new" / name, index_frames(3))
     assert_one_sentence(error, tmp_path / "new" / name, ".mp4")
@@ -503,8 +504,8 @@ def test_an_ending_that_holds_no_h264_is_said(tmp_path, name):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit on file sizes is set the Linux way")
-def test_a_full_disk_is_said_and_leaves_nothing(tmp_path):
-    """With a limit on file sizes in place of a full disk: both reach the writer as an error of the system."""
+def test_a_full_disk_is_reported_and_leaves_no_file(tmp_path):
+    """A limit on file sizes replaces the full disk, because the writer sees both as an OSError."""
     import resource
 
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -518,7 +519,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path):
     assert leftovers(tmp_path) == []
 
 
-def test_a_browser_plays_what_is_written(tmp_path):
+def test_a_browser_plays_a_written_video(tmp_path):
     chromium = shutil.which("chromium") or "/usr/bin/chromium"
     if not Path(chromium).is_file():
         pytest.skip("no chromium on this machine")
@@ -542,21 +543,21 @@ def test_a_browser_plays_what_is_written(tmp_path):
     assert seen[0] is None
     assert seen[1:3] == [64, 48]
     assert seen[3] == pytest.approx(2.0, abs=0.11)
-    assert indices_of([shot]) == [10], "a second later it shows frame 10"
+    assert indices_of([shot]) == [10], "the browser must show frame 10 at 1.05 seconds"
 
 
-# ---- backwards, cuts
+# ---- reading backwards, detecting cuts
 
 
 @pytest.mark.parametrize("stop, chunk", [(20, 100), (20, 9), (20, 10), (17, 8), (1, 8), (0, 8)])
-def test_frames_before_are_the_frames_reversed(make_video, make_folder, stop, chunk):
+def test_frames_before_yields_the_frames_in_reverse_order(make_video, make_folder, stop, chunk):
     megabytes = chunk * 3 * H * W / 1e6 + 1e-9
     for path in (make_video(frames=20), make_folder(frames=20)):
         backwards = list(open_video(path).frames_before(stop, megabytes=megabytes))
         assert indices_of(backwards) == list(range(stop))[::-1]
 
 
-def test_frames_before_decode_once_for_each_chunk(make_video, monkeypatch):
+def test_frames_before_decodes_the_video_once_per_chunk(make_video, monkeypatch):
     taken = []
     frames = Video.frames
 
@@ -567,45 +568,45 @@ def test_frames_before_decode_once_for_each_chunk(make_video, monkeypatch):
     monkeypatch.setattr(Video, "frames", counting)
     megabytes = 10 * 3 * 24 * 32 / 1e6 + 1e-9
     assert len(list(open_video(make_video(frames=30)).frames_before(30, size=(24, 32), megabytes=megabytes))) == 30
-    assert taken == [30, 20, 10], "one pass for each chunk of ten"
+    assert taken == [30, 20, 10], "there must be one pass per chunk of ten frames"
 
 
-def test_frames_before_of_a_part(make_video):
+def test_frames_before_works_on_a_part(make_video):
     part = open_video(make_video(frames=20)).part(5, 15)
     assert indices_of(part.frames_before(4)) == [8, 7, 6, 5]
 
 
-def test_cuts_of_the_clip_of_six_shots():
+def test_all_cuts_are_found_in_a_clip_of_six_shots():
     assert find_cuts(open_clip("bikes").frames(90)) == [30, 76, 137, 187, 242]
 
 
-def test_no_cut_in_one_long_shot():
+def test_no_cut_is_found_in_one_long_shot():
     assert find_cuts(open_clip("carphone").frames()) == []
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_no_cut_in_moving_shapes_and_one_between_two_scenes(seed):
+def test_a_cut_is_found_between_two_scenes_and_none_within_a_scene(seed):
     first = moving_shapes(seed, frames=14, height=64, width=80).frames
     second = moving_shapes(seed + 100, frames=9, height=64, width=80).frames
     assert find_cuts(first) == []
     assert find_cuts(np.concatenate([first, second])) == [14]
 
 
-def test_cuts_of_next_to_nothing():
+def test_cuts_in_videos_of_at_most_two_frames():
     assert find_cuts([]) == []
     assert find_cuts(index_frames(1)) == []
     assert find_cuts(np.stack([np.zeros((8, 8, 3), np.uint8), np.full((8, 8, 3), 255, np.uint8)])) == [1]
 
 
-def test_a_fade_is_no_cut():
-    # Every step of 32 levels moves all pixels to the next colour bin, but no step is larger than those around it.
+def test_a_fade_is_not_a_cut():
+    # Each step of 32 levels moves every pixel to the next colour bin, but no step is larger than its neighbours.
     levels = np.array([0] * 4 + [32, 64, 96, 128, 160, 192, 224, 255] + [255] * 4, np.uint8)
     frames = np.broadcast_to(levels[:, None, None, None], (len(levels), 16, 16, 3))
-    inner = slice(6, 11)  # where frames on both sides fade too
+    inner = slice(6, 11)  # the frames whose neighbours on both sides fade too
     assert not set(find_cuts(frames)) & set(range(inner.start, inner.stop))
 
 
-def test_a_flash_of_light_over_little_of_the_picture_is_no_cut():
+def test_a_small_flash_of_light_is_not_a_cut():
     frames = index_frames(1).repeat(12, axis=0)
     frames[6, :8, :10] = 255  # 80 of 3072 pixels
     assert find_cuts(frames) == []
@@ -633,7 +634,7 @@ SOUGHT = {
 
 
 @pytest.mark.parametrize("kind", SOUGHT)
-def test_frames_at_their_times_are_the_frames_of_the_whole_video_to_the_bit(make_video, kind):
+def test_frames_at_matches_frames_of_the_whole_video_bit_for_bit(make_video, kind):
     name, options = SOUGHT[kind]
     video = open_video(make_video(name, frames=20, fps=FPS, **options))
     whole = video.read()
@@ -642,7 +643,7 @@ def test_frames_at_their_times_are_the_frames_of_the_whole_video_to_the_bit(make
         np.testing.assert_array_equal(video.frames_at([index / FPS for index in indices]), whole[indices])
 
 
-def test_pictures_at_their_times_are_those_of_the_folder(make_folder):
+def test_frames_at_matches_the_pictures_of_a_folder(make_folder):
     video = open_video(make_folder(frames=12))
     whole = video.read()
     for indices in [*([index] for index in range(12)), [0, 4, 8], [2, 11]]:
@@ -650,7 +651,7 @@ def test_pictures_at_their_times_are_those_of_the_folder(make_folder):
 
 
 def raw_stream(path, format, frames, key_frames="8"):
-    """H.264 without a container, or in one for broadcasts."""
+    """Write H.264 without a container ("h264") or in a broadcast container ("mpegts")."""
     import av
 
     with av.open(str(path), "w", format=format) as container:
@@ -663,22 +664,22 @@ def raw_stream(path, format, frames, key_frames="8"):
     return path
 
 
-@pytest.mark.parametrize("format", ["h264", "mpegts"])  # without times and an index; with a clock that does not begin at 0
-def test_frames_are_found_where_seeking_is_not_to_be_trusted(tmp_path, format):
+@pytest.mark.parametrize("format", ["h264", "mpegts"])  # h264 has no times and no index; the clock of mpegts does not start at 0
+def test_frames_are_found_in_files_with_unreliable_seeking(tmp_path, format):
     video = open_video(raw_stream(tmp_path / "a.bin", format, 20))
     assert [indices_of(video.frames_at([index / 25]))[0] for index in range(20)] == list(range(20))
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.webm", "a.gif"])
 @pytest.mark.parametrize("off", [-0.4, 0.4])
-def test_a_time_between_two_frames_takes_the_nearer(make_video, name, off):
+def test_a_time_between_two_frames_gives_the_nearer_frame(make_video, name, off):
     video = open_video(make_video(name, frames=12, fps=FPS))
     assert [indices_of(video.frames_at([(index + off) / FPS]))[0] for index in range(1, 11)] == list(range(1, 11))
     assert indices_of(video.frames_at([(index + off) / FPS for index in (1, 2, 5, 9)])) == [1, 2, 5, 9]
 
 
 @pytest.mark.parametrize("off", [-0.4, 0.4])
-def test_a_time_between_two_pictures_takes_the_nearer(make_folder, off):
+def test_a_time_between_two_pictures_gives_the_nearer_picture(make_folder, off):
     video = open_video(make_folder(frames=12))
     assert indices_of(video.frames_at([(index + off) / 24 for index in (1, 2, 5, 9)])) == [1, 2, 5, 9]
 
@@ -688,7 +689,7 @@ def test_the_same_time_twice_gives_the_same_frame_twice(make_video, make_folder)
         assert indices_of(open_video(path).frames_at([3 / 24, 3 / 24, 7 / 24, 7 / 24])) == [3, 3, 7, 7]
 
 
-def test_near_the_end_the_last_frame_is_repeated(make_video):
+def test_a_time_shortly_after_the_end_gives_the_last_frame(make_video):
     video = open_video(make_video(frames=12, fps=FPS))
     near = 11 / FPS + 0.49
     assert indices_of(video.frames_at([1.0, 1.2, near])) == [10, 11, 11]
@@ -696,7 +697,7 @@ def test_near_the_end_the_last_frame_is_repeated(make_video):
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.webm", "a.gif"])
-def test_further_from_the_end_there_is_nothing(make_video, name):
+def test_a_time_further_after_the_end_is_refused(make_video, name):
     path = make_video(name, frames=12, fps=FPS)
     far = 11 / FPS + 0.51
     for times in ([far], [0.5, far], [60.0]):
@@ -705,7 +706,7 @@ def test_further_from_the_end_there_is_nothing(make_video, name):
         assert_one_sentence(error, path, "breaks off after 1.1 s")
 
 
-def test_further_from_the_end_of_a_folder_there_is_nothing(make_folder):
+def test_a_time_far_after_the_end_of_a_folder_is_refused(make_folder):
     with pytest.raises(VideoError):
         open_video(make_folder(frames=12)).frames_at([60.0])
 
@@ -719,7 +720,7 @@ def test_phone_videos_are_upright_at_any_time(make_video, turn):
 
 
 @pytest.mark.parametrize("size", [24, (40, 20), None])
-def test_frames_at_their_times_are_scaled_like_all_others(make_video, make_folder, size):
+def test_frames_at_scales_frames_as_read_does(make_video, make_folder, size):
     turned = make_video("turned.mp4", frames=8, fps=24)
     patch_matrix(turned, *TURNS["clockwise"][0])
     for path in (make_video(frames=8, fps=24), turned, make_folder(frames=8)):
@@ -727,18 +728,18 @@ def test_frames_at_their_times_are_scaled_like_all_others(make_video, make_folde
         np.testing.assert_array_equal(video.frames_at([2 / 24, 5 / 24], size), video.read(size)[[2, 5]])
 
 
-def test_the_times_of_a_part_count_from_its_start(make_video, make_folder):
+def test_times_in_a_part_count_from_its_start(make_video, make_folder):
     for path in (make_video(frames=20, fps=24, codec_options={"g": "4"}), make_folder(frames=20)):
         part = open_video(path).part(6, 16)
         assert indices_of(part.frames_at([0, 3 / 24, 9 / 24])) == [6, 9, 15]
 
 
-def test_a_part_shows_nothing_behind_its_stop(make_video):
+def test_a_part_gives_no_frame_after_its_stop(make_video):
     part = open_video(make_video(frames=30, fps=FPS)).part(5, 10)
     assert indices_of(part.frames_at([0.4, 0.6])) == [9, 9]
 
 
-def test_further_from_the_end_of_a_part_there_is_nothing(make_video, make_folder):
+def test_a_time_further_after_the_end_of_a_part_is_refused(make_video, make_folder):
     for path in (make_video(frames=60, fps=24), make_folder(frames=60)):
         part = open_video(path).part(6, 16, "middle")
         assert indices_of(part.frames_at([9 / 24 + 0.49])) == [15]
@@ -747,7 +748,7 @@ def test_further_from_the_end_of_a_part_there_is_nothing(make_video, make_folder
         assert_one_sentence(error, "ends after 0.4 s")
 
 
-def test_the_times_of_a_trimmed_clip_count_from_the_first_frame_that_is_shown(tmp_path, make_video):
+def test_times_in_a_trimmed_clip_count_from_the_first_visible_frame(tmp_path, make_video):
     path = trimmed_copy(make_video("source.mp4", frames=30, fps=FPS, codec_options={"g": "250"}), tmp_path / "trimmed.mp4", 1.5)
     assert indices_of(open_video(path).frames_at([0, 0.3, 1.2])) == [15, 18, 27]
 
@@ -755,13 +756,13 @@ def test_the_times_of_a_trimmed_clip_count_from_the_first_frame_that_is_shown(tm
 @pytest.mark.xfail(
     strict=True, reason="known limit: in an AVI with B-frames the clock begins with the first packet, one frame before the first picture"
 )
-def test_frames_out_of_order_in_an_avi_are_found_at_their_times(make_video):
+def test_reordered_frames_in_an_avi_are_found_at_their_times(make_video):
     video = open_video(make_video("a.avi", frames=16, fps=FPS, codec_options={"g": "8", "bf": "2"}))
     assert indices_of(video.frames_at([0.3, 0.5, 1.1])) == [3, 5, 11]
 
 
 def uneven_video(path, times, **options):
-    """``index_frames`` shown from ``times`` (milliseconds) on."""
+    """A video of ``index_frames`` in which frame i appears at ``times[i]``, in milliseconds."""
     import av
 
     with av.open(str(path), "w") as container:
@@ -777,10 +778,10 @@ def uneven_video(path, times, **options):
 
 
 UNEVEN = [0, 100, 200, 2000, 2100, 2200, 2300, 4000, 4100, 4200, 4300, 6000]
-"""Milliseconds: a frame that nothing moves in is shown for long."""
+"""Frame times in milliseconds, as in a video that shows a frame for longer when nothing moves."""
 
 
-def test_a_frame_that_is_shown_for_long_is_given_for_times_after_it(tmp_path):
+def test_a_long_frame_is_given_for_all_times_at_which_it_is_shown(tmp_path):
     video = uneven_video(tmp_path / "uneven.mp4", UNEVEN, g="4", bf="0")
     assert video.fps == pytest.approx(2, abs=0.1)
     for time, index in [(0.9, 2), (3.0, 6), (5.0, 10)]:
@@ -788,31 +789,31 @@ def test_a_frame_that_is_shown_for_long_is_given_for_times_after_it(tmp_path):
     assert indices_of(video.frames_at([0.9, 3.0, 5.0, 6.0])) == [2, 6, 10, 11]
 
 
-def test_where_frames_come_faster_than_on_average_the_nearest_is_given(tmp_path):
+def test_the_nearest_frame_is_given_where_frames_are_closer_than_average(tmp_path):
     video = uneven_video(tmp_path / "uneven.mp4", UNEVEN, g="4", bf="0")
     assert indices_of(video.frames_at([2.0, 2.11, 4.18])) == [3, 4, 9]
 
 
 @pytest.mark.parametrize("name", ["late.mkv", "late.ts"])
-def test_times_count_from_the_first_frame_wherever_the_clock_begins(tmp_path, sought, name):
+def test_times_count_from_the_first_frame_when_the_clock_starts_later(tmp_path, sought, name):
     video = uneven_video(tmp_path / name, range(5000, 6600, 100), g="4", bf="0")
     assert indices_of(video.frames_at([0, 0.3, 1.0])) == [0, 3, 10]
     sought.update(decoded=0)
     assert indices_of(video.frames_at([0.9])) == [9]
-    assert sought["decoded"] <= 4, "8, its key frame, to 10, and not all from the start"
+    assert sought["decoded"] <= 4, "only frames 8 (the key frame) to 10 may be decoded, not all frames from the start"
 
 
 @pytest.mark.xfail(
     strict=True, reason="known limit: a B-frame that is shown for longer than its packet says is left out, and an earlier frame given"
 )
-def test_a_frame_out_of_order_that_is_shown_for_long_is_not_left_out(tmp_path):
+def test_a_reordered_frame_that_is_shown_for_long_is_not_skipped(tmp_path):
     video = uneven_video(tmp_path / "uneven.mp4", [*range(0, 801, 100), 1800], g="12", bf="2")
     assert indices_of(video.frames_at([1.1])) == indices_of(video.frames_at([1.25])) == [8]
 
 
 @pytest.fixture
 def sought(monkeypatch):
-    """How many frames were decoded on the way to those asked for, and how many turned into arrays."""
+    """Count how many frames were decoded to reach the requested ones, and how many were converted to arrays."""
     counts = {"decoded": 0, "converted": 0}
     decode, upright = seek._decode_near, video_module.upright
 
@@ -831,20 +832,20 @@ def sought(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.webm"])
-def test_only_what_lies_between_the_key_frame_and_the_last_time_is_decoded(make_video, sought, name):
+def test_only_frames_from_the_key_frame_to_the_last_time_are_decoded(make_video, sought, name):
     video = open_video(make_video(name, frames=60, fps=FPS, codec_options={"g": "4"}))
-    assert indices_of(video.frames_at([4.13])) == [41]  # its key frame is 40
-    assert sought == {"decoded": 3, "converted": 1}, "40, 41, and the next one, which ends it"
+    assert indices_of(video.frames_at([4.13])) == [41]  # the key frame before it is 40
+    assert sought == {"decoded": 3, "converted": 1}, "frames 40 and 41 must be decoded, and 42 to know where 41 ends"
     sought.update(decoded=0, converted=0)
     assert indices_of(video.frames_at([0.42, 0.91])) == [4, 9]
-    assert sought == {"decoded": 7, "converted": 2}, "4 to 10"
+    assert sought == {"decoded": 7, "converted": 2}, "frames 4 to 10 must be decoded"
 
 
-def test_frames_that_no_other_needs_are_left_out_on_the_way(make_video, sought):
+def test_frames_that_no_other_frame_depends_on_are_skipped(make_video, sought):
     options = {"g": "250", "bf": "3", "preset": "medium", "x264-params": "scenecut=0:b-adapt=0:b-pyramid=none"}
     video = open_video(make_video(frames=40, fps=FPS, codec_options=options))
     assert indices_of(video.frames_at([3.6])) == [36]
-    assert sought["decoded"] < 20, "one in four, and those near 3.6 s"
+    assert sought["decoded"] < 20, "only every fourth frame and the frames near 3.6 s may be decoded"
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are listed in /proc on Linux only")
@@ -860,7 +861,7 @@ def test_no_file_stays_open_after_seeking(make_video):
 
 
 @pytest.mark.parametrize("by", ["noise", "zeros"])
-def test_a_damaged_middle_is_said_and_what_lies_around_it_is_given(make_video, by):
+def test_a_damaged_section_is_reported_and_frames_around_it_are_given(make_video, by):
     path = damaged_between(make_video(frames=24, fps=FPS, codec_options={"g": "4", "bf": "0"}), 8, 16, by)
     video = open_video(path)
     for times in ([0.9], [0.2, 1.2, 2.1]):
@@ -872,7 +873,7 @@ def test_a_damaged_middle_is_said_and_what_lies_around_it_is_given(make_video, b
 
 
 def cracked_picture(path, index):
-    """Write over the greater part of one picture, but not over its beginning, so that the decoder makes something of it."""
+    """Overwrite most of one frame but keep its beginning, so that the decoder can still decode something."""
     import av
 
     with av.open(str(path)) as container:
@@ -888,14 +889,14 @@ def shapes_in_groups(make_video):
     return make_video(frames=frames, fps=FPS, codec_options={"g": "4", "bf": "0"})
 
 
-def test_a_picture_that_the_decoder_had_to_guess_is_said(make_video):
+def test_a_frame_that_the_decoder_had_to_guess_is_reported(make_video):
     path = cracked_picture(shapes_in_groups(make_video), 8)
     with pytest.raises(VideoError) as error:
         open_video(path).frames_at([0.2, 0.81])
     assert_one_sentence(error, path, "damaged pictures near 0.2 s")
 
 
-def test_pictures_made_from_one_that_the_decoder_had_to_guess_are_said(make_video):
+def test_frames_predicted_from_a_guessed_frame_are_reported_or_close(make_video):
     path = shapes_in_groups(make_video)
     whole = read_video(path).astype(int)
     video = open_video(cracked_picture(path, 8))

@@ -1,6 +1,6 @@
-"""The exercises of the notebooks: whatever is right passes, however it is written, and a usual mistake is called by its name.
+"""Notebook exercises: every correct solution passes, and each common mistake gets the message that names it.
 
-The mistakes are made here a second time, as a reader would make them, from the equations and not from ``check.py``.
+The mistakes are written here again, the way a reader would make them from the equations. They share no code with ``check.py``.
 """
 
 import math
@@ -25,12 +25,12 @@ from tinytrack.propagate import Protocol
 
 
 def gray_rgb(gray):
-    """(H, W) -> uint8 (H, W, 3)."""
+    """Turn a gray picture (H, W) into uint8 RGB (H, W, 3)."""
     return np.stack([np.round(gray).astype(np.uint8)] * 3, axis=-1)
 
 
 def without(frame, *channels):
-    """The frame with these channels of Lab at 0."""
+    """The frame with the given Lab channels set to 0."""
     lab = frames_to_lab(frame)
     for channel in channels:
         lab[channel] = 0
@@ -62,7 +62,7 @@ def nearest_by_loops(centers, ab):
 
 
 def gaps(centers, ab):
-    """(..., K, 2, H, W) colour minus centre."""
+    """Each colour minus each centre, as (..., K, 2, H, W)."""
     return ab[..., None, :, :, :] - centers[:, :, None, None]
 
 
@@ -183,7 +183,7 @@ def copied_from_the_best(A, c):
 
 
 def window_of(allowed):
-    """A window from a rule ``allowed(dy, dx, radius)`` for two pixels, by loops."""
+    """Build a window function with loops from the rule ``allowed(dy, dx, radius)`` for two pixels."""
 
     def window(h, w, radius):
         answer = torch.zeros(h * w, h * w, dtype=torch.bool)
@@ -196,7 +196,7 @@ def window_of(allowed):
 
 
 def window_by_columns(h, w, radius):
-    """Pixel number = column * h + row."""
+    """A window that numbers its pixels by column: pixel number = column * h + row."""
     answer = torch.zeros(h * w, h * w, dtype=torch.bool)
     for j in range(h * w):
         for i in range(h * w):
@@ -224,7 +224,7 @@ def all_above_the_kth(logits, k):
 
 
 def probability(copied, labels):
-    """(B, M) what the true classes got."""
+    """Probability (B, M) of the true classes."""
     return (copied * F.one_hot(labels, copied.shape[-1])).sum(-1)
 
 
@@ -313,7 +313,10 @@ def first_twice(index, back, keep_first):
 
 
 def carried(f, labels, temperature, memory=lambda t: sorted({0, t - 1}), feed=lambda y: y):
-    """Propagate: frame by frame, pixel by pixel. ``memory(t)`` says which frames are asked, ``feed`` what is kept of an answer."""
+    """Propagate frame by frame and pixel by pixel.
+
+    ``memory(t)`` lists the reference frames of frame ``t``. ``feed`` maps a prediction to what is stored for later frames.
+    """
     h, w = labels.shape[1:]
     maps = [labels]
     for t in range(1, len(f)):
@@ -348,7 +351,7 @@ def stretched(maps, balance):
 
 
 def blobs(xy, size, grid, sigma, half=0.5, width=lambda sigma: 2 * sigma**2, swap=False):
-    """Heat maps by loops."""
+    """Heat maps, computed with loops."""
     maps = torch.zeros(len(xy), *grid)
     for n, (x, y) in enumerate(xy):
         x, y = (y, x) if swap else (x, y)
@@ -366,7 +369,7 @@ def blobs_that_sum_to_one(xy, size, grid, sigma):
 
 
 def peaks(maps, reach):
-    """(x, y) in cells: the centre of mass near each map's peak, by loops."""
+    """(x, y) in cells: the centre of mass near the peak of each map, computed with loops."""
     places = []
     for heat in maps:
         top, left = divmod(int(heat.argmax()), heat.shape[1])
@@ -396,7 +399,7 @@ def joints_by_loops(predicted, true, reach, lost=0.0, hidden=math.nan):
 
 
 def box(true):
-    """Width and height of the box around the joints that are visible."""
+    """Width and height of the box around the visible joints."""
     return np.nanmax(true, axis=0) - np.nanmin(true, axis=0)
 
 
@@ -426,7 +429,7 @@ def with_lightness(p, t):
 
 
 def ab_gap(p, t):
-    """(2, H, W)."""
+    """Difference of the ab channels, as (2, H, W)."""
     return frames_to_lab(p)[1:] - frames_to_lab(t)[1:]
 
 
@@ -460,14 +463,14 @@ def cut_out(picture, channel):
 
 
 def there_and_back(mask, grid, down="area", up="bilinear"):
-    """J of a mask after a trip to the grid and back."""
+    """J between a mask and the same mask after downsampling to the grid and upsampling again."""
     maps = torch.tensor(mask).double()[None, None]
     small = F.interpolate(maps, size=grid, mode=down)
     return j_by_sets(F.interpolate(small, size=mask.shape, mode=up)[0, 0].numpy() > 0.5, mask)
 
 
 def corner_pixels(mask, grid):
-    """On the way down the first pixel of each cell decides."""
+    """Downsample by keeping the first pixel of each cell."""
     rows = [r * mask.shape[0] // grid[0] for r in range(grid[0])]
     columns = [c * mask.shape[1] // grid[1] for c in range(grid[1])]
     small = torch.tensor(mask[rows][:, columns]).double()
@@ -509,7 +512,7 @@ LIBRARY = {
     "rank_correlation": analysis.rank_correlation,
     "color_error": metrics.color_error,
 }
-"""The library's own functions."""
+"""Name of the exercise -> the library's function that solves it."""
 
 BY_HAND = {
     "to_gray": lambda frame: without(frame, 1, 2),
@@ -541,7 +544,7 @@ BY_HAND = {
     "click_to_pixel": scaled,
     "splice": joined_by_a_loop,
 }
-"""Other ways to write them, mostly loops in which nothing can be hidden."""
+"""Name of the exercise -> another correct solution, mostly written with plain loops."""
 
 MISTAKES = {
     "to_gray": [
@@ -742,13 +745,13 @@ MISTAKES = {
         (lambda before, after, frame: before[:frame] + after[:1] + before[frame + 1 :], "come from the old track"),
     ],
 }
-"""Name of the exercise -> what a reader might write, and a part of the message that only this mistake gets."""
+"""Name of the exercise -> wrong solutions a reader might write, each with words that only its own message contains."""
 
 PLANTED = [pytest.param(name, slip, words, id=f"{name}: {words}") for name, rows in MISTAKES.items() for slip, words in rows]
 
 
 def in_float32(function):
-    """The same function of single precision, as a reader's may be."""
+    """The same function, run in single precision, as a reader's solution may be."""
 
     def single(*arguments):
         return function(*(a.float() if isinstance(a, torch.Tensor) and a.is_floating_point() else a for a in arguments))
@@ -756,7 +759,7 @@ def in_float32(function):
     return single
 
 
-# The same mistakes as some of MISTAKES, and further ones, in other words than there.
+# Some mistakes of MISTAKES written in another way, and some further mistakes.
 OTHER_WAYS = {
     "to_gray": [(lambda frame: gray_rgb(frame @ [0.299, 0.587, 0.114]), "television luma")],
     "paint": [(lambda frame, ab: painted(frame, ab, lightness=65, mode="bilinear", align_corners=False), "lightness is not")],
@@ -792,17 +795,17 @@ OTHER_WAYS = {
 
 
 @pytest.mark.parametrize("name,function,words", [(name, *row) for name, rows in OTHER_WAYS.items() for row in rows])
-def test_it_is_called_so_however_it_is_written(name, function, words):
+def test_a_mistake_is_recognised_however_it_is_written(name, function, words):
     assert words in EXERCISES[name](function).message
 
 
-def test_what_is_wrong_and_has_no_name_is_not_taken_for_right():
+def test_a_wrong_answer_without_a_matching_message_is_not_accepted():
     swapped = lambda maps, size: label_maps.locate_joints(maps, (size[1], size[0]))[0]  # noqa: E731
     assert not EXERCISES["locate"](swapped)
     assert not EXERCISES["references"](lambda index, back, keep_first: sorted({max(index - n, 0) for n in back} | set([0] * keep_first)))
 
 
-def test_of_equal_logits_any_may_be_kept():
+def test_any_of_several_equal_logits_may_be_kept():
     def last_of_equals(logits, k):
         kept = torch.full_like(logits, -math.inf)
         for row, out in zip(logits.flatten(0, -2), kept.flatten(0, -2), strict=True):
@@ -813,17 +816,17 @@ def test_of_equal_logits_any_may_be_kept():
     assert EXERCISES["keep_top_k"](last_of_equals)
 
 
-def test_answers_that_are_no_numbers_are_told_as_they_are():
+def test_answers_that_are_not_numbers_are_printed_as_they_are():
     verdict = EXERCISES["splice"](lambda before, after, frame: before[: frame + 1] + after[1:])
     assert "got ['a', 'b', 'c', 'd', 'Y', 'Z'], expected ['a', 'b', 'c', 'X', 'Y', 'Z']" in verdict.message
     assert "got 0, expected 1.5" in EXERCISES["cell_center"](lambda index, stride: str(index)).message
 
 
-def test_a_set_is_taken_in_order():
+def test_a_set_counts_as_a_sorted_list():
     assert EXERCISES["references"](lambda index, back, keep_first: set(Protocol("", None, back, keep_first).references(index)))
 
 
-def test_each_of_the_29_exercises_is_tested_with_two_mistakes_or_more():
+def test_each_of_the_29_exercises_is_tested_with_at_least_two_mistakes():
     assert len(EXERCISES) == 29
     assert {name: exercise.name for name, exercise in EXERCISES.items()} == {name: name for name in EXERCISES}
     assert set(LIBRARY) | set(BY_HAND) == set(EXERCISES) == set(MISTAKES)
@@ -831,7 +834,7 @@ def test_each_of_the_29_exercises_is_tested_with_two_mistakes_or_more():
     assert len(PLANTED) >= 2 * len(EXERCISES)
 
 
-def test_each_planted_mistake_expects_a_message_of_its_own():
+def test_each_planted_mistake_expects_its_own_message():
     for name, rows in MISTAKES.items():
         messages = [message for message, *_ in EXERCISES[name].slips]
         found = [[message for message in messages if words in message] for _, words in rows]
@@ -840,12 +843,12 @@ def test_each_planted_mistake_expects_a_message_of_its_own():
 
 
 @pytest.mark.parametrize("name", LIBRARY)
-def test_the_function_of_the_library_is_right(name):
+def test_the_library_function_is_right(name):
     assert repr(EXERCISES[name](LIBRARY[name])) == f"{name}: right"
 
 
 @pytest.mark.parametrize("name", BY_HAND)
-def test_the_same_written_in_another_way_is_right(name):
+def test_another_correct_solution_is_right(name):
     assert repr(EXERCISES[name](BY_HAND[name])) == f"{name}: right"
 
 
@@ -855,7 +858,7 @@ def test_the_solution_in_float32_is_right(name):
 
 
 @pytest.mark.parametrize("name,function,words", PLANTED)
-def test_a_mistake_is_called_by_its_name(name, function, words):
+def test_a_mistake_gets_the_message_that_names_it(name, function, words):
     verdict = EXERCISES[name](function)
     assert not verdict
     assert verdict.status == "wrong"
@@ -865,7 +868,7 @@ def test_a_mistake_is_called_by_its_name(name, function, words):
 
 
 @pytest.mark.parametrize("name", EXERCISES)
-def test_the_slips_of_an_exercise_are_told_apart(name):
+def test_the_mistakes_of_an_exercise_are_told_apart(name):
     exercise = EXERCISES[name]
     messages = [words for words, *_ in exercise.slips]
     assert len(set(messages)) == len(messages) > 0
@@ -880,7 +883,7 @@ def test_an_empty_stub_is_not_attempted_yet(name):
     assert repr(EXERCISES[name](stub)) == f"{name}: not attempted yet"
 
 
-# ---- the engine, on an exercise of its own
+# ---- the checker itself, tested on an exercise made for it
 
 
 DOUBLE = Exercise(
@@ -918,7 +921,7 @@ def test_a_right_function_has_no_message():
     ],
     ids="float32 integers numpy gradient lists tensors arrays generator map rounding".split(),
 )
-def test_the_answer_may_be_of_any_type_that_holds_numbers(write):
+def test_the_answer_may_have_any_type_that_holds_numbers(write):
     assert repr(DOUBLE(lambda x: write(2 * x))) == "double: right"
 
 
@@ -947,14 +950,14 @@ def test_a_stub_is_not_attempted_yet():
         assert repr(verdict) == "double: not attempted yet"
 
 
-def test_a_function_without_return_is_told_so():
+def test_a_function_without_return_is_reported():
     def forgetful(x):
         x = 2 * x
 
     assert "returns None" in DOUBLE(forgetful).message
 
 
-def test_a_change_of_an_argument_in_place_is_told_even_if_the_answer_is_right():
+def test_changing_an_argument_in_place_is_reported_even_if_the_answer_is_right():
     def doubled(x):
         x *= 2
         return x
@@ -970,10 +973,10 @@ def test_a_change_of_an_argument_in_place_is_told_even_if_the_answer_is_right():
     assert "changes one of its arguments in place" in DOUBLE(doubled).message
     assert "in place" in EXERCISES["splice"](spliced).message
     assert "in place" in EXERCISES["rank_correlation"](correlated).message
-    assert DOUBLE(lambda x: 2 * x)  # with arguments of its own
+    assert DOUBLE(lambda x: 2 * x)  # the checker passes fresh arguments again
 
 
-def test_an_exception_is_told_with_its_class_and_the_shapes_in_one_sentence():
+def test_an_exception_is_reported_with_its_class_and_the_shapes_in_one_sentence():
     verdict = DOUBLE(lambda x: x[3])
     assert_one_sentence(verdict.message, "raises IndexError", "(1, 3)", "index 3 is out of bounds")
     verdict = EXERCISES["affinity"](lambda f_j, f_i: f_j)
@@ -985,33 +988,33 @@ def test_an_exception_is_told_with_its_class_and_the_shapes_in_one_sentence():
     assert DOUBLE(raises_two_lines).message.endswith("the first")
 
 
-def test_a_wrong_shape_is_told():
+def test_a_wrong_shape_is_reported():
     assert DOUBLE(lambda x: (2 * x).flatten()).message == "For arguments (1, 3), the result has shape (3,): expected (1, 3)"
 
 
-def test_nan_is_told():
+def test_nan_is_reported():
     assert DOUBLE(lambda x: x / 0 * 0 + 2 * x).message == "For arguments (1, 3), the result contains NaN"
 
 
-def test_of_a_mistake_without_a_name_the_first_element_that_differs_is_told():
+def test_an_unknown_mistake_is_reported_by_the_first_element_that_differs():
     assert DOUBLE(lambda x: x + 2).message == "For arguments (1, 3), at [0, 0]: got 2, expected 0"
     assert DOUBLE(lambda x: x + x.clamp(max=3)).message == "For arguments (2, 3), at [1, 0]: got 7, expected 8"
     number = Exercise("number", lambda x: x.sum(), DOUBLE.cases, [])
     assert number(lambda x: x.mean()).message == "For arguments (1, 3): got 1.333, expected 4"
 
 
-def test_only_who_agrees_with_a_slip_in_every_case_has_made_it():
-    """The square and the double of 0 and 2 are equal; of 1 they are not."""
+def test_a_known_mistake_is_named_only_if_it_agrees_in_every_case():
+    """The square and the double agree for 0 and 2, but not for 1."""
     assert DOUBLE(lambda x: x**2).message == "this is the square"
     assert "at [0, 0]" in DOUBLE(lambda x: x**2 if len(x) == 1 else x**3).message
 
 
-def test_an_exception_is_a_slip_if_the_slip_raises_the_same_in_every_case():
+def test_an_exception_matches_a_known_mistake_that_raises_the_same_in_every_case():
     assert DOUBLE(lambda x: torch.mm(x, x)).message == "this is the matrix product with itself"
     assert "raises RuntimeError" in DOUBLE(lambda x: x @ x if len(x) == 1 else 2 * x).message
 
 
-def test_the_tolerance_is_the_exercises_own():
+def test_each_exercise_has_its_own_tolerance():
     levels = Exercise("levels", DOUBLE.solution, DOUBLE.cases, [], tolerance=1.01)
     assert levels(lambda x: 2 * x + 1)
     assert not levels(lambda x: 2 * x + 1.5)

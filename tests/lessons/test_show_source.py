@@ -1,4 +1,4 @@
-"""``show`` gives the library's own lines, without the long part of docstrings."""
+"""``show`` displays the library's own source lines and shortens docstrings to their first line."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tinytrack import embed, pointer, track
 from tinytrack.lessons.show_source import show
 
 
-def test_a_function_is_shown_as_it_stands_in_its_file():
+def test_a_function_is_shown_as_it_is_written_in_its_file():
     source = show(pointer.copy)
     assert source.name == "pointer.copy"
     assert source.code.splitlines()[0] == "def copy(A: Tensor, c: Tensor) -> Tensor:"
@@ -14,7 +14,7 @@ def test_a_function_is_shown_as_it_stands_in_its_file():
     assert repr(source).startswith("# pointer.copy\ndef copy")
 
 
-def test_of_a_docstring_the_first_line_is_left_and_the_code_still_runs():
+def test_docstrings_are_cut_to_their_first_line_and_the_code_still_runs():
     source = show(pointer.affinity)
     assert "Args:" not in source.code
     assert "Explained in" not in source.code
@@ -25,7 +25,7 @@ def test_of_a_docstring_the_first_line_is_left_and_the_code_still_runs():
     assert source.code.splitlines()[-1].strip() == "return logits.softmax(dim=-1)"
 
 
-def test_classes_methods_and_wrapped_functions():
+def test_classes_methods_and_wrapped_functions_are_shown():
     net = show(embed.TinyNet).code
     assert net.startswith("class TinyNet(nn.Module):")
     assert "def forward" in net
@@ -42,6 +42,6 @@ def test_jupyter_gets_python_in_colours():
     assert bundle["text/markdown"] == f"```python\n{bundle['text/plain']}\n```"
 
 
-def test_what_has_no_source_is_refused():
+def test_an_object_without_source_is_refused():
     with pytest.raises(TypeError):
         show(len)

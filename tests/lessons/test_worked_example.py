@@ -1,4 +1,4 @@
-"""The notebooks' small example: what the notebooks say of it is true."""
+"""The small worked example has the properties that the notebooks describe."""
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ def test_two_objects_of_two_cells_move_over_three_frames():
     assert len({example.masks[t].tobytes() for t in range(3)}) == 3
 
 
-def test_gray_tells_the_objects_apart_and_so_does_colour():
+def test_both_lightness_and_colour_tell_the_objects_apart():
     example = worked_example()
     lab = frames_to_lab(example.frames)
     lightness = [[lab[t, 0][torch.tensor(example.masks[t] == n)].mean() for n in range(3)] for t in range(3)]
@@ -31,7 +31,7 @@ def test_gray_tells_the_objects_apart_and_so_does_colour():
     assert len(np.unique(classes)) == 3
 
 
-def test_embeddings_have_length_one_and_point_at_the_object_and_its_cell():
+def test_embeddings_have_length_one_and_point_at_the_same_object_and_cell():
     example = worked_example()
     f = example.embeddings
     torch.testing.assert_close(f.norm(dim=1), torch.ones(3, 4, 4))

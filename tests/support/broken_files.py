@@ -1,4 +1,4 @@
-"""Video files as they go wrong: turned, cut off, damaged in the middle, no pictures, only sound; and what a process leaves behind."""
+"""Make broken and unusual video files (rotated, truncated, damaged, sound only), and check whether a process is still running."""
 
 import os
 import struct
@@ -17,24 +17,25 @@ TURNS = {
 
 
 def patch_matrix(path, a, b, c, d, x, y):
-    """Write the display matrix into the track header of an mp4: 16.16 fixed point, the last column 2.30."""
+    """Write the display matrix into the track header of an mp4, in 16.16 fixed point (2.30 for the last column)."""
     content = bytearray(path.read_bytes())
     place = content.index(b"tkhd") + 4
-    assert content[place] == 0, "a version 0 track header"
+    assert content[place] == 0, "expected a version 0 track header"
     place += 4 + 5 * 4 + 8 + 4 * 2  # flags; times, id, reserved, duration; reserved; layer, group, volume, reserved
     one, unit = 1 << 16, 1 << 30
-    assert struct.unpack_from(">9i", content, place) == (one, 0, 0, 0, one, 0, 0, 0, unit), "the identity"
+    assert struct.unpack_from(">9i", content, place) == (one, 0, 0, 0, one, 0, 0, 0, unit), "expected the identity matrix"
     struct.pack_into(">9i", content, place, a * one, b * one, 0, c * one, d * one, 0, x * one, y * one, unit)
     path.write_bytes(content)
 
 
 def cut(path, share):
+    """Truncate a file to this share of its bytes."""
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     return path
 
 
 def noise(count=40):
-    """Frames that do not compress, so that a share of the bytes is about that share of the frames."""
+    """Incompressible frames, so that a given share of the file's bytes holds about the same share of the frames."""
     return np.random.default_rng(0).integers(0, 256, (count, H, W, 3), dtype=np.uint8)
 
 
@@ -45,7 +46,7 @@ TEXT = b"This is a shopping list.\n" * 100
 
 
 def damaged_between(path, first, last, by="noise"):
-    """Write over the pictures ``first`` to ``last`` - 1 of a video; the rest of the file stays as it is."""
+    """Overwrite frames ``first`` to ``last`` - 1 of a video file and leave the rest unchanged."""
     import av
 
     with av.open(str(path)) as container:
@@ -58,6 +59,7 @@ def damaged_between(path, first, last, by="noise"):
 
 
 def sound(path):
+    """Write a video file that has only a sound track."""
     import av
 
     with av.open(str(path), "w") as container:
@@ -70,6 +72,7 @@ def sound(path):
 
 
 def alive(pid):
+    """Whether a process is still running (a zombie is not)."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""A real JupyterLab on loopback and a real browser in front of it, for the tests of the widgets and for the table of latencies."""
+"""Run a local JupyterLab and a headless browser, for the widget tests and the table of latencies."""
 
 import contextlib
 import json
@@ -16,9 +16,9 @@ import nbformat
 from tinytrack.interactive.server import free_port, running
 
 TOKEN = "test"
-HARMLESS = ("ResizeObserver loop",)  # a browser's remark, which it calls an error
+HARMLESS = ("ResizeObserver loop",)  # Chromium reports this harmless notice as an error
 
-# What a page notes for us: when the hand did something, for the first time since we last asked.
+# Script that records the time of the first user input since ``window.firstInput`` was last reset.
 NOTE_INPUTS = """
 window.firstInput = 0;
 for (const kind of ['pointerdown', 'pointermove', 'pointerup', 'keydown', 'change'])
@@ -27,7 +27,7 @@ for (const kind of ['pointerdown', 'pointermove', 'pointerup', 'keydown', 'chang
 
 
 def why_no_browser() -> str:
-    """Why browser tests cannot run here; empty if they can."""
+    """Explain why browser tests cannot run here; return an empty string if they can."""
     try:
         import playwright  # noqa: F401
     except ImportError:
@@ -36,7 +36,7 @@ def why_no_browser() -> str:
 
 
 def write_notebook(path: Path, *cells: str) -> Path:
-    """A notebook of code cells."""
+    """Write a notebook with these code cells."""
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
@@ -47,8 +47,8 @@ def write_notebook(path: Path, *cells: str) -> Path:
 
 @contextlib.contextmanager
 def jupyterlab(folder: Path, theme: str = "JupyterLab Light") -> Iterator[str]:
-    """A JupyterLab with settings of its own that serves ``folder``, with notebooks/ in it as here; yields its address."""
-    own = folder / ".server"  # what a server keeps for itself
+    """Run a JupyterLab with its own settings that serves ``folder`` (which gets a notebooks/ subfolder); yield its address."""
+    own = folder / ".server"  # the server's settings, logs and runtime files
     settings = own / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True, exist_ok=True)
     (settings / "themes.jupyterlab-settings").write_text(json.dumps({"theme": theme}))
@@ -71,7 +71,7 @@ def jupyterlab(folder: Path, theme: str = "JupyterLab Light") -> Iterator[str]:
 
 @contextlib.contextmanager
 def chromium() -> Iterator:
-    """A headless browser."""
+    """Start headless Chromium; yield the browser."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
@@ -84,46 +84,46 @@ def chromium() -> Iterator:
 
 @dataclass
 class Visit:
-    """A page with what went wrong on it, and the moves of a person."""
+    """A browser page: the errors that it reported, and the actions of a user."""
 
     page: object
     errors: list[str] = field(default_factory=list)
-    strangers: list[str] = field(default_factory=list)  # addresses asked for that are not on this machine
+    strangers: list[str] = field(default_factory=list)  # requested addresses outside this machine
 
-    # ---- what a person sees
+    # ---- what a user sees
 
     def stage(self, n: int = 0):
         """The n-th picture on the page."""
         return self.page.locator(".tinytrack-stage").nth(n)
 
     def painted(self, n: int = 0) -> int:
-        """How often the n-th picture was painted."""
+        """How many times the n-th picture has been painted."""
         return int(self.stage(n).get_attribute("data-painted") or 0)
 
     def pixels(self, n: int = 0) -> str:
-        """A checksum of the n-th picture as it stands."""
+        """A checksum of the n-th picture's current pixels."""
         script = """async e => { const c = e.querySelector('canvas');
             const data = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
             return [...new Uint8Array(await crypto.subtle.digest('SHA-256', data))].join(); }"""
         return self.stage(n).evaluate(script)
 
     def found(self, pattern: str) -> str:
-        """What the first group of a regular expression finds in the text of the page."""
+        """Search the text of the page for a regular expression and return its first group."""
         text = self.page.evaluate("document.body.innerText")
         match = re.search(pattern, text)
         assert match, f"'{pattern}' is not in the page: {text[-1500:]}"
         return match[1]
 
     def pixel(self, x: float, y: float, n: int = 0) -> tuple[int, int, int]:
-        """The colour at a place given as shares of width and height."""
+        """The colour at a position given as fractions of the width and height."""
         script = """(e, [x, y]) => { const c = e.querySelector('canvas');
             return [...c.getContext('2d').getImageData(Math.floor(x * c.width), Math.floor(y * c.height), 1, 1).data].slice(0, 3); }"""
         return tuple(self.stage(n).evaluate(script, [x, y]))
 
-    # ---- what a person does
+    # ---- what a user does
 
     def at(self, x: float, y: float, n: int = 0) -> tuple[float, float]:
-        """Shares of a picture's width and height as a place on the page."""
+        """Convert fractions of a picture's width and height to a position on the page."""
         self.stage(n).scroll_into_view_if_needed()
         box = self.stage(n).bounding_box()
         return box["x"] + x * box["width"], box["y"] + y * box["height"]
@@ -132,7 +132,7 @@ class Visit:
         self.page.mouse.click(*self.at(x, y, n))
 
     def drag(self, points: list[tuple[float, float]], n: int = 0) -> None:
-        """Press, move along, let go."""
+        """Press at the first point, move along the others and release."""
         self.page.mouse.move(*self.at(*points[0], n))
         self.page.mouse.down()
         for point in points[1:]:
@@ -143,15 +143,15 @@ class Visit:
         return self.page.locator("button.jupyter-button", has_text=text).first
 
     def slider(self, text: str):
-        """The handle of the slider with this description, to be moved by arrow keys."""
+        """The handle of the slider with this description; arrow keys move it."""
         return self.page.locator(".widget-slider, .widget-hslider", has=self.page.get_by_text(text, exact=True)).first.get_by_role("slider")
 
     def waits(self, condition: str, argument=None, seconds: float = 30.0):
-        """Until a condition of the page, in JavaScript, holds."""
+        """Wait until a JavaScript condition holds on the page."""
         return self.page.wait_for_function(condition, arg=argument, timeout=1000 * seconds)
 
     def reads(self, text: str, seconds: float = 30.0) -> None:
-        """Until this text stands on the page."""
+        """Wait until this text appears on the page."""
         from playwright.sync_api import TimeoutError as Late
 
         try:
@@ -161,22 +161,22 @@ class Visit:
             raise AssertionError(f"'{text}' was never read; after {seconds:g} s the page ends: {now[-1500:]}") from None
 
     def repainted(self, before: int, n: int = 0, seconds: float = 30.0) -> None:
-        """Until the n-th picture has been painted once more than ``before``."""
+        """Wait until the n-th picture has been painted more than ``before`` times."""
         script = "([n, before]) => Number(document.querySelectorAll('.tinytrack-stage')[n]?.dataset.painted || 0) > before"
         self.waits(script, [n, before], seconds)
 
     def latency(self, act: Callable[[], object]) -> float:
-        """Milliseconds from what the hand does in ``act()`` to the last picture that comes of it, as the browser's own clock has it."""
+        """Milliseconds, by the browser's clock, from the first input in ``act()`` to the last picture painted because of it."""
         count = "[...document.querySelectorAll('.tinytrack-stage')].reduce((sum, e) => sum + Number(e.dataset.painted || 0), 0)"
         before = self.page.evaluate(f"window.firstInput = 0; {count}")
         act()
         self.waits(f"before => {count} > before", before)
-        self.page.wait_for_timeout(100)  # for the others: one move may change several pictures
+        self.page.wait_for_timeout(100)  # for the remaining pictures: one action may change several
         last = "Math.max(...[...document.querySelectorAll('.tinytrack-stage')].map(e => Number(e.dataset.paintedAt || 0)))"
         return self.page.evaluate(f"{last} - window.firstInput")
 
     def kernel_answers(self) -> float:
-        """Milliseconds that the notebook's kernel takes to answer ``1 + 1``."""
+        """Milliseconds that the notebook's kernel takes to compute ``1 + 1``."""
         return self.page.evaluate("""async () => {
             const start = performance.now();
             const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
@@ -192,7 +192,7 @@ class Visit:
 
 @contextlib.contextmanager
 def visit(browser, width: int = 1600, height: int = 1000) -> Iterator[Visit]:
-    """A new page in a browser; requests that leave this machine are noted and stopped."""
+    """Open a new page in a browser; requests that would leave this machine are recorded and blocked."""
     context = browser.new_context(viewport={"width": width, "height": height})
     page = context.new_page()
     result = Visit(page)
@@ -219,7 +219,7 @@ def visit(browser, width: int = 1600, height: int = 1000) -> Iterator[Visit]:
 
 
 def open_notebook(visitor: Visit, server: str, name: str) -> None:
-    """Open notebooks/NAME in JupyterLab, without its side bar, its kernel ready."""
+    """Open notebooks/NAME in JupyterLab, hide the side bar and wait until the kernel is ready."""
     page = visitor.page
     page.goto(f"{server}/lab/tree/notebooks/{name}?token={TOKEN}&reset")
     page.wait_for_selector(".jp-Notebook", timeout=60_000)
@@ -229,11 +229,11 @@ def open_notebook(visitor: Visit, server: str, name: str) -> None:
 
 
 def run_cells(visitor: Visit, seconds: float = 120.0) -> None:
-    """Run all cells, and wait for the last."""
+    """Run all cells and wait until the last one has finished."""
     visitor.page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells').then(() => { window.ran = true; })")
     visitor.waits("() => window.ran === true", seconds=seconds)
 
 
 def kernel_is_alive(visitor: Visit) -> bool:
-    """Whether the kernel of the open notebook still answers."""
+    """Whether the kernel of the open notebook still responds."""
     return visitor.kernel_answers() >= 0

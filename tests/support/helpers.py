@@ -1,4 +1,4 @@
-"""What several test files share: frames that carry their number, and checks of what a run says."""
+"""Helpers shared by several test files: frames that encode their own index, and checks of a run's output."""
 
 import re
 from types import SimpleNamespace
@@ -15,12 +15,12 @@ CODECS = {
 
 
 def index_color(index):
-    """The colour of the plain part of frame ``index``: far enough from its neighbours' to survive a codec."""
+    """The colour of the plain part of frame ``index``, far enough from its neighbours' colours to survive a codec."""
     return np.array([20 + 12 * (index % 16), 60 + 40 * (index // 16), 220 - 12 * (index % 16)])
 
 
 def index_frames(count, height=H, width=W):
-    """Frames in the colour of their index, with a yellow top left and a blue bottom left corner that tell up from down."""
+    """Frames in the colour of their index; a yellow top left and a blue bottom left corner tell up from down."""
     frames = np.empty((count, height, width, 3), np.uint8)
     for index, frame in enumerate(frames):
         frame[:] = index_color(index)
@@ -30,18 +30,18 @@ def index_frames(count, height=H, width=W):
 
 
 def indices_of(frames):
-    """Which indices the right halves of upright ``index_frames`` show; fails where a colour is off by 7 levels or more."""
+    """The indices that the right halves of upright ``index_frames`` show; fails if a colour is off by 7 levels or more."""
     found = []
     for frame in frames:
         seen = frame[:, frame.shape[1] // 2 + 2 :].reshape(-1, 3).mean(0)
         off = [np.abs(seen - index_color(i)).max() for i in range(64)]
-        assert min(off) < 7, f"{seen} is nobody's colour"
+        assert min(off) < 7, f"{seen} is not the colour of any index"
         found.append(int(np.argmin(off)))
     return found
 
 
 def assert_one_sentence(error, *parts):
-    """The message is one line without a traceback's debris and names every one of ``parts``."""
+    """Check that an error message is one line, has no remains of a traceback and mentions all ``parts``."""
     text = str(error.value if hasattr(error, "value") else error)
     assert text, text
     assert "\n" not in text, text
@@ -54,6 +54,6 @@ BAR = re.compile(r"^(?!tinytrack:)[\w ,-]+?(:|\d+%).*(frames|videos|/s|<\?|\d\d:
 
 
 def result_of(status, out, err):
-    """What a run of the command line said; ``said`` are the lines on the error stream that are not a progress bar."""
+    """The output of a command-line run; ``said`` has the lines of the error stream that are not a progress bar."""
     said = [line for line in re.split(r"[\r\n]+", err) if line.strip() and not BAR.match(line)]
     return SimpleNamespace(status=status, out=out, err=err, said=said)

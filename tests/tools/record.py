@@ -1,4 +1,4 @@
-"""python -m tests.tools.record [NOTEBOOK ...]: run notebooks in fresh kernels and write them back, so that nobody saves outputs by hand."""
+"""Run notebooks in fresh kernels and write them back with their outputs: python -m tests.tools.record [NOTEBOOK ...]."""
 
 import argparse
 import json
@@ -12,22 +12,22 @@ import nbformat
 from tinytrack.io.atomic import staged_file
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
-TIMEOUT = 600  # seconds a cell
+TIMEOUT = 600  # seconds per cell
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 class RecordError(Exception):
-    """A notebook that did not run to its end without a complaint; the message names the cell."""
+    """A notebook failed or wrote to stderr; the message names the cell."""
 
 
 def kernel_environment() -> dict[str, str]:
-    """One thread, so that sums add up in one order; no data set that a reader may not have."""
+    """Environment variables for the kernel: one thread, so that sums have a fixed order, and no data sets that a reader may not have."""
     env = {name: value for name, value in os.environ.items() if name != "TINYTRACK_DATA"}
     return env | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def clean(notebook: dict, stem: str) -> dict:
-    """The same notebook without what changes from run to run or from machine to machine; cells without an id of their own get one."""
+    """Remove everything from a notebook that differs between runs or machines, and give each cell a unique id."""
     taken = set()
     for index, cell in enumerate(notebook["cells"]):
         name = cell.get("id")
@@ -40,7 +40,7 @@ def clean(notebook: dict, stem: str) -> dict:
         tags = cell.get("metadata", {}).get("tags")
         cell["metadata"] = {"tags": tags} if tags else {}
         for output in cell.get("outputs", []):
-            # A view names its widget by a number drawn anew in each run, and without the widget's state shows an error.
+            # A widget view refers to a random model id. Without the saved widget state, it would show an error.
             if len(output.get("data", {})) > 1:
                 output["data"].pop(VIEW, None)
                 output["metadata"].pop(VIEW, None)
@@ -53,10 +53,10 @@ def clean(notebook: dict, stem: str) -> dict:
 
 
 def run(notebook: nbformat.NotebookNode, folder: Path) -> None:
-    """Fill in outputs and counts, from a fresh kernel that starts in ``folder``.
+    """Run all cells in a fresh kernel that starts in ``folder``, and fill in outputs and execution counts.
 
     Raises:
-        RecordError: when a cell raises, writes to stderr, takes too long or takes the kernel along.
+        RecordError: if a cell raises an error, writes to stderr, takes too long or kills the kernel.
     """
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
@@ -67,10 +67,10 @@ def run(notebook: nbformat.NotebookNode, folder: Path) -> None:
         kernel_name="python3",
         record_timing=False,
         store_widget_state=False,
-        coalesce_streams=True,  # how prints are cut into messages is chance
+        coalesce_streams=True,  # printed text is split into messages at random
         force_raise_errors=True,
         resources={"metadata": {"path": str(folder)}},
-        extra_arguments=["--log-level=ERROR"],  # of the kernel's server; it warns that anyone on this machine might listen
+        extra_arguments=["--log-level=ERROR"],  # hide the kernel's warning that other users of this machine might connect
     )
     client.reset_execution_trackers()
     with client.setup_kernel(env=kernel_environment()):
@@ -97,14 +97,14 @@ def _last_line(text: str) -> str:
 
 
 def record(path: Path, folder: Path = NOTEBOOKS) -> str:
-    """Run a notebook and write it back; returns a line that says how it went. On an error the file stays as it is."""
+    """Run a notebook, write it back and return a one-line summary. If an error occurs, the file is not changed."""
     start = time.monotonic()
-    content = clean(json.loads(path.read_text(encoding="utf-8")), path.stem)  # ids before nbformat, which would draw them at random
+    content = clean(json.loads(path.read_text(encoding="utf-8")), path.stem)  # set ids first, because nbformat would choose random ones
     notebook = nbformat.reads(json.dumps(content), as_version=4)
     run(notebook, folder)
     notebook = clean(notebook, path.stem)
     nbformat.validate(notebook)
-    text = nbformat.writes(nbformat.from_dict(notebook), version=4).rstrip("\n") + "\n"  # indented by one, keys sorted, no \u escapes
+    text = nbformat.writes(nbformat.from_dict(notebook), version=4).rstrip("\n") + "\n"  # indented by one space, sorted keys, no \u escapes
     with staged_file(path) as scratch:
         scratch.write_text(text, encoding="utf-8")
     return f"{path.name}: {time.monotonic() - start:.0f} s, {len(notebook.cells)} cells, {path.stat().st_size / 1000:.0f} KB"

@@ -1,6 +1,7 @@
-"""python -m tests.tools.screens FOLDER: pictures of every widget in use, light and dark, 1100 and 1600 pixels wide, to be looked at.
+"""Take screenshots of every widget in use, for visual inspection: python -m tests.tools.screens FOLDER.
 
-``FOLDER/studio-light-1100.png`` is what notebook 09 and README show (data/studio.png).
+Each widget is shown in light and dark, 1100 and 1600 pixels wide. Notebook 09 and the README show ``FOLDER/studio-light-1100.png`` as
+data/studio.png.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Faults around a run's state on disk: whatever happens, what was once saved is not lost, and a sentence says what to do."""
+"""Checkpoints on disk: no fault loses a checkpoint that was saved, and the error message says what to do next."""
 
 import dataclasses
 import errno
@@ -31,7 +31,7 @@ def shots():
 
 @pytest.fixture(scope="module")
 def whole(shots):
-    """The weights of an undisturbed run."""
+    """The fingerprint of the weights of an uninterrupted run."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield fit(shots, FAST, progress=False).fingerprint()
@@ -43,11 +43,11 @@ def names(folder):
 
 
 class Killed(BaseException):
-    """Ends a run without a last save: fit saves on Ctrl-C only."""
+    """Ends a run without a final save, because fit saves only on Ctrl-C."""
 
 
 def stopped_at(shots, out, step, error=Killed):
-    """A run that saves after every step and is ended within step ``step`` + 1, without a last word."""
+    """Run with a checkpoint after every step, and end the run within step ``step`` + 1 without a final save."""
 
     def stop(trainer, loss):
         if trainer.count == step + 1:
@@ -65,7 +65,7 @@ def count_in(path):
     return torch.load(path, weights_only=True)["count"]
 
 
-def test_the_state_before_the_last_is_kept_too(shots, whole, tmp_path):
+def test_the_last_two_checkpoints_are_kept(shots, whole, tmp_path):
     stopped_at(shots, tmp_path / "m.pt", 3)
     assert names(tmp_path) == ["m.unfinished.old.pt", "m.unfinished.pt"]
     assert (count_in(checkpoint_path(tmp_path / "m.pt")), count_in(previous_path(tmp_path / "m.pt"))) == (3, 2)
@@ -74,7 +74,7 @@ def test_the_state_before_the_last_is_kept_too(shots, whole, tmp_path):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
-def test_a_truncated_state_gives_way_to_the_one_before_it(shots, whole, tmp_path, capfd, share):
+def test_a_truncated_checkpoint_is_replaced_by_the_previous_one(shots, whole, tmp_path, capfd, share):
     out = tmp_path / "m.pt"
     stopped_at(shots, out, 3)
     content = checkpoint_path(out).read_bytes()
@@ -87,8 +87,8 @@ def test_a_truncated_state_gives_way_to_the_one_before_it(shots, whole, tmp_path
     assert names(tmp_path) == ["m.pt"]
 
 
-def test_a_damaged_state_never_takes_the_place_of_the_whole_one_before_it(shots, whole, tmp_path, monkeypatch):
-    """Going on from the older state, the run saves again; at no moment may the damaged one be all that there is."""
+def test_a_damaged_checkpoint_never_overwrites_the_intact_previous_one(shots, whole, tmp_path, monkeypatch):
+    """The run resumes from the older checkpoint and saves again; an intact checkpoint must exist at every moment."""
     out, replace = tmp_path / "m.pt", Path.replace
     stopped_at(shots, out, 3)
     checkpoint_path(out).write_bytes(checkpoint_path(out).read_bytes()[:1000])
@@ -105,7 +105,7 @@ def test_a_damaged_state_never_takes_the_place_of_the_whole_one_before_it(shots,
     assert resumed(shots, out) == whole
 
 
-def test_where_both_states_are_damaged_one_sentence_says_so(shots, tmp_path):
+def test_two_damaged_checkpoints_are_reported_in_one_sentence(shots, tmp_path):
     stopped_at(shots, tmp_path / "m.pt", 3)
     for path in checkpoint.existing(tmp_path / "m.pt"):
         path.write_bytes(path.read_bytes()[:1000])
@@ -116,14 +116,14 @@ def test_where_both_states_are_damaged_one_sentence_says_so(shots, tmp_path):
     assert names(tmp_path) == before
 
 
-def test_another_recipe_is_refused_though_there_is_an_older_state(shots, tmp_path):
+def test_another_recipe_is_refused_even_if_an_older_checkpoint_exists(shots, tmp_path):
     stopped_at(shots, tmp_path / "m.pt", 3)
     with pytest.raises(ModelError, match="seed"):
         fit(shots, dataclasses.replace(FAST, seed=5), out=tmp_path / "m.pt", resume=True, progress=False)
     assert count_in(checkpoint_path(tmp_path / "m.pt")) == 3
 
 
-def test_other_videos_are_refused_though_there_is_an_older_state(shots, tmp_path):
+def test_other_videos_are_refused_even_if_the_older_checkpoint_would_fit(shots, tmp_path):
     out = tmp_path / "m.pt"
     stopped_at([255 - shots[0]], out, 3)
     checkpoint_path(out).replace(tmp_path / "newest")
@@ -136,8 +136,8 @@ def test_other_videos_are_refused_though_there_is_an_older_state(shots, tmp_path
     assert (count_in(checkpoint_path(out)), count_in(previous_path(out))) == (3, 2)
 
 
-def test_a_state_whose_second_rename_fails_leaves_the_one_before_it(shots, whole, tmp_path, monkeypatch):
-    """The first rename puts the last state aside; then nothing has its name."""
+def test_the_previous_checkpoint_remains_if_the_second_rename_fails(shots, whole, tmp_path, monkeypatch):
+    """The first rename moves the last checkpoint to its old name, so no file has the current name if the second fails."""
     out, replace = tmp_path / "m.pt", Path.replace
 
     def refuse(self, target):
@@ -157,7 +157,7 @@ def test_a_state_whose_second_rename_fails_leaves_the_one_before_it(shots, whole
 
 
 def full_disk(monkeypatch, from_write):
-    """The disk is full from the n-th time on that something is made sure to be on it."""
+    """Simulate a full disk: call number ``from_write`` of fsync and all later ones fail."""
     calls, fsync = [], os.fsync
 
     def full(fd):
@@ -171,8 +171,8 @@ def full_disk(monkeypatch, from_write):
 
 
 @pytest.mark.parametrize("write", [1, 2, 4, 7])
-def test_a_full_disk_ends_the_run_and_loses_nothing(shots, whole, tmp_path, monkeypatch, write):
-    """Writes 1 to 6 are the states of steps 1 to 6, the seventh the same once more before the model."""
+def test_a_full_disk_ends_the_run_and_keeps_the_saved_checkpoints(shots, whole, tmp_path, monkeypatch, write):
+    """Writes 1 to 6 are the checkpoints of steps 1 to 6; write 7 saves the last one again before the model is written."""
     out = tmp_path / "m.pt"
     with monkeypatch.context() as patch:
         full_disk(patch, write)
@@ -188,10 +188,10 @@ def test_a_full_disk_ends_the_run_and_loses_nothing(shots, whole, tmp_path, monk
         assert names(tmp_path) == ["m.pt"]
 
 
-def test_a_disk_that_is_full_at_the_very_last_write_loses_nothing(shots, whole, tmp_path, monkeypatch):
+def test_a_disk_that_is_full_when_the_model_is_written_loses_nothing(shots, whole, tmp_path, monkeypatch):
     out = tmp_path / "m.pt"
     with monkeypatch.context() as patch:
-        full_disk(patch, 2)  # the first is the state, once all steps are done
+        full_disk(patch, 2)  # write 1 is the checkpoint after the last step, write 2 is the model
         with pytest.raises(OutputError) as error:
             fit(shots, FAST, out=out, progress=False)
     assert_one_sentence(error, "m.pt", "the disk is full", "--resume")
@@ -200,7 +200,7 @@ def test_a_disk_that_is_full_at_the_very_last_write_loses_nothing(shots, whole, 
     assert names(tmp_path) == ["m.pt"]
 
 
-def test_a_disk_that_is_full_when_ctrl_c_saves_is_told(shots, tmp_path, monkeypatch):
+def test_a_full_disk_during_the_save_on_ctrl_c_is_reported(shots, tmp_path, monkeypatch):
     full_disk(monkeypatch, 1)
 
     def stop(trainer, loss):
@@ -234,19 +234,19 @@ fit([moving_shapes(0, frames=9, height=40, width=48).frames], FAST, out={out!r},
 
 
 @pytest.mark.parametrize("rename, left", [(1, []), (2, [1]), (3, [1]), (4, [2, 1])])
-def test_killed_between_the_temporary_write_and_the_rename(shots, whole, tmp_path, rename, left):
-    """Renames: 1 the first state; 2 and 3 the first steps aside for the second, which takes its name; 4 the second steps aside."""
+def test_a_run_killed_between_write_and_rename_can_be_resumed(shots, whole, tmp_path, rename, left):
+    """Rename 1 creates the first checkpoint, 2 moves it to its old name, 3 creates the second and 4 moves the second."""
     out = tmp_path / "m.pt"
     code = KILL.format(rename=rename, out=str(out), tests=str(Path(__file__).resolve().parents[2]))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    assert any(name.startswith(".unfinished-") for name in names(tmp_path)), "killed too early or too late"
+    assert any(name.startswith(".unfinished-") for name in names(tmp_path)), "the run was killed too early or too late"
     assert [count_in(path) for path in checkpoint.existing(out)] == left
     if left:
         assert resumed(shots, out) == whole
     else:
         assert fit(shots, FAST, out=out, progress=False).fingerprint() == whole
-    assert names(tmp_path) == ["m.pt"], "what the killed run left half-written is gone, and so is its lock"
+    assert names(tmp_path) == ["m.pt"], "the half-written file of the killed run and its lock must be gone"
 
 
 HOLD = """
@@ -258,7 +258,7 @@ with locked(sys.argv[1]):
 """
 
 
-def test_a_second_run_on_the_same_output_is_refused_and_disturbs_nothing(shots, whole, tmp_path):
+def test_a_second_run_with_the_same_output_is_refused_and_changes_nothing(shots, whole, tmp_path):
     out = tmp_path / "m.pt"
     stopped_at(shots, out, 3)
     before = {name: (tmp_path / name).read_bytes() for name in names(tmp_path)}
@@ -274,11 +274,11 @@ def test_a_second_run_on_the_same_output_is_refused_and_disturbs_nothing(shots, 
         process.kill()
         process.wait()
     assert {name: (tmp_path / name).read_bytes() for name in before} == before
-    assert resumed(shots, out) == whole, "the lock of a process that was killed holds nobody up"
+    assert resumed(shots, out) == whole, "the lock of a killed process must not block the next run"
     assert names(tmp_path) == ["m.pt", "other.pt"]
 
 
-def test_a_run_whose_output_is_asked_for_by_another_finishes_undisturbed(shots, whole, tmp_path):
+def test_a_refused_second_run_does_not_disturb_the_first(shots, whole, tmp_path):
     out = tmp_path / "m.pt"
     refused = []
 
@@ -312,14 +312,14 @@ def test_the_output_is_free_again_after_an_error(tmp_path):
     assert names(tmp_path) == []
 
 
-def test_a_folder_made_for_a_run_that_fails_goes_again(shots, tmp_path):
+def test_folders_created_for_a_failed_run_are_removed(shots, tmp_path):
     with pytest.raises(TinytrackError, match="nothing to resume"):
         resumed(shots, tmp_path / "new" / "deep" / "m.pt")
     assert names(tmp_path) == []
 
 
 @pytest.mark.parametrize("below", ["m.pt", "deep/m.pt"])
-def test_a_run_that_cannot_write_is_refused_before_it_begins(shots, tmp_path, below):
+def test_an_output_that_cannot_be_written_is_refused_before_training(shots, tmp_path, below):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(OutputError) as error:
         fit(shots, FAST, out=tmp_path / "file" / below, progress=False, on_step=lambda *_: pytest.fail("it trains"))
@@ -327,7 +327,7 @@ def test_a_run_that_cannot_write_is_refused_before_it_begins(shots, tmp_path, be
     assert names(tmp_path) == ["file"]
 
 
-def test_checkpoints_that_cannot_be_written_end_the_run_with_what_is_kept(shots, whole, tmp_path):
+def test_a_run_that_cannot_write_model_checkpoints_ends_and_can_be_resumed(shots, whole, tmp_path):
     out, folder = tmp_path / "m.pt", tmp_path / "steps"
 
     def spoil(trainer, loss):
@@ -344,7 +344,7 @@ def test_checkpoints_that_cannot_be_written_end_the_run_with_what_is_kept(shots,
     assert resumed(shots, out) == whole
 
 
-def test_names_that_differ_in_their_ending_only_are_two_runs(shots, whole, tmp_path):
+def test_outputs_that_differ_only_in_their_suffix_are_separate_runs(shots, whole, tmp_path):
     stopped_at(shots, tmp_path / "m.pt", 3)
     with pytest.raises(TinytrackError, match="nothing to resume"):
         resumed(shots, tmp_path / "m.pth")
@@ -354,18 +354,18 @@ def test_names_that_differ_in_their_ending_only_are_two_runs(shots, whole, tmp_p
     assert names(tmp_path) == ["m.pt", "m.pth"]
 
 
-def test_the_length_of_an_unfinished_run_is_known(shots, tmp_path):
+def test_the_length_of_an_unfinished_run_is_read_from_its_checkpoints(shots, tmp_path):
     out = tmp_path / "m.pt"
     assert checkpoint.run_length(out) is None
     stopped_at(shots, out, 3)
     assert checkpoint.run_length(out) == (FAST.steps, None)
     checkpoint_path(out).write_bytes(checkpoint_path(out).read_bytes()[:1000])
-    assert checkpoint.run_length(out) == (FAST.steps, None), "from the state before"
+    assert checkpoint.run_length(out) == (FAST.steps, None), "the length must come from the previous checkpoint"
     previous_path(out).write_bytes(b"junk")
     assert checkpoint.run_length(out) is None
 
 
-def test_what_stands_beside_is_not_cleared_away(tmp_path):
+def test_unrelated_files_next_to_the_output_are_not_removed(tmp_path):
     beside = [".unfinished-1-other.pt", "m.pt", "m.txt", ".unfinished-1-m.png"]
     for name in (*beside, ".unfinished-1-m.pt", ".unfinished-22-m.unfinished.pt"):
         (tmp_path / name).touch()
@@ -374,7 +374,7 @@ def test_what_stands_beside_is_not_cleared_away(tmp_path):
     assert names(tmp_path) == sorted(beside)
 
 
-def test_a_run_that_resumes_a_finished_model_is_told(shots, tmp_path):
+def test_resuming_a_finished_model_is_refused(shots, tmp_path):
     fit(shots, FAST, out=tmp_path / "m.pt", progress=False)
     weights = load_model(tmp_path / "m.pt").fingerprint()
     with pytest.raises(TinytrackError, match="'.*m.pt' is finished"):

@@ -1,4 +1,4 @@
-"""Clips from more video than fits in memory: the same whoever decodes them, from every video in its turn, whatever becomes of the files."""
+"""Clips from more video than fits in memory: independent of the workers, balanced over all videos, robust to damaged files."""
 
 import contextlib
 import ctypes
@@ -32,13 +32,13 @@ RATE = 10
 
 
 def plain_frames(video, count):
-    """Frames without a shape, so that any cutout says of what video and which frame it is: red counts videos, green and blue frames."""
+    """Plain frames whose colour encodes the video number (red) and the frame number (green and blue), so any crop shows both."""
     levels = 20 + 7 * np.arange(count)
     return np.stack([np.full(count, 20 + 20 * video), levels, levels], axis=1).astype(np.uint8)[:, None, None].repeat(48, 1).repeat(64, 2)
 
 
 def origin(clip):
-    """(video, frame numbers) of a clip of :func:`plain_frames`."""
+    """Decode (video, frame numbers) from a clip of :func:`plain_frames`."""
     colors = clip.float().mean((1, 2)).numpy()
     video, number = (colors[:, 0] - 20) / 20, (colors[:, 1:].mean(1) - 20) / 7
     assert np.ptp(video) < 0.2, (video, number)
@@ -47,7 +47,7 @@ def origin(clip):
 
 
 def index_of(root, lengths, rate=RATE):
-    """An index of a folder of videos of :func:`plain_frames`, so many frames each, with a key frame in four."""
+    """Write one video of :func:`plain_frames` per entry of ``lengths`` and index them; every fourth frame is a key frame."""
     import av
 
     root.mkdir(parents=True)
@@ -64,13 +64,13 @@ def index_of(root, lengths, rate=RATE):
 
 @pytest.fixture(scope="module")
 def dozen(tmp_path_factory):
-    """Twelve videos of thirty frames."""
+    """An index of twelve videos with thirty frames each."""
     return index_of(tmp_path_factory.mktemp("dozen") / "videos", [30] * 12)
 
 
 @pytest.fixture
 def stream():
-    """``stream(index, workers=0, **recipe)``: a stream that is closed in the end."""
+    """``stream(index, workers=0, **recipe)`` makes a stream that is closed after the test."""
     made = []
 
     def make(index, workers=0, **recipe):
@@ -83,7 +83,7 @@ def stream():
 
 
 def children():
-    """The processes that this one has started and that are still there."""
+    """The ids of the child processes of this process."""
     found = []
     for task in Path("/proc/self/task").iterdir():
         with contextlib.suppress(FileNotFoundError):  # a thread that has just ended
@@ -98,7 +98,7 @@ def clips_of(stream, steps):
 # ---- which clip
 
 
-def test_clips_are_the_same_whoever_decodes_them(dozen, stream):
+def test_clips_do_not_depend_on_the_number_of_workers(dozen, stream):
     alone = clips_of(stream(dozen), range(6))
     assert alone.dtype == torch.uint8
     assert alone.shape == (12, 4, 32, 32, 3)
@@ -107,15 +107,15 @@ def test_clips_are_the_same_whoever_decodes_them(dozen, stream):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_clips_are_the_same_whatever_was_asked_before(dozen, stream, workers):
+def test_clips_do_not_depend_on_earlier_requests(dozen, stream, workers):
     alone = stream(dozen)
     expected = [alone.clips(step) for step in range(9)]
     late = stream(dozen, workers)
-    for step in [5, 6, 0, 1, 8, 1]:  # an epoch has six steps: the last one but one is of the second
+    for step in [5, 6, 0, 1, 8, 1]:  # an epoch has six steps, so step 8 belongs to the second epoch
         assert torch.equal(late.clips(step), expected[step])
 
 
-def test_a_clip_depends_on_its_number_and_not_on_its_step(dozen, stream):
+def test_clips_do_not_depend_on_the_batch_size(dozen, stream):
     two, six = clips_of(stream(dozen, batch=2), range(9)), clips_of(stream(dozen, batch=6), range(3))
     assert torch.equal(two, six)
 
@@ -125,72 +125,72 @@ def test_another_seed_gives_other_clips(dozen, stream):
     assert [origin(clip)[0] for clip in one] != [origin(clip)[0] for clip in other]
 
 
-def test_the_same_video_gives_another_clip_the_next_time(dozen, stream):
+def test_a_video_gives_another_clip_in_the_next_epoch(dozen, stream):
     epochs = [{origin(clip)[0]: origin(clip)[1] for clip in clips_of(stream(dozen), range(6 * e, 6 * e + 6))} for e in (0, 1)]
     assert epochs[0].keys() == epochs[1].keys()
     assert sum(epochs[0][video] != epochs[1][video] for video in range(12)) > 6
 
 
-@pytest.mark.parametrize("batch", [2, 5])  # 5: epochs do not begin with a step
-def test_all_videos_come_once_before_one_comes_again(dozen, stream, batch):
+@pytest.mark.parametrize("batch", [2, 5])  # with 5, epochs do not start at a step boundary
+def test_every_epoch_uses_each_video_once_in_a_new_order(dozen, stream, batch):
     videos = [origin(clip)[0] for clip in clips_of(stream(dozen, batch=batch), range(-(-36 // batch)))]
     epochs = [videos[i : i + 12] for i in (0, 12, 24)]
     assert all(sorted(epoch) == list(range(12)) for epoch in epochs)
     assert epochs[0] != epochs[1] != epochs[2] != epochs[0] != sorted(epochs[0])
 
 
-def test_every_place_of_a_video_is_as_likely(tmp_path, stream):
+def test_clips_start_uniformly_anywhere_in_a_video(tmp_path, stream):
     source = stream(index_of(tmp_path / "one", [30]), batch=150)
-    first = [origin(clip)[1][0] for clip in source.clips(0)]  # of 4 neighbours among 30: 0 to 26
+    first = [origin(clip)[1][0] for clip in source.clips(0)]  # a clip of 4 consecutive frames out of 30 can start at 0 to 26
     assert min(first) <= 1
     assert max(first) >= 25
     thirds = np.histogram(first, bins=[0, 9, 18, 27])[0]
-    assert thirds.min() > 30, "of 50: so few is 3.5 standard deviations away"
+    assert thirds.min() > 30, "50 are expected in each third; 30 would be 3.5 standard deviations away"
 
 
 # ---- which frames
 
 
 def steps_of(source, clips=24):
-    """The distances of neighbouring frames, of so many clips."""
+    """The distances between neighbouring frames for this number of clips."""
     return [np.diff(origin(clip)[1]).tolist() for clip in clips_of(source, range(clips // source.config.batch))]
 
 
-def test_frames_of_a_clip_are_as_far_apart_as_the_recipe_says(dozen, stream):
+def test_the_recipe_sets_the_distance_between_frames(dozen, stream):
     assert steps_of(stream(dozen, fps=10)) == [[1, 1, 1]] * 24
     assert steps_of(stream(dozen, fps=5)) == [[2, 2, 2]] * 24
     assert steps_of(stream(dozen, fps=5, gap=(3, 3))) == [[6, 6, 6]] * 24
 
 
-def test_a_rate_that_does_not_divide_the_videos_takes_the_nearest_frames(dozen, stream):
+def test_a_rate_that_does_not_divide_the_rate_of_the_video_takes_the_nearest_frames(dozen, stream):
     steps = steps_of(stream(dozen, fps=4))
-    assert all(sum(gaps) in (7, 8) and set(gaps) == {2, 3} for gaps in steps), "three times 2.5"
+    assert all(sum(gaps) in (7, 8) and set(gaps) == {2, 3} for gaps in steps), "the three gaps must average 2.5 frames"
 
 
-def test_as_filmed_every_gap_of_the_recipe_comes(dozen, stream):
+def test_at_the_rate_of_the_video_all_gaps_of_the_recipe_occur(dozen, stream):
     steps = steps_of(stream(dozen, gap=(2, 5)), clips=48)
-    assert all(len(set(gaps)) == 1 for gaps in steps), "one gap a clip"
+    assert all(len(set(gaps)) == 1 for gaps in steps), "all gaps within one clip must be equal"
     assert {gaps[0] for gaps in steps} == {2, 3, 4, 5}
 
 
-def test_as_filmed_means_each_video_at_its_own_rate(tmp_path, stream):
+def test_without_a_rate_each_video_keeps_its_own(tmp_path, stream):
     slow, fast = (index_of(tmp_path / str(rate), [30], rate) for rate in (5, 30))
     for index in (slow, fast):
         assert steps_of(stream(index, gap=(2, 2)), clips=6) == [[2, 2, 2]] * 6
     assert steps_of(stream(fast, fps=10), clips=6) == [[3, 3, 3]] * 6
 
 
-def test_a_rate_above_the_videos_repeats_no_frame(dozen, stream):
+def test_a_rate_above_that_of_the_video_repeats_no_frame(dozen, stream):
     assert steps_of(stream(dozen, fps=20)) == [[1, 1, 1]] * 24
 
 
 def test_a_video_too_short_for_the_gap_takes_the_largest_that_fits(tmp_path, stream):
-    index = index_of(tmp_path / "short", [8])  # 0.7 s: three gaps of two frames
+    index = index_of(tmp_path / "short", [8])  # 0.7 s have room for three gaps of two frames
     assert {tuple(gaps) for gaps in steps_of(stream(index, gap=(5, 8)), clips=6)} == {(2, 2, 2)}
 
 
-def test_the_largest_gap_fits_when_it_just_fits(tmp_path, stream):
-    index = index_of(tmp_path / "short", [10])  # 0.9 s: three gaps of three frames
+def test_a_gap_that_fits_exactly_is_used(tmp_path, stream):
+    index = index_of(tmp_path / "short", [10])  # 0.9 s have room for exactly three gaps of three frames
     assert {tuple(gaps) for gaps in steps_of(stream(index, gap=(5, 8)), clips=6)} == {(3, 3, 3)}
 
 
@@ -202,7 +202,7 @@ def test_a_video_shorter_than_a_clip_repeats_its_last_frame(tmp_path, stream, fr
 
 
 def two_scenes(path, length=24, cut=12, seed=0):
-    """A bright scene, then a dark one."""
+    """Write a video with a bright scene followed by a dark one."""
     frames = moving_shapes(seed, frames=length, height=48, width=64).frames // 4
     frames[:cut] += 180
     write_video(path, frames, RATE)
@@ -220,7 +220,7 @@ def test_no_clip_spans_a_cut(tmp_path, stream):
     assert source.problems() == []
 
 
-def test_where_every_clip_spans_a_cut_one_is_taken_as_it_is(tmp_path, stream):
+def test_a_clip_may_span_a_cut_if_every_clip_of_the_video_does(tmp_path, stream):
     (tmp_path / "root").mkdir()
     two_scenes(tmp_path / "root" / "a.mp4", length=4, cut=2)
     source = stream(VideoIndex(make_index(tmp_path / "root", workers=1, progress=False)[0]), batch=1)
@@ -238,12 +238,12 @@ def test_large_and_small_videos_are_scaled_for_the_recipe(tmp_path, stream):
     assert source.clips(0).shape == (3, 4, 32, 32, 3)
 
 
-# ---- what cannot be read
+# ---- videos that cannot be read
 
 
 @pytest.fixture
 def damaged(dozen, tmp_path):
-    """The dozen, of which three cannot be read any more: gone, empty, text."""
+    """A copy of the dozen in which three videos cannot be read: one is missing, one is empty and one is text."""
     root = tmp_path / "damaged"
     shutil.copytree(dozen.roots[0], root)
     (root / "v03.mp4").unlink()
@@ -253,20 +253,20 @@ def damaged(dozen, tmp_path):
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
-def test_another_video_takes_the_place_of_one_that_cannot_be_read(damaged, stream, tmp_path, workers):
+def test_a_video_that_cannot_be_read_is_replaced_by_another_and_reported_once(damaged, stream, tmp_path, workers):
     source = stream(damaged, workers)
     videos = [origin(clip)[0] for clip in clips_of(source, range(6))]
     assert set(videos) <= set(range(12)) - {3, 5, 8}
     assert len(videos) == 12
     problems = source.problems()
     assert {name for name, _ in problems} == {"v03.mp4", "v05.mp4", "v08.mp4"}
-    assert source.problems() == [], "each is reported once"
+    assert source.problems() == [], "each problem must be reported only once"
     for name, problem in problems:
         assert_one_sentence(problem, f"'{name}'")
         assert str(tmp_path) not in problem
 
 
-def test_which_video_takes_the_place_does_not_depend_on_who_decodes(damaged, stream):
+def test_replacement_videos_do_not_depend_on_the_number_of_workers(damaged, stream):
     alone = stream(damaged)
     expected, problems = clips_of(alone, range(6)), alone.problems()
     for workers in (1, 2):
@@ -275,33 +275,33 @@ def test_which_video_takes_the_place_does_not_depend_on_who_decodes(damaged, str
         assert other.problems() == problems
 
 
-def test_the_other_clips_are_the_same_as_if_all_could_be_read(dozen, damaged, stream):
+def test_unreadable_videos_do_not_change_the_other_clips(dozen, damaged, stream):
     whole, left = clips_of(stream(dozen), range(6)), clips_of(stream(damaged), range(6))
     lost = [origin(clip)[0] in (3, 5, 8) for clip in whole]
     assert [not torch.equal(a, b) for a, b in zip(whole, left, strict=True)] == lost
 
 
 def gone(dozen, tmp_path):
-    """The dozen, moved elsewhere: its index is all that is left."""
+    """A copy of the index of the dozen in a folder without the videos."""
     (tmp_path / "gone").mkdir()
     return VideoIndex(shutil.copy(Path(dozen.roots[0], "tinytrack-index.csv"), tmp_path / "gone"))
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_when_nothing_can_be_read_any_more_it_is_said(dozen, tmp_path, stream, workers):
+def test_an_index_without_any_readable_video_is_reported(dozen, tmp_path, stream, workers):
     source = stream(gone(dozen, tmp_path), workers)
     with pytest.raises(VideoError) as error:
         source.clips(0)
     assert_one_sentence(error, f"{TRIES} videos in a row", "no such video: 'v", "if the videos have moved, index them again")
 
 
-def test_it_is_said_when_there_are_no_frames_for_the_palette(dozen, tmp_path, stream):
+def test_missing_frames_for_the_palette_are_reported(dozen, tmp_path, stream):
     with pytest.raises(VideoError) as error:
         list(stream(gone(dozen, tmp_path)).some_frames(5))
     assert_one_sentence(error, "no video of the index could be read", "if the videos have moved, index them again")
 
 
-def test_videos_that_come_back_are_read_again(dozen, tmp_path, stream):
+def test_videos_that_reappear_are_read_again(dozen, tmp_path, stream):
     source = stream(gone(dozen, tmp_path), 1)
     with pytest.raises(VideoError):
         source.clips(0)
@@ -310,10 +310,10 @@ def test_videos_that_come_back_are_read_again(dozen, tmp_path, stream):
     assert torch.equal(source.clips(0), stream(dozen).clips(0))
 
 
-# ---- some frames, prints, speed
+# ---- sample frames, fingerprints, speed
 
 
-def test_some_frames_are_the_middles_of_videos_all_over_the_index(dozen, stream):
+def test_some_frames_are_middle_frames_of_videos_spread_over_the_index(dozen, stream):
     frames = list(stream(dozen).some_frames(4))
     assert [frame.shape for frame in frames] == [(48, 64, 3)] * 4
     assert frames[0].dtype == np.uint8
@@ -322,24 +322,24 @@ def test_some_frames_are_the_middles_of_videos_all_over_the_index(dozen, stream)
     assert {number for _, [number] in seen} <= {14, 15}
 
 
-def test_some_frames_are_at_most_one_of_each_video(dozen, stream):
+def test_some_frames_has_at_most_one_frame_per_video(dozen, stream):
     assert [origin(torch.from_numpy(frame)[None])[0] for frame in stream(dozen).some_frames(50)] == list(range(12))
 
 
-def test_some_frames_pass_over_what_cannot_be_read(damaged, stream):
+def test_some_frames_skips_videos_that_cannot_be_read(damaged, stream):
     source = stream(damaged)
     videos = [origin(torch.from_numpy(frame)[None])[0] for frame in source.some_frames(12)]
     assert videos == [v for v in range(12) if v not in (3, 5, 8)]
 
 
-def test_the_fingerprint_is_that_of_the_videos(dozen, damaged, stream, tmp_path):
+def test_the_fingerprint_depends_only_on_the_videos(dozen, damaged, stream, tmp_path):
     print_of = stream(dozen).fingerprint()
     assert print_of == stream(dozen, 2, seed=1).fingerprint() == stream(damaged).fingerprint()
     assert print_of != stream(index_of(tmp_path / "other", [30] * 11)).fingerprint()
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_what_decoding_could_give_is_measured(dozen, stream, workers):
+def test_the_decoding_capacity_is_measured(dozen, stream, workers):
     source = stream(dozen, workers)
     assert source.capacity() == 0
     began = time.perf_counter()
@@ -351,11 +351,11 @@ def test_what_decoding_could_give_is_measured(dozen, stream, workers):
         assert source.seconds <= time.perf_counter() - began
 
 
-def test_by_default_there_is_a_process_for_each_core(dozen, monkeypatch):
+def test_by_default_there_is_one_worker_per_core(dozen, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(5)), raising=False)
     assert ClipStream(dozen, FAST).workers == 5
     monkeypatch.setattr(clip_stream, "local_world_size", lambda: 2)
-    assert ClipStream(dozen, FAST).workers == 2, "they share this machine's"
+    assert ClipStream(dozen, FAST).workers == 2, "the two processes must share the cores of this machine"
     monkeypatch.setattr(clip_stream, "local_world_size", lambda: 8)
     assert ClipStream(dozen, FAST).workers == 1
 
@@ -364,7 +364,7 @@ def test_by_default_there_is_a_process_for_each_core(dozen, monkeypatch):
 
 
 def gone_within(seconds, pids):
-    """Whether all of them end, and are not even zombies of this process, in so many seconds."""
+    """Whether all these child processes end within this number of seconds and leave no zombies behind."""
     end = time.monotonic() + seconds
     while set(pids) & set(children()):
         if time.monotonic() > end:
@@ -375,7 +375,7 @@ def gone_within(seconds, pids):
 
 @needs_proc
 @pytest.mark.parametrize("end", [ClipStream.close, lambda source: source.clips(5)], ids=["closed", "begun elsewhere"])
-def test_no_process_stays_behind(dozen, stream, end):
+def test_no_worker_stays_behind(dozen, stream, end):
     before = set(children())
     source = stream(dozen, 2)
     clips_of(source, range(2))
@@ -387,7 +387,7 @@ def test_no_process_stays_behind(dozen, stream, end):
 
 @needs_proc
 @pytest.mark.parametrize("outcome", ["done", "failed", "interrupted"])
-def test_a_training_leaves_no_process_behind(dozen, one_thread, outcome):
+def test_training_leaves_no_worker_behind(dozen, one_thread, outcome):
     before = set(children())
     source = ClipStream(dozen, FAST, 2)
     mine = []
@@ -408,7 +408,7 @@ def test_a_training_leaves_no_process_behind(dozen, one_thread, outcome):
 
 
 @needs_proc
-def test_no_process_stays_behind_an_error_that_is_kept(dozen, stream, monkeypatch):
+def test_no_worker_stays_behind_while_an_error_is_referenced(dozen, stream, monkeypatch):
     before = set(children())
     monkeypatch.setattr(IndexedClips, "draw", lambda *_: 1 // 0)
     source = stream(dozen, 2)
@@ -419,19 +419,19 @@ def test_no_process_stays_behind_an_error_that_is_kept(dozen, stream, monkeypatc
 
 
 @needs_proc
-def test_a_process_ended_from_outside_is_said(dozen, stream):
+def test_a_killed_worker_is_reported(dozen, stream):
     before = set(children())
     source = stream(dozen, 2)
     source.clips(0)
     victim = min(set(children()) - before)
     with pytest.raises(TinytrackError) as error:
         os.kill(victim, signal.SIGKILL)
-        clips_of(source, range(1, 9))  # what was decoded ahead may still come
+        clips_of(source, range(1, 9))  # clips that were already decoded may still arrive
     assert_one_sentence(error, "was killed", "--workers")
 
 
 @needs_proc
-def test_after_that_it_can_go_on(dozen, stream):
+def test_a_stream_works_again_after_a_killed_worker(dozen, stream):
     before = set(children())
     source = stream(dozen, 1)
     source.clips(0)
@@ -442,8 +442,8 @@ def test_after_that_it_can_go_on(dozen, stream):
 
 
 @pytest.mark.parametrize("kind", [ConnectionResetError, ConnectionRefusedError, EOFError, FileNotFoundError])
-def test_a_clip_that_was_lost_on_its_way_is_said(dozen, stream, kind):
-    """A clip comes as the number of an open file, which has to be asked of the process that decoded it."""
+def test_a_clip_lost_in_transit_is_reported_as_a_killed_worker(dozen, stream, kind):
+    """A clip arrives as an open file that must be requested from the worker that decoded it, which can fail in several ways."""
 
     def lost():
         raise kind
@@ -458,7 +458,7 @@ def test_a_clip_that_was_lost_on_its_way_is_said(dozen, stream, kind):
 
 
 def stopped_after_two_steps(source, out):
-    """A run that is interrupted."""
+    """Start a run and interrupt it after two steps."""
 
     def stop(trainer, _):
         if trainer.count == 2:
@@ -468,17 +468,17 @@ def stopped_after_two_steps(source, out):
         fit(source, FAST, out=out, progress=False, on_step=stop)
 
 
-def test_a_run_whose_videos_are_gone_says_what_is_left(dozen, stream, tmp_path, one_thread):
+def test_a_run_whose_videos_are_gone_reports_its_checkpoint(dozen, stream, tmp_path, one_thread):
     out = tmp_path / "m.pt"
     stopped_after_two_steps(stream(dozen), out)
     with pytest.raises(VideoError) as error:
         source = stream(gone(dozen, tmp_path))
-        source.some_frames = stream(dozen).some_frames  # they go after the palette has been made
+        source.some_frames = stream(dozen).some_frames  # the videos disappear after the palette has been made
         fit(source, FAST, out=out, resume=True, progress=False)
     assert_one_sentence(error, f"{TRIES} videos in a row", str(checkpoint_path(out)), "--resume")
 
 
-def test_a_run_that_lost_a_process_says_what_is_left(dozen, stream, tmp_path, one_thread, monkeypatch):
+def test_a_run_that_lost_a_worker_reports_its_checkpoint(dozen, stream, tmp_path, one_thread, monkeypatch):
     out = tmp_path / "m.pt"
     stopped_after_two_steps(stream(dozen), out)
     source = stream(dozen)
@@ -492,7 +492,7 @@ def test_a_run_that_lost_a_process_says_what_is_left(dozen, stream, tmp_path, on
     assert_one_sentence(error, "was killed", str(checkpoint_path(out)), "--resume")
 
 
-def test_that_a_process_was_lost_is_said_once(dozen, stream):
+def test_a_lost_worker_is_reported_once(dozen, stream):
     class Lost:
         def __next__(self):
             raise ConnectionResetError
@@ -511,7 +511,7 @@ def test_that_a_process_was_lost_is_said_once(dozen, stream):
 
 
 @needs_proc
-def test_a_process_ended_while_the_network_computes_is_said(dozen, one_thread):
+def test_a_worker_killed_while_the_network_computes_is_reported(dozen, one_thread):
     before = set(children())
 
     def on_step(*_):
@@ -524,7 +524,7 @@ def test_a_process_ended_while_the_network_computes_is_said(dozen, one_thread):
 
 
 @needs_proc
-def test_ctrl_c_is_not_for_those_who_decode(dozen, stream):
+def test_workers_ignore_ctrl_c(dozen, stream):
     expected = clips_of(stream(dozen), range(8))
     before = set(children())
     source = stream(dozen, 2)
@@ -538,8 +538,8 @@ def test_ctrl_c_is_not_for_those_who_decode(dozen, stream):
 
 
 @needs_proc
-def test_those_who_decode_can_be_asked_to_end(dozen, stream, monkeypatch):
-    """``_patient_interrupt`` holds SIGTERM back in the process that trains, which starts them while it does."""
+def test_workers_end_on_sigterm_after_a_grace_period(dozen, stream, monkeypatch):
+    """``_deferred_interrupt`` holds SIGTERM back in the training process when workers start; they must still end."""
     monkeypatch.setattr(clip_stream, "GRACE", 1.0)
     before = set(children())
     held = signal.signal(signal.SIGTERM, lambda *_: None)
@@ -549,30 +549,30 @@ def test_those_who_decode_can_be_asked_to_end(dozen, stream, monkeypatch):
     finally:
         signal.signal(signal.SIGTERM, held)
     [worker] = set(children()) - before
-    with contextlib.suppress(RuntimeError):  # of torch, which hears of it
+    with contextlib.suppress(RuntimeError):  # torch raises it when it notices
         os.kill(worker, signal.SIGTERM)
         time.sleep(0.3)
-        assert alive(worker), "the step under way needs it"
+        assert alive(worker), "the current step still needs the worker"
         time.sleep(2)
     assert not alive(worker)
 
 
 def memory(pid):
-    """Megabytes that a process holds."""
+    """The resident memory of a process in megabytes."""
     return int(re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1]) / 1024
 
 
 def give_back_free_memory():
-    """Without it the ups and downs of what the allocator keeps at hand, some megabytes, would hide a small leak."""
+    """Return unused memory to the system; otherwise the allocator's reserve varies by some megabytes and hides small leaks."""
     gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # only in glibc
     if trim is not None:
         trim(0)
 
 
 @needs_proc
 def test_memory_stays_flat_from_epoch_to_epoch(dozen, stream):
-    """A clip of these is 197 kB, and an epoch has 12: if a process kept them, it would grow by 18 MB in 16 epochs with a sister."""
+    """An epoch has 12 clips of 197 kB: if the two workers kept their clips, each would grow by 18 MB in 16 epochs."""
     before = set(children())
     source = stream(dozen, 2, height=128, crop=128, batch=12)
     for epoch in range(8):
@@ -584,14 +584,14 @@ def test_memory_stays_flat_from_epoch_to_epoch(dozen, stream):
         source.clips(epoch)
     assert len(pids) == 3
     assert max(now - then for now, then in zip(map(memory, pids), first, strict=True)) < 6
-    assert len(os.listdir("/proc/self/fd")) <= open_files + 12, "clips on their way"
+    assert len(os.listdir("/proc/self/fd")) <= open_files + 12, "only clips in transit may hold open files"
 
 
-# ---- the whole story
+# ---- end to end
 
 
 def small_video(path, frames, fast=False):
-    """12 frames a second, a key frame in four, the index behind the pictures or in front of them."""
+    """Write a video with 12 frames per second, a key frame every four frames, and its index at the end or (``fast``) at the start."""
     import av
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -608,7 +608,7 @@ def shortened(path, share):
     os.truncate(path, int(path.stat().st_size * share))
 
 
-BEFORE = {  # what the index says
+BEFORE = {  # damage that indexing must report
     "empty": lambda path, frames: path.write_bytes(b""),
     "text": lambda path, frames: path.write_bytes(TEXT),
     "noise": lambda path, frames: path.write_bytes(RANDOM),
@@ -618,11 +618,11 @@ BEFORE = {  # what the index says
     "a damaged end": lambda path, frames: damaged_between(path, 12, 23),
     "sound": lambda path, frames: sound(path),
 }
-WITHIN = {  # what shows in training only: between its first and its last four frames all is lost
+WITHIN = {  # damage that only training can notice: all but the first and last four frames are lost
     "noise in the middle": lambda path, frames: damaged_between(path, 4, 20),
     "zeros in the middle": lambda path, frames: damaged_between(path, 4, 20, "zeros"),
 }
-AFTER = {  # what happens when the index has been made
+AFTER = {  # damage that happens after indexing
     "gone": lambda path, frames: path.unlink(),
     "cut to a tenth": lambda path, frames: (small_video(path, frames, fast=True), shortened(path, 0.1)),
     "written over": lambda path, frames: path.write_bytes(TEXT),
@@ -630,15 +630,15 @@ AFTER = {  # what happens when the index has been made
 
 
 @needs_proc
-def test_five_hundred_videos_of_which_a_twentieth_is_corrupt(cli, tmp_path, one_thread, capfd):
-    """Every corrupt file is named exactly once, by the index or in training, and nothing is fatal; memory does not grow."""
+def test_training_on_five_hundred_videos_with_25_corrupt_ones(cli, tmp_path, one_thread, capfd):
+    """Each corrupt file is reported exactly once, by the index or in training; none ends the run, and memory does not grow."""
     root = tmp_path / "videos"
     scenes = [moving_shapes(seed, frames=24, height=72, width=96).frames for seed in range(4)]
     names = [f"{i % 10}/v{i:03d}.mp4" for i in range(500)]
     for i, name in enumerate(names):
         small_video(root / name, np.roll(scenes[i % 4], i, axis=2))
     corrupt = [names[i] for i in np.random.default_rng(0).choice(500, 25, replace=False)]
-    ways = [*BEFORE.items(), *WITHIN.items()] * 2  # 20 files; after the index five more
+    ways = [*BEFORE.items(), *WITHIN.items()] * 2  # 20 files now, five more after indexing
     for name, (_, spoil) in zip(corrupt, ways, strict=False):
         spoil(root / name, scenes[0])
 
@@ -665,15 +665,13 @@ def test_five_hundred_videos_of_which_a_twentieth_is_corrupt(cli, tmp_path, one_
     assert len(losses) == 200
     assert np.isfinite(losses).all()
     assert all(line.startswith("skipped: '") for line in skipped)
-    assert (all(
-        line.startswith("tinytrack: skipping a video") for line in said
-    ))
+    assert all(line.startswith("tinytrack: skipping a video") for line in said)
     named = [re.search(r"'(\d/v\d{3}\.mp4)'", line)[1] for line in skipped + said]
     assert sorted(named) == sorted(corrupt)
     assert sorted(model.card["unreadable"]) == sorted(corrupt[i] for i in (8, 9, 18, 19, *range(20, 25)))
-    # A clip is 4 x 32 x 32 x 3 bytes = 12 kB: kept one a step, the training process would grow by 1.2 MB in half of the steps; it is
-    # steady to 0.1 MB. The others' memory cannot be trimmed from here, and grows by up to 4 MB until their allocator has enough at hand.
-    # Two clips a step, of 4 pictures or more of 10 kB each as they come from the decoder, would be 8 MB.
+    # A clip has 4 x 32 x 32 x 3 bytes = 12 kB. If the training process kept one clip per step, it would grow by 1.2 MB in half of the
+    # steps; its memory is steady to 0.1 MB. We cannot trim the workers' memory from here. It grows by up to 4 MB, until their allocator
+    # has a large enough reserve. If a worker kept two clips per step, each with at least 4 decoded frames of 10 kB, that would be 8 MB.
     training, *decoding = np.array(held).T
     assert len(decoding) == 2
     assert len(training) == 10

@@ -1,4 +1,4 @@
-"""Long runs: checkpoints, interruptions, micro-batches, precision; every run repeatable, every interruption harmless."""
+"""Long runs: checkpoints, interruptions, micro-batches and precision. Runs are reproducible, and interruptions do no harm."""
 
 import dataclasses
 
@@ -54,7 +54,7 @@ def test_a_stopped_run_continues_to_the_same_weights(shots, one_thread, tmp_path
     with pytest.raises(KeyboardInterrupt):
         fit(shots, config, out=out, progress=False, on_step=interrupt)
     assert [p.name for p in tmp_path.iterdir()] == [checkpoint_path(out).name]
-    torch.rand(7)  # whatever happened to the global generator in between must not matter
+    torch.rand(7)  # other uses of the global generator in between must not matter
     again = fit(shots, config, out=out, resume=True, progress=False)
     assert again.fingerprint() == whole.fingerprint()
     assert again.card["steps"] == config.steps
@@ -63,8 +63,8 @@ def test_a_stopped_run_continues_to_the_same_weights(shots, one_thread, tmp_path
     assert load_model(out).fingerprint() == whole.fingerprint()
 
 
-def test_a_killed_run_continues_from_its_last_saved_state(shots, one_thread, tmp_path):
-    """Killed without a chance to save: the periodic state stands, and leads to the same weights."""
+def test_a_killed_run_resumes_from_its_last_checkpoint(shots, one_thread, tmp_path):
+    """A run that is killed without saving resumes from its last periodic checkpoint and reaches the same weights."""
     out = tmp_path / "m.pt"
 
     def die(trainer, loss):
@@ -76,7 +76,7 @@ def test_a_killed_run_continues_from_its_last_saved_state(shots, one_thread, tmp
     assert fit(shots, FAST, out=out, resume=True, progress=False).fingerprint() == fit(shots, FAST, progress=False).fingerprint()
 
 
-def test_resuming_something_else_is_refused(shots, tmp_path):
+def test_resuming_without_a_matching_checkpoint_is_refused(shots, tmp_path):
     out = tmp_path / "m.pt"
     with pytest.raises(TinytrackError, match="nothing to resume"):
         fit(shots, FAST, out=out, resume=True, progress=False)
@@ -91,7 +91,7 @@ def test_resuming_something_else_is_refused(shots, tmp_path):
         fit(shots, FAST, out=out, resume=True, progress=False)
 
 
-def test_a_longer_run_may_be_asked_for_on_resuming(shots, tmp_path):
+def test_a_resumed_run_may_have_more_steps(shots, tmp_path):
     out = tmp_path / "m.pt"
     trainer = ParallelTrainer(shots, FAST)
     trainer.step()
@@ -100,13 +100,13 @@ def test_a_longer_run_may_be_asked_for_on_resuming(shots, tmp_path):
     assert model.card["steps"] == 8
 
 
-def test_minutes_end_a_run(shots):
+def test_a_time_limit_in_minutes_ends_a_run(shots):
     model = fit(shots, FAST, minutes=0.02, progress=False)
     assert model.card["steps"] >= 1
     assert model.card["minutes"] >= 0.02
 
 
-def test_the_card_tells_how_the_weights_came_about(shots):
+def test_the_card_records_how_the_weights_were_trained(shots):
     model = fit(shots, FAST, progress=False, card={"sources": ["synth"]})
     assert model.card["steps"] == 6
     assert len(model.card["loss"]) == 6
@@ -123,7 +123,7 @@ def test_videos_are_split_at_their_cuts_and_scaled(tmp_path):
     assert [s.shape for s in shots] == [(6, 48, 64, 3)] * 2
 
 
-def test_videos_that_cannot_teach_are_named(tmp_path, shots):
+def test_videos_that_cannot_be_used_for_training_are_refused(tmp_path, shots):
     write_video(tmp_path / "one.mp4", shots[0][:1], 24)
     with pytest.raises(VideoError, match="no shot of two or more frames"):
         load_shots([Video(tmp_path / "one.mp4")], FAST)
@@ -157,7 +157,7 @@ def test_a_stopped_control_continues_to_the_same_weights_and_prototypes(shots, o
     assert again.card["config"]["task"] == "classify"
 
 
-def test_a_run_of_the_other_task_is_not_resumed(shots, tmp_path):
+def test_a_run_with_another_task_is_not_resumed(shots, tmp_path):
     for mine, other in ((FAST, CONTROL), (CONTROL, FAST)):
         saved(ParallelTrainer(shots, mine), checkpoint_path(tmp_path / "m.pt"))
         with pytest.raises(ModelError, match="task"):
@@ -172,7 +172,7 @@ EXPECTED = ["step000000.pt", "step000001.pt", "step000003.pt", "step000006.pt"]
 
 
 @pytest.mark.parametrize("config", [FAST, CONTROL], ids=["copy", "classify"])
-def test_checkpoints_are_the_model_as_it_was(shots, one_thread, tmp_path, config):
+def test_checkpoints_hold_the_model_of_their_step(shots, one_thread, tmp_path, config):
     seen = {0: ParallelTrainer(shots, config).model().fingerprint()}
 
     def watch(trainer, loss):
@@ -187,11 +187,11 @@ def test_checkpoints_are_the_model_as_it_was(shots, one_thread, tmp_path, config
         assert kept.fingerprint() == seen[step]
         assert kept.card["steps"] == step == len(kept.card["loss"])
         assert kept.card["sources"] == ["synth"]
-    assert kept.fingerprint() == final.fingerprint() == fit(shots, config, progress=False).fingerprint()  # watching changes nothing
+    assert kept.fingerprint() == final.fingerprint() == fit(shots, config, progress=False).fingerprint()  # saving changes nothing
 
 
 @pytest.mark.parametrize("stop", [1, 2, 5])
-def test_checkpoints_of_a_stopped_run_are_those_of_an_undisturbed_one(shots, one_thread, tmp_path, stop):
+def test_a_resumed_run_keeps_the_same_checkpoints_as_an_uninterrupted_one(shots, one_thread, tmp_path, stop):
     fit(shots, FAST, progress=False, checkpoints=tmp_path / "whole")
 
     def interrupt(trainer, loss):
@@ -207,10 +207,10 @@ def test_checkpoints_of_a_stopped_run_are_those_of_an_undisturbed_one(shots, one
     assert names(folder) == EXPECTED
     for name in EXPECTED:
         assert load_model(folder / name).fingerprint() == load_model(tmp_path / "whole" / name).fingerprint()
-    assert all((folder / name).stat().st_ino == number for name, number in early.items())  # written once
+    assert all((folder / name).stat().st_ino == number for name, number in early.items())  # earlier checkpoints were not written again
 
 
-def test_no_checkpoints_are_kept_unless_asked_for(shots, tmp_path, monkeypatch):
+def test_no_checkpoints_are_kept_unless_requested(shots, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     fit(shots, dataclasses.replace(FAST, steps=1), progress=False)
     assert not list(tmp_path.iterdir())
@@ -220,10 +220,10 @@ def gradient_of(trainer):
     return torch.cat([p.grad.flatten() for p in trainer.trained])
 
 
-def test_the_gradient_of_two_parts_is_the_mean_of_theirs(shots):
+def test_the_gradient_of_two_micro_batches_equals_that_of_the_whole_batch(shots):
     config = dataclasses.replace(FAST, batch=4, accumulate=2)
     trainer = ParallelTrainer(shots, config)
-    trainer.net.eval()  # so that parts do not meet in batch normalisation
+    trainer.net.eval()  # so that batch normalisation does not depend on the micro-batch
     value = trainer.backward()
     found = gradient_of(trainer)
     whole = ParallelTrainer(shots, dataclasses.replace(config, accumulate=1))
@@ -235,7 +235,7 @@ def test_the_gradient_of_two_parts_is_the_mean_of_theirs(shots):
     assert not torch.equal(*pictures)
 
 
-def test_bfloat16_is_for_the_network_only(shots, device):
+def test_only_the_network_computes_in_bfloat16(shots, device):
     exact, half = (ParallelTrainer(shots, FAST, device=device, bf16=bf16) for bf16 in (False, True))
     seen = []
     half.net.register_forward_hook(lambda net, inputs, output: seen.append(output.dtype))
@@ -245,38 +245,38 @@ def test_bfloat16_is_for_the_network_only(shots, device):
         assert a != b
     assert seen == [torch.bfloat16] * 3
     assert {p.dtype for p in half.trained} == {p.grad.dtype for p in half.trained} == {torch.float32}
-    assert not ParallelTrainer(shots, FAST).bf16, "on a processor it is left to the user"
+    assert not ParallelTrainer(shots, FAST).bf16, "on a CPU, bfloat16 must be off by default"
 
 
-def test_a_compiled_network_trains_alike_and_keeps_its_names(shots, monkeypatch):
+def test_a_compiled_network_trains_the_same_and_keeps_its_parameter_names(shots, monkeypatch):
     compiled = []
     monkeypatch.setattr(torch.nn.Module, "compile", lambda self, **options: compiled.append(self))
     trainer = ParallelTrainer(shots, FAST, compiled=True)
     assert compiled == [trainer.net]
     monkeypatch.undo()
     net = trainer.net
-    net.compile(backend="eager")  # all of it but the translation into machine code, which takes a minute
+    net.compile(backend="eager")  # skips only the generation of machine code, which takes a minute
     plain = ParallelTrainer(shots, FAST)
     assert [trainer.step() for _ in range(2)] == pytest.approx([plain.step() for _ in range(2)], rel=1e-4)
     assert trainer.model().net.state_dict().keys() == plain.net.state_dict().keys()
 
 
-def test_clips_that_are_fetched_ahead_are_those_of_the_next_step(shots, device):
-    """On a GPU the next step's clips travel while one is computed; wherever, each step sees its own."""
+def test_prefetched_clips_belong_to_the_next_step(shots, device):
+    """A GPU receives the clips of the next step during the current one; on every device, each step must get its own clips."""
     trainer = ParallelTrainer(shots, FAST, device=device)
     for step in range(3):
         assert torch.equal(trainer.clips().cpu(), torch.from_numpy(sample_clips(shots, FAST, step)))
         trainer.step()
-    trainer.count = 1  # as after a resumption
+    trainer.count = 1  # as after resuming
     assert torch.equal(trainer.clips().cpu(), torch.from_numpy(sample_clips(shots, FAST, 1)))
 
 
-def test_a_batch_that_cannot_be_shared_evenly_is_refused(shots):
+def test_a_batch_that_cannot_be_divided_evenly_is_refused(shots):
     with pytest.raises(TinytrackError) as error:
         ParallelTrainer(shots, dataclasses.replace(FAST, batch=3, accumulate=2)).step()
     assert_one_sentence(error, "3 clips", "--accumulate (2)", "a multiple of 2")
 
 
-def test_clips_can_be_drawn_from_fewer_frames_a_second(make_video):
+def test_videos_can_be_loaded_at_fewer_frames_per_second(make_video):
     shots = load_shots([Video(make_video("v.mp4", frames=30, fps=30))], dataclasses.replace(FAST, fps=6, height=32))
     assert sum(len(s) for s in shots) == 6

@@ -1,6 +1,6 @@
-"""Several processes train as one does: they agree on everything, and the loss of one of them costs no more than the last steps.
+"""Training in several processes gives the same result as in one, and losing a process costs no more than the last steps.
 
-Its jobs run in real processes, started by torchrun: ``launch`` starts this very file, of which they run one function.
+The jobs run in real processes: ``launch`` makes torchrun run this file, and each process calls one of its functions.
 """
 
 import dataclasses
@@ -52,18 +52,18 @@ STREAMED = dataclasses.replace(HALVES, gap=(1, 1))
 SPOILT = "c.mp4"
 KILLED = dataclasses.replace(FAST, batch=2, steps=8, warmup=1000)
 LAST_SAVED = 3
-"""The step after which a state was saved, before a process is killed within the next one."""
+"""The step of the last checkpoint; a process is killed during the next step."""
 
 
 def some_shots():
     return [moving_shapes(seed, frames=9, height=48, width=64).frames for seed in (0, 1)]
 
 
-# --------------------------------------------------------------------------------------------------------- jobs of the processes
+# ---------------------------------------------------------------------------------------------------------- jobs for the processes
 
 
 class SmallPaperNet(PaperNet):
-    """All kinds of layer that PaperNet has, few and thin."""
+    """A small PaperNet that has every kind of layer of the full one."""
 
     def __init__(self):
         super().__init__()
@@ -73,7 +73,7 @@ class SmallPaperNet(PaperNet):
 
 
 def compute_in_float64():
-    """Training makes a difference in rounding ever larger, some ten times a step: of 1e-16, twenty steps leave nothing to be seen."""
+    """Training amplifies rounding differences from step to step; those of float64 are still negligible after twenty steps."""
     torch.set_default_dtype(torch.float64)
     torch.Tensor.float = torch.Tensor.double
     batch = Trainer.batch
@@ -86,7 +86,7 @@ def compute_in_float64():
 
 
 def training(folder):
-    """Each recipe, a stream and a run by the clock: all losses, and the weights in the end."""
+    """Train each recipe, a stream and a run with a time limit; save all losses and the final weights."""
     found = {}
 
     def run(name, source, config, **options):
@@ -105,12 +105,12 @@ def training(folder):
 
 
 def outcome(function, first_only=False):
-    """What becomes of ``together`` in this process."""
+    """Call ``on_all_ranks`` and return its outcome in this process."""
     return outcome_of(lambda: processes.on_all_ranks(function, first_only))
 
 
 def outcome_of(function):
-    """What becomes of a function in this process: a result, or what it would end by."""
+    """Call a function and return its result, its error message or the status with which it exits."""
     try:
         return function()
     except (TinytrackError, OSError) as error:
@@ -120,7 +120,7 @@ def outcome_of(function):
 
 
 def norm_case(dims, offset):
-    """A batch of four, how much each number of the result counts, and a normalisation."""
+    """A batch of four, the weight of each output value in the loss, and a normalisation layer."""
     g = torch.Generator().manual_seed(dims)
     x = offset + torch.randn(4, 3, 4, *(5, 6)[: dims - 1], generator=g, dtype=torch.float64)
     slope = torch.randn(x.shape, generator=g, dtype=torch.float64)
@@ -134,9 +134,9 @@ NORMS = {"2d": (2, 0, torch.float64), "3d": (3, 0, torch.float64), "far from 0":
 
 
 def norm_facts(norm, x, slope):
-    """Everything that a normalisation gives and remembers."""
+    """The outputs, gradients and running statistics of a normalisation layer."""
     x = x.clone().requires_grad_()
-    for _ in range(2):  # the second time over what it remembers
+    for _ in range(2):  # the second pass updates existing running statistics
         y = norm(x)
     (y * slope).sum().backward()
     facts = {"y": y, "x": x.grad, "weight": norm.weight.grad, "bias": norm.bias.grad}
@@ -145,7 +145,7 @@ def norm_facts(norm, x, slope):
 
 
 def agreeing(folder):
-    """The small ways to agree, and normalisation."""
+    """Use every function for communication between processes, and shared normalisation."""
     me = processes.rank()
 
     def fails(*who, kind=TinytrackError):
@@ -180,7 +180,7 @@ def agreeing(folder):
 
 
 def run_that_is_killed(folder, victim, resume):
-    """A training run in which process ``victim``, if there is one, ends itself without a word."""
+    """Train; the process with the rank ``victim``, if there is one, kills itself without a message."""
 
     def on_step(trainer, loss):
         if trainer.count == LAST_SAVED + 1 and processes.rank() == int(victim):
@@ -190,7 +190,7 @@ def run_that_is_killed(folder, victim, resume):
 
 
 def full_disk(folder):
-    """The first process, which writes, cannot write its third state."""
+    """The first process, which writes the checkpoints, cannot write the third one."""
     written, fsync = [], os.fsync
 
     def full(fd):
@@ -204,12 +204,12 @@ def full_disk(folder):
 
 
 def uneven(folder):
-    """All meet the same obstacle at once."""
+    """All processes fail in the same way at the same time."""
     fit(some_shots(), dataclasses.replace(FAST, batch=3), progress=False)
 
 
 def diverging(folder):
-    """The weights of one are spoilt, and with them the loss of all."""
+    """The weights of one process become NaN, and with them the loss of all processes."""
 
     def spoil(trainer, loss):
         if processes.rank() == 1:
@@ -219,14 +219,14 @@ def diverging(folder):
 
 
 def no_disk(folder):
-    """One meets an obstacle alone, while the other waits for it."""
+    """One process fails alone while the other waits for it."""
     if processes.rank() == 1:
         raise OSError("the disk is gone")
     processes.mean_over_ranks(0.0)
 
 
 def lost(folder):
-    """One is killed while the other waits for it."""
+    """One process is killed while the other waits for it."""
     processes.mean_over_ranks(0.0)
     if processes.rank() == 0:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -237,8 +237,8 @@ JOBS = {job.__name__: job for job in (training, agreeing, run_that_is_killed, fu
 
 
 def main(job, folder, *args):
-    """What the command line does around a job."""
-    faulthandler.dump_traceback_later(120, exit=True)  # processes that wait for one another say where
+    """Run a job in the same setting as the command line."""
+    faulthandler.dump_traceback_later(120, exit=True)  # if the processes wait for each other forever, print where
     torch.set_num_threads(1)
     try:
         with processes.process_group():
@@ -248,11 +248,11 @@ def main(job, folder, *args):
         sys.exit(2)
 
 
-# ------------------------------------------------------------------------------------------------------------- how they are started
+# --------------------------------------------------------------------------------------------------- how the processes are started
 
 
 def torchrun(folder, *command, processes=2, options=()):
-    """``command`` in so many processes; what they say goes to two files in the folder."""
+    """Start ``command`` in this number of processes; their output goes to two files in the folder."""
     path = os.pathsep.join(filter(None, [str(Path(tinytrack.__file__).resolve().parents[1]), os.environ.get("PYTHONPATH")]))
     environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     several = ["-m", "torch.distributed.run", f"--nproc_per_node={processes}", *options] if processes > 1 else []
@@ -261,12 +261,12 @@ def torchrun(folder, *command, processes=2, options=()):
 
 
 def ended(process, folder):
-    """The status of all together, and every sentence that one of them said."""
+    """Wait for a job to end; return its exit status, its output and its error messages (``said``)."""
     try:
         status = process.wait(timeout=150)
     finally:
         if process.poll() is None:
-            process.terminate()  # torchrun ends its processes, which are not in its group
+            process.terminate()  # torchrun then ends its processes, which are not in its process group
             process.wait(timeout=60)
     out, err = ((folder / name).read_text(errors="replace") for name in ("out.txt", "err.txt"))
     said = [line for line in re.split(r"[\r\n]+", err) if line.startswith("tinytrack:")]
@@ -274,17 +274,18 @@ def ended(process, folder):
 
 
 def launch(job, folder, *args, processes=2):
+    """Run a job in this number of processes and wait for it to end."""
     logs = folder / f"{job.__name__}-{'-'.join(map(str, args))}-{processes}"
     logs.mkdir()
     return ended(torchrun(logs, __file__, job.__name__, folder, *args, processes=processes), logs)
 
 
-# --------------------------------------------------------------------------------------------------------------- one run or several
+# ---------------------------------------------------------------------------------------------------------- one process or several
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """What :func:`training` found in one process, and in each of two; and what those two said."""
+    """The results of :func:`training` in one process and in each of two, and the messages of both runs."""
     folder = tmp_path_factory.mktemp("trained")
     (folder / "videos").mkdir()
     for seed, name in enumerate(("a.mp4", "b.mp4", SPOILT, "d.mp4")):
@@ -301,7 +302,7 @@ def trained(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", [*RECIPES, "stream"])
-def test_two_processes_train_as_one_does(trained, name):
+def test_two_processes_train_like_one(trained, name):
     one, two = trained.one[name], trained.first[name]
     assert len(one["losses"]) == 20
     np.testing.assert_allclose(two["losses"], one["losses"], rtol=0, atol=1e-6)
@@ -310,7 +311,7 @@ def test_two_processes_train_as_one_does(trained, name):
         torch.testing.assert_close(two["weights"][key], weight, rtol=1e-5, atol=1e-6, msg=lambda m, key=key: f"{key}: {m}")
 
 
-def test_in_single_precision_small_steps_are_the_same_too(trained):
+def test_two_processes_train_like_one_in_single_precision_at_a_small_learning_rate(trained):
     one, two = trained.one["in float32"], trained.first["in float32"]
     np.testing.assert_allclose(two["losses"], one["losses"], rtol=0, atol=1e-4)
     for key, weight in one["weights"].items():
@@ -324,51 +325,51 @@ def test_every_process_ends_with_the_same_weights(trained):
         assert all(torch.equal(weight, other["weights"][key]) for key, weight in one["weights"].items()), name
 
 
-def test_by_the_clock_all_processes_stop_after_the_same_step(trained):
+def test_with_a_time_limit_all_processes_stop_after_the_same_step(trained):
     assert len(trained.first["by the clock"]["losses"]) == len(trained.second["by the clock"]["losses"]) >= 1
 
 
-def test_a_video_that_cannot_be_read_is_named_once(trained):
+def test_a_video_that_cannot_be_read_is_reported_once(trained):
     for said in trained.said:
         assert len(said) == 1
         assert_one_sentence(said[0], SPOILT, "another takes its place")
 
 
-def test_the_card_says_how_many_processes_there_were(trained):
+def test_the_card_records_the_number_of_processes(trained):
     assert trained.first["gray"]["on"].endswith(", 2 processes")
     assert "process" not in trained.one["gray"]["on"]
 
 
-# ------------------------------------------------------------------------------------------------------------------------ agreement
+# ------------------------------------------------------------------------------------------------------------------- communication
 
 
 @pytest.fixture(scope="module")
 def agreed(tmp_path_factory):
-    """What each of two processes found."""
+    """The results of :func:`agreeing` in each of two processes."""
     folder = tmp_path_factory.mktemp("agreed")
     run = launch(agreeing, folder)
     assert run.status == 0, run.err
     return [torch.load(folder / f"agreed-{me}.pt") for me in (0, 1)]
 
 
-def test_each_process_knows_its_number(agreed):
+def test_each_process_knows_its_rank(agreed):
     assert [one["who"] for one in agreed] == [[True, 0, 2, 0, 0], [True, 0, 2, 1, 1]]
 
 
-def test_numbers_are_added_over_all_processes(agreed):
+def test_values_are_summed_averaged_and_gathered_over_all_processes(agreed):
     for one in agreed:
-        assert one["total"] == [3, 0.2, 2.0**61 + 2.0**10], "in double precision"
+        assert one["total"] == [3, 0.2, 2.0**61 + 2.0**10], "the sum must be in double precision"
         assert one["mean"] == 1
         assert one["gathered"] == [{"of": "a"}, {"of": "b"}]
 
 
-def test_the_result_of_the_first_is_everybodys(agreed):
+def test_all_processes_receive_the_result_of_the_first(agreed):
     assert [one["each"] for one in agreed] == [0, 1]
     assert [one["first"] for one in agreed] == ["of process 0"] * 2
     assert [one["ran"] for one in agreed] == [[0], []]
 
 
-def test_where_one_fails_it_says_so_and_the_others_end_in_silence(agreed):
+def test_one_failing_process_reports_its_error_and_the_others_exit_silently(agreed):
     quiet = "ends with status 2"
     for case in ("0 fails", "the first fails", "both fail"):
         assert [one[case] for one in agreed] == ["process 0 failed", quiet], case
@@ -378,15 +379,15 @@ def test_where_one_fails_it_says_so_and_the_others_end_in_silence(agreed):
 
 
 @pytest.mark.parametrize("job, part", [(uneven, "a batch of 3 clips"), (diverging, "training diverged"), (no_disk, "the disk is gone")])
-def test_what_stops_all_processes_is_said_by_one(tmp_path, job, part):
+def test_an_error_that_stops_all_processes_is_reported_once(tmp_path, job, part):
     run = launch(job, tmp_path)
     assert run.status != 0, run.err
     assert len(run.said) == 1, run.err
     assert_one_sentence(run.said[0], part)
-    assert "RuntimeError" not in run.err, "that the other is gone is no news to the one that waited"
+    assert "RuntimeError" not in run.err, "the waiting process must not also report that the other is gone"
 
 
-def test_a_process_lost_outside_of_training_is_said(tmp_path):
+def test_a_process_lost_outside_of_training_is_reported(tmp_path):
     run = launch(lost, tmp_path)
     assert run.status != 0, run.err
     assert len(run.said) == 1, run.err
@@ -411,20 +412,20 @@ def test_normalisation_is_over_the_clips_of_all_processes(agreed, name):
 
 
 @pytest.mark.parametrize("network, channels", [("TinyNet", 1), ("TinyNet", 3), ("PaperNet", 1)])
-def test_sharing_its_norms_changes_no_name_and_no_value_of_a_network(network, channels):
+def test_sharing_norms_keeps_the_parameter_names_and_values_of_a_network(network, channels):
     net = make_network(network, channels)
     before = {key: value.clone() for key, value in net.state_dict().items()}
     held = {id(p) for p in net.parameters()}
     assert norms.share_norms(net, torch.device("cpu")) is net
     assert list(net.state_dict()) == list(before)
     assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
-    assert {id(p) for p in net.parameters()} == held, "an optimiser that was made before still trains it"
+    assert {id(p) for p in net.parameters()} == held, "an optimiser that was created earlier must still train the network"
     kinds = {type(m) for m in net.modules()}
     assert norms.SharedNorm in kinds
     assert not kinds & {nn.BatchNorm2d, nn.BatchNorm3d}
 
 
-def test_a_process_by_itself_is_all_of_a_run():
+def test_communication_functions_work_in_a_single_process():
     with processes.process_group():
         assert not processes.launched_by_torchrun()
         assert processes.restart_count() == 0
@@ -438,13 +439,13 @@ def test_a_process_by_itself_is_all_of_a_run():
                 processes.on_all_ranks(lambda kind=kind: (_ for _ in ()).throw(kind("failed")))
 
 
-def test_each_process_takes_a_gpu_of_its_own_unless_told_which(monkeypatch):
+def test_each_process_uses_its_own_gpu_unless_one_is_specified(monkeypatch):
     assert processes.own_gpu("cuda") == "cuda"
     monkeypatch.setenv("LOCAL_RANK", "3")
     assert [processes.own_gpu(name) for name in ("cuda", "cuda:1", "cpu")] == ["cuda:3", "cuda:1", "cpu"]
 
 
-def test_a_device_is_tried_before_it_is_taken(monkeypatch):
+def test_a_gpu_is_tried_before_it_is_chosen(monkeypatch):
     tried, zeros = [], torch.zeros
     monkeypatch.setattr(torch, "zeros", lambda *size, device="cpu": tried.append(device) or zeros(*size))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -454,11 +455,11 @@ def test_a_device_is_tried_before_it_is_taken(monkeypatch):
     assert tried == ["cuda", "cuda:1"]
 
 
-# ------------------------------------------------------------------------------------------------------------------ whose clips
+# ----------------------------------------------------------------------------------------------------------- distribution of clips
 
 
 def take_turns(monkeypatch, n):
-    """Be each of n processes in turn."""
+    """Pretend to be each of n processes in turn."""
     monkeypatch.setattr(processes, "world_size", lambda: n)
     for me in range(n):
         monkeypatch.setattr(processes, "rank", lambda me=me: me)
@@ -467,17 +468,17 @@ def take_turns(monkeypatch, n):
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4])
 @pytest.mark.parametrize("parts", [1, 2])
-def test_every_clip_of_a_step_is_one_process_es(monkeypatch, n, parts):
+def test_each_clip_of_a_step_belongs_to_exactly_one_process(monkeypatch, n, parts):
     config = dataclasses.replace(FAST, batch=24, accumulate=parts)
     shares = [clips_of_rank(config) for _ in take_turns(monkeypatch, n)]
     assert {len(share) for share in shares} == {24 // n}
     assert sorted(np.concatenate(shares).tolist()) == list(range(24))
-    for part in range(parts):  # what is taken at the same time is the same however many they are
+    for part in range(parts):  # a micro-batch has the same clips for any number of processes
         taken = np.concatenate([np.split(share, parts)[part] for share in shares])
         assert taken.tolist() == list(range(24 // parts * part, 24 // parts * (part + 1)))
 
 
-def test_the_shares_of_all_are_the_clips_of_one(monkeypatch):
+def test_the_shares_of_all_processes_equal_the_clips_of_a_single_process(monkeypatch):
     shots = some_shots()
     whole = sample_clips(shots, FAST, 5)
     shares = [batches.Shots(shots, FAST).clips(5, clips_of_rank(FAST)).numpy() for _ in take_turns(monkeypatch, 2)]
@@ -486,23 +487,23 @@ def test_the_shares_of_all_are_the_clips_of_one(monkeypatch):
 
 
 @pytest.mark.parametrize("batch, parts, n, multiple", [(4, 1, 3, 3), (6, 2, 2, 4), (2, 1, 4, 4), (3, 2, 1, 2), (1, 3, 1, 3)])
-def test_clips_that_cannot_be_shared_evenly_are_refused(monkeypatch, batch, parts, n, multiple):
+def test_a_batch_that_cannot_be_divided_evenly_is_refused(monkeypatch, batch, parts, n, multiple):
     for _ in take_turns(monkeypatch, n):
         with pytest.raises(TinytrackError) as error:
             clips_of_rank(dataclasses.replace(FAST, batch=batch, accumulate=parts))
         assert_one_sentence(error, f"a batch of {batch} clips", f"processes ({n})", f"--accumulate ({parts})", f"a multiple of {multiple}")
 
 
-# -------------------------------------------------------------------------------------------------------------- a process is lost
+# --------------------------------------------------------------------------------------------------------------- a process is lost
 
 
 def names(folder):
-    """The files in a folder; logs are in folders of their own."""
+    """The names of the files in a folder, without its subfolders of logs."""
     return sorted(path.name for path in folder.iterdir() if path.is_file())
 
 
 @pytest.mark.parametrize("victim", [0, 1])
-def test_a_killed_process_ends_the_run_which_then_goes_on_to_the_same_weights(trained, tmp_path, victim):
+def test_a_run_that_lost_a_process_resumes_to_the_same_weights(trained, tmp_path, victim):
     lost = launch(run_that_is_killed, tmp_path, victim, "start")
     state = checkpoint_path(tmp_path / "m.pt")
     assert lost.status != 0
@@ -515,10 +516,10 @@ def test_a_killed_process_ends_the_run_which_then_goes_on_to_the_same_weights(tr
     again = launch(run_that_is_killed, tmp_path, -1, "resume")
     assert (again.status, again.said) == (0, []), again.err
     assert names(tmp_path) == ["m.pt"]
-    assert load_model(tmp_path / "m.pt").fingerprint() == trained.first["in float32"]["hash"], "those of a run undisturbed"
+    assert load_model(tmp_path / "m.pt").fingerprint() == trained.first["in float32"]["hash"], "must equal an uninterrupted run"
 
 
-def test_a_full_disk_is_said_by_the_process_that_writes_and_by_no_other(tmp_path):
+def test_a_full_disk_is_reported_only_by_the_process_that_writes(tmp_path):
     run = launch(full_disk, tmp_path)
     state = checkpoint_path(tmp_path / "m.pt")
     assert run.status != 0
@@ -528,12 +529,12 @@ def test_a_full_disk_is_said_by_the_process_that_writes_and_by_no_other(tmp_path
     assert_one_sentence(run.said[0], "the disk is full", state, "--resume")
 
 
-# ------------------------------------------------------------------------------------------------------- the command line, torchrun's
+# ------------------------------------------------------------------------------------------------- the command line under torchrun
 
 
 @pytest.fixture
 def job(tmp_path):
-    """``job(steps, *options)``: the real training command in two processes, begun."""
+    """``job(steps, *options)`` starts the real training command in two processes and waits until it has reached step 3."""
     (tmp_path / "videos").mkdir()
     write_video(tmp_path / "videos" / "clip.mp4", moving_shapes(0, frames=9, height=48, width=64).frames, 12)
     make_index(tmp_path / "videos", workers=1, progress=False)
@@ -561,13 +562,13 @@ def steps_shown(logs):
 def wait_until(condition, process):
     end = time.monotonic() + 120
     while not condition():
-        assert process.poll() is None, "it ended before its time"
-        assert time.monotonic() < end, "it never came so far"
+        assert process.poll() is None, "the process ended too early"
+        assert time.monotonic() < end, "the condition did not hold in time"
         time.sleep(0.05)
 
 
 def worker(torchrun, number):
-    """The process that torchrun gave this number."""
+    """The id of the process to which torchrun gave this rank."""
     for task in Path(f"/proc/{torchrun.pid}/task").iterdir():
         for pid in (task / "children").read_text().split():
             if f"\0RANK={number}\0".encode() in Path(f"/proc/{pid}/environ").read_bytes():
@@ -575,7 +576,7 @@ def worker(torchrun, number):
     raise LookupError(number)
 
 
-def test_a_job_that_is_told_to_end_saves_what_it_has(job, tmp_path):
+def test_a_terminated_job_saves_a_checkpoint(job, tmp_path):
     process, logs = job(100_000)
     process.terminate()
     run = ended(process, logs)
@@ -589,7 +590,7 @@ def test_a_job_that_is_told_to_end_saves_what_it_has(job, tmp_path):
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="which process is which stands in /proc, on Linux only")
-def test_torchrun_starts_a_job_anew_which_goes_on_by_itself(job, tmp_path):
+def test_a_job_restarted_by_torchrun_resumes_by_itself(job, tmp_path):
     process, logs = job(16, "--max-restarts=1")
     os.kill(worker(process, 0), signal.SIGKILL)
     run = ended(process, logs)
@@ -598,13 +599,13 @@ def test_torchrun_starts_a_job_anew_which_goes_on_by_itself(job, tmp_path):
     assert "another process" in run.said[0], run.err
     shown = steps_shown(logs)
     again = next(i for i in range(1, len(shown)) if shown[i] <= shown[i - 1])
-    assert shown[again] >= 3, "it did not begin at the beginning"
+    assert shown[again] >= 3, "the restarted job must not start from the first step"
     assert names(tmp_path) == ["m.pt"]
     assert load_model(tmp_path / "m.pt").card["steps"] == 16 == len(load_model(tmp_path / "m.pt").card["loss"])
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="which process is which stands in /proc, on Linux only")
-def test_that_a_process_was_killed_is_not_blamed_on_those_who_decode(job, tmp_path):
+def test_a_killed_process_is_not_reported_as_a_lost_worker(job, tmp_path):
     process, logs = job(100_000)
     os.kill(worker(process, 1), signal.SIGKILL)
     run = ended(process, logs)
@@ -613,7 +614,7 @@ def test_that_a_process_was_killed_is_not_blamed_on_those_who_decode(job, tmp_pa
     assert_one_sentence(run.said[0], "another process", "has ended", checkpoint_path(tmp_path / "m.pt"), "--resume")
 
 
-def test_started_anew_it_leaves_the_run_of_another_alone(tmp_path):
+def test_a_restarted_job_leaves_the_checkpoint_of_another_run_alone(tmp_path):
     write_video(tmp_path / "clip.mp4", moving_shapes(0, frames=9, height=48, width=64).frames, 12)
     checkpoint_path(tmp_path / "m.pt").write_bytes(b"another's")
     command = ["-m", "tinytrack", "train", tmp_path / "clip.mp4", "--steps", 2, "--out", tmp_path / "m.pt"]

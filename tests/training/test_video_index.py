@@ -1,4 +1,4 @@
-"""The index of a folder of videos: what it says, what it looks at again, and what stops neither it nor the training after it."""
+"""The index of a folder of videos: its entries, what a second run probes again, and how it handles damage and interruptions."""
 
 import csv
 import faulthandler
@@ -23,7 +23,7 @@ from tests.support.helpers import assert_one_sentence, index_frames, indices_of
 from tinytrack.errors import ClipError, OutputError
 from tinytrack.training.video_index import COLUMNS, FORMAT, NAME, Entry, VideoIndex, journal_path, make_index, probe
 
-# ---- what it says of a video
+# ---- the entry of one video
 
 
 def facts(entry):
@@ -34,7 +34,7 @@ def facts(entry):
 def test_length_rate_and_size_of_a_video(make_video, name):
     path = make_video(name, frames=20, fps=10)
     entry = probe(path, name)
-    assert facts(entry) == (1.9, 10, 48, 64, ""), "from the first frame to the last"
+    assert facts(entry) == (1.9, 10, 48, 64, ""), "the length must be the time from the first frame to the last"
     assert (entry.path, entry.bytes, entry.changed) == (name, path.stat().st_size, path.stat().st_mtime_ns)
 
 
@@ -50,8 +50,8 @@ def test_the_size_of_a_phone_video_is_that_of_upright_frames(make_video):
 
 def test_length_rate_and_size_of_a_folder_of_frames(make_folder):
     entry = probe(make_folder(frames=13), "frames")
-    assert facts(entry) == (0.5, 24, 48, 64, ""), "pictures instead of bytes"
-    assert entry.bytes == 13, "pictures instead of bytes"
+    assert facts(entry) == (0.5, 24, 48, 64, ""), "a folder of frames must count as 24 frames per second"
+    assert entry.bytes == 13, "the number of pictures must take the place of the bytes"
 
 
 def test_two_frames_are_a_video(make_video, make_folder):
@@ -61,7 +61,7 @@ def test_two_frames_are_a_video(make_video, make_folder):
         assert entry.seconds == pytest.approx(1 / entry.fps)
 
 
-def test_a_header_without_a_length_makes_it_count(make_video, monkeypatch):
+def test_frames_are_counted_if_the_header_has_no_length(make_video, monkeypatch):
     monkeypatch.setattr("tinytrack.io.video.Video.seconds", None)
     assert facts(probe(make_video(frames=20, fps=10), "clip.mp4")) == (1.9, 10, 48, 64, "")
 
@@ -89,65 +89,65 @@ BAD = {
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_a_bad_video_is_named_as_seen_from_the_folder(tmp_path, make_video, kind):
+def test_a_bad_video_is_reported_with_its_relative_path(tmp_path, make_video, kind):
     make, why = BAD[kind]
     path = make(tmp_path, make_video)
     entry = probe(path, f"some/{path.name}")
     assert_one_sentence(entry.problem, f"'some/{path.name}'", why)
     assert str(tmp_path) not in entry.problem
     assert (entry.seconds, entry.height, entry.width) == (0, 0, 0)
-    assert (entry.bytes, entry.changed) == (path.stat().st_size, path.stat().st_mtime_ns), "so that a repaired one is noticed"
+    assert (entry.bytes, entry.changed) == (path.stat().st_size, path.stat().st_mtime_ns), "needed to notice a repaired file"
 
 
-def test_a_folder_with_one_picture_is_no_video(make_folder):
+def test_a_folder_with_one_picture_is_not_a_video(make_folder):
     entry = probe(make_folder("one", frames=1), "some/one")
     assert_one_sentence(entry.problem, "'some/one'", "one frame")
 
 
 @pytest.mark.parametrize("which", ["00000.png", "00007.png"])
-def test_a_folder_whose_first_or_last_picture_is_damaged_is_named(make_folder, which):
+def test_a_folder_whose_first_or_last_picture_is_damaged_is_reported(make_folder, which):
     folder = make_folder(frames=8)
     (folder / which).write_bytes(RANDOM)
     entry = probe(folder, "some/frames")
     assert_one_sentence(entry.problem, f"'some/frames/{which}'", "cannot be read as a picture")
 
 
-def test_a_vanished_file_is_no_video(tmp_path):
+def test_a_vanished_file_is_not_a_video(tmp_path):
     entry = probe(tmp_path / "gone.mp4", "some/gone.mp4")
     assert_one_sentence(entry.problem, "it does not exist")
-    assert entry.changed == 0, "so that it is looked at again"
+    assert entry.changed == 0, "the time must be 0, so that the file is probed again"
 
 
-def test_a_vanished_file_is_named(tmp_path):
+def test_a_vanished_file_is_reported_with_its_relative_path(tmp_path):
     assert_one_sentence(probe(tmp_path / "gone.mp4", "some/gone.mp4").problem, "'some/gone.mp4'")
 
 
-def test_a_folder_without_pictures_is_named_as_seen_from_the_folder(make_folder):
+def test_a_folder_without_pictures_is_reported_with_its_relative_path(make_folder):
     folder = make_folder("none", frames=0)
     problem = probe(folder, "some/none").problem
     assert "'some/none'" in problem
     assert str(folder) not in problem
 
 
-# ---- the file
+# ---- the index file
 
 
 def looked(log, path, name):
-    """In place of :func:`probe`: notes the name, and takes any file for a video."""
+    """A replacement for :func:`probe` that logs the name and accepts any file as a video."""
     with open(log, "ab") as file:
         file.write(os.fsencode(name) + b"\n")
     return passed(path, name)
 
 
 def passed(path, name):
-    """What is said of a good video."""
+    """The entry of a good video."""
     info = path.stat()
     return Entry(name, info.st_size, info.st_mtime_ns, 1.0, 10.0, 48, 64)
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """``folder("a.mp4", ...)``: a folder of files that pass for videos where ``looked`` looks at them."""
+    """``folder("a.mp4", ...)`` makes a folder of files that ``looked`` accepts as videos."""
 
     def make(*names):
         root = tmp_path / "videos"
@@ -163,7 +163,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def index(tmp_path):
-    """``index(root, ...)``: make one with ``looked``; returns the names that were looked at, the index's file, its entries."""
+    """``index(root, ...)`` makes an index with ``looked`` and returns the probed names, the index file and its entries."""
     log = tmp_path / "log"
 
     def make(root, *args, look=looked, workers=2, **options):
@@ -179,7 +179,7 @@ def rows(path):
         return list(csv.reader(file))
 
 
-def test_the_file_is_a_table_with_a_line_a_video(make_video, make_folder, tmp_path):
+def test_the_index_is_a_table_with_one_line_per_video(make_video, make_folder, tmp_path):
     make_video("root/b/two.mp4", frames=20, fps=10)
     make_video("root/a/one.webm", frames=11, fps=25, height=47, width=63)
     make_folder("root/frames", frames=13)
@@ -198,10 +198,10 @@ def test_the_file_is_a_table_with_a_line_a_video(make_video, make_folder, tmp_pa
     ]
     assert [bool(row[7]) for row in table] == [False, True, False, False]
     assert [row[0] for row in table] == [entry.path for entry in entries]
-    assert sorted(p.name for p in (tmp_path / "root").iterdir()) == ["a", "b", "frames", NAME], "no journal, no scratch file"
+    assert sorted(p.name for p in (tmp_path / "root").iterdir()) == ["a", "b", "frames", NAME], "no other file may remain"
 
 
-def test_processes_that_begin_afresh_as_outside_of_linux_find_the_same(make_video, tmp_path, monkeypatch):
+def test_spawned_processes_give_the_same_index_as_forked_ones(make_video, tmp_path, monkeypatch):
     make_video("root/a.mp4", frames=4)
     make_video("root/b.mp4", frames=5)
     (tmp_path / "root" / "c.mp4").write_bytes(b"no video")
@@ -211,8 +211,8 @@ def test_processes_that_begin_afresh_as_outside_of_linux_find_the_same(make_vide
     assert [bool(entry.problem) for entry in here] == [False, False, True]
 
 
-def test_one_process_or_many_write_the_same_file(folder, index):
-    root = folder(*(f"{i:03d}.mp4" for i in range(150)))  # more than are handed out at a time
+def test_the_index_does_not_depend_on_the_number_of_processes(folder, index):
+    root = folder(*(f"{i:03d}.mp4" for i in range(150)))  # more files than are handed out at once
     seen, out, entries = index(root, workers=1)
     one = out.read_bytes()
     out.unlink()
@@ -220,7 +220,7 @@ def test_one_process_or_many_write_the_same_file(folder, index):
     assert out.read_bytes() == one
 
 
-def test_a_second_run_looks_at_nothing(folder, index):
+def test_a_second_run_probes_no_unchanged_file(folder, index):
     root = folder("a.mp4", "b/b.mp4")
     seen, out, _ = index(root)
     before = out.read_bytes()
@@ -229,7 +229,7 @@ def test_a_second_run_looks_at_nothing(folder, index):
     assert out.read_bytes() == before
 
 
-def test_a_second_run_looks_at_new_and_changed_files_and_drops_those_that_have_gone(folder, index):
+def test_a_second_run_probes_new_and_changed_files_and_drops_missing_ones(folder, index):
     root = folder("grown.mp4", "touched.mp4", "same.mp4", "gone.mp4")
     index(root)
     (root / "grown.mp4").write_bytes(b"now with more in it")
@@ -252,7 +252,7 @@ def test_a_change_that_keeps_the_time_or_the_size_is_noticed(folder, index):
     assert index(root)[0] == ["size.mp4", "time.mp4"]
 
 
-def test_a_bad_file_is_looked_at_again_only_when_it_has_changed(make_video, tmp_path, index):
+def test_a_bad_file_is_probed_again_only_if_it_has_changed(make_video, tmp_path, index):
     good = make_video("root/a.mp4").read_bytes()
     bad = written(tmp_path / "root" / "bad.mp4", b"")
     _, entries = make_index(tmp_path / "root", workers=1, progress=False)
@@ -262,7 +262,7 @@ def test_a_bad_file_is_looked_at_again_only_when_it_has_changed(make_video, tmp_
     assert index(tmp_path / "root")[0] == ["bad.mp4"]
 
 
-def test_a_folder_of_frames_that_has_grown_is_looked_at_again(make_folder, tmp_path, index):
+def test_a_folder_of_frames_that_has_grown_is_probed_again(make_folder, tmp_path, index):
     frames = make_folder("root/frames", frames=3)
     stamp = frames.stat().st_mtime_ns
 
@@ -281,7 +281,7 @@ def looked_at_folder(log, path, name):
     return probe(path, name)
 
 
-def test_a_folder_without_videos_is_said(tmp_path):
+def test_a_folder_without_videos_is_reported(tmp_path):
     (tmp_path / "notes.txt").write_text("not a video")
     with pytest.raises(ClipError) as error:
         make_index(tmp_path, progress=False)
@@ -290,7 +290,7 @@ def test_a_folder_without_videos_is_said(tmp_path):
 
 
 @pytest.mark.parametrize("what", ["missing", "a file"])
-def test_what_is_no_folder_is_said(make_video, tmp_path, what):
+def test_a_path_that_is_not_a_folder_is_reported(make_video, tmp_path, what):
     path = tmp_path / "missing" if what == "missing" else make_video()
     with pytest.raises(ClipError) as error:
         make_index(path, progress=False)
@@ -309,7 +309,7 @@ NAMES = [
 ]
 
 
-def test_any_name_that_a_file_can_have(make_video, tmp_path, index):
+def test_videos_with_any_file_name_can_be_indexed(make_video, tmp_path, index):
     video = make_video(frames=3)
     for name in NAMES:
         path = tmp_path / "root" / name
@@ -321,10 +321,10 @@ def test_any_name_that_a_file_can_have(make_video, tmp_path, index):
     found = VideoIndex(out)
     assert sorted(found.name(i) for i in range(len(found))) == sorted(NAMES)
     assert all(indices_of(found.video(i).read()) == [0, 1, 2] for i in range(len(found)))
-    assert index(tmp_path / "root")[0] == [], "they are known again"
+    assert index(tmp_path / "root")[0] == [], "a second run must recognise all names"
 
 
-def test_what_is_said_of_bad_files_with_any_name_is_one_line(tmp_path, make_video):
+def test_the_problem_of_a_bad_file_is_one_line_for_any_file_name(tmp_path, make_video):
     make_video("root/good.mp4", frames=3)
     for name in NAMES:
         path = tmp_path / "root" / name
@@ -338,7 +338,7 @@ def test_what_is_said_of_bad_files_with_any_name_is_one_line(tmp_path, make_vide
         assert_one_sentence(problem, "cannot be opened")
 
 
-def test_an_index_elsewhere_finds_its_videos_and_leaves_their_folder_alone(make_video, tmp_path):
+def test_an_index_outside_the_folder_finds_its_videos_and_leaves_the_folder_unchanged(make_video, tmp_path):
     make_video("root/a.mp4", frames=3)
     before = (tmp_path / "root").stat().st_mtime_ns
     out, _ = make_index(tmp_path / "root", tmp_path / "new" / "deep" / "index.csv", workers=1, progress=False)
@@ -349,7 +349,7 @@ def test_an_index_elsewhere_finds_its_videos_and_leaves_their_folder_alone(make_
     assert indices_of(VideoIndex(out).video(0).read()) == [0, 1, 2]
 
 
-def test_an_index_moves_with_its_folder(make_video, tmp_path):
+def test_an_index_can_be_moved_with_its_folder(make_video, tmp_path):
     make_video("root/deep/a.mp4", frames=3)
     make_index(tmp_path / "root", workers=1, progress=False)
     (tmp_path / "root").rename(tmp_path / "moved")
@@ -358,14 +358,14 @@ def test_an_index_moves_with_its_folder(make_video, tmp_path):
     assert indices_of(video.read()) == [0, 1, 2]
 
 
-def test_an_open_index_does_not_mind_where_one_works(make_video, here, monkeypatch, tmp_path):
+def test_an_open_index_does_not_depend_on_the_working_folder(make_video, here, monkeypatch, tmp_path):
     shutil.move(make_video("root/a.mp4", frames=3), here / "a.mp4")
     found = VideoIndex(make_index(".", workers=1, progress=False)[0])
     monkeypatch.chdir(tmp_path)
     assert indices_of(found.video(0).read()) == [0, 1, 2]
 
 
-def test_an_index_behind_a_link_finds_its_videos(make_video, tmp_path):
+def test_an_index_behind_a_symbolic_link_finds_its_videos(make_video, tmp_path):
     make_video("root/a.mp4", frames=3)
     (tmp_path / "disk" / "mine").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "disk" / "mine")
@@ -373,7 +373,7 @@ def test_an_index_behind_a_link_finds_its_videos(make_video, tmp_path):
     assert indices_of(VideoIndex(out).video(0).read()) == [0, 1, 2]
 
 
-def test_a_folder_that_cannot_be_written_to_is_said(folder, index, tmp_path):
+def test_a_folder_that_cannot_be_written_to_is_reported(folder, index, tmp_path):
     root = folder("a.mp4")
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OutputError) as error:
@@ -382,7 +382,7 @@ def test_a_folder_that_cannot_be_written_to_is_said(folder, index, tmp_path):
 
 
 @pytest.mark.skipif(not os.path.exists("/proc") or os.geteuid() == 0, reason="nothing is read-only for root")
-def test_a_read_only_folder_is_said(folder, index):
+def test_a_read_only_folder_is_reported(folder, index):
     root = folder("a.mp4")
     root.chmod(0o555)
     try:
@@ -393,12 +393,12 @@ def test_a_read_only_folder_is_said(folder, index):
     assert_one_sentence(error, NAME, "permission is denied")
 
 
-# ---- interrupted
+# ---- interruptions
 
 
 @pytest.fixture
 def undisturbed(folder, index):
-    """A folder of twelve files, and the bytes of its index as one run writes it; the index itself is gone."""
+    """A folder of twelve files, and the bytes of the index that an uninterrupted run writes; the index itself is deleted."""
     root = folder(*(f"{i:02d}, a.mp4" for i in range(12)))
     out = index(root)[1]
     content = out.read_bytes()
@@ -407,7 +407,7 @@ def undisturbed(folder, index):
 
 
 def interrupted_after(n, whole=tqdm.tqdm):
-    """In place of ``tqdm.tqdm``: Ctrl-C when n have been noted and the next is under way."""
+    """A replacement for ``tqdm.tqdm`` that simulates Ctrl-C after n entries have been recorded."""
 
     def pressed(found, *args, **options):
         for number, entry in enumerate(whole(found, *args, **options), 1):
@@ -418,7 +418,7 @@ def interrupted_after(n, whole=tqdm.tqdm):
     return pressed
 
 
-def test_an_interrupted_run_goes_on_where_it_was(undisturbed, index, monkeypatch):
+def test_an_interrupted_run_resumes_where_it_stopped(undisturbed, index, monkeypatch):
     root, content = undisturbed
     whole = tqdm.tqdm
     monkeypatch.setattr(tqdm, "tqdm", interrupted_after(5))
@@ -463,22 +463,22 @@ def test_an_interrupted_second_run_keeps_the_index_of_the_first(undisturbed, ind
 
 
 def journal_of(root, content, length):
-    """The first ``length`` bytes of a whole index as a journal."""
+    """Write the first ``length`` bytes of a complete index as a journal."""
     journal_path(root / NAME).write_bytes(content[:length])
 
 
 @pytest.mark.parametrize("lost", [1, 2, 3, 5, 8, 12, 30])
-def test_a_journal_whose_last_line_was_cut_short_is_gone_on_with(undisturbed, index, lost):
+def test_a_run_resumes_from_a_journal_with_a_truncated_last_line(undisturbed, index, lost):
     root, content = undisturbed
     lines = content.splitlines(keepends=True)
     journal_of(root, content, sum(map(len, lines[:8])) - lost)
     seen, out, _ = index(root)
-    assert set(seen) >= {f"{i:02d}, a.mp4" for i in range(6, 12)}, "the one cut short at most is looked at again"
-    assert len(seen) <= 7, "the one cut short at most is looked at again"
+    assert set(seen) >= {f"{i:02d}, a.mp4" for i in range(6, 12)}, "all files that were not recorded must be probed"
+    assert len(seen) <= 7, "besides them, only the truncated entry may be probed again"
     assert out.read_bytes() == content
 
 
-def test_a_line_on_a_bad_file_that_was_cut_short_is_not_believed(folder, index):
+def test_a_truncated_journal_line_about_a_bad_file_is_ignored(folder, index):
     root = folder("a.mp4", "bad.mp4")
     out = index(root, look=half_bad)[1]
     content = out.read_bytes()
@@ -496,7 +496,7 @@ def half_bad(log, path, name):
     return Entry(name, entry.bytes, entry.changed, problem=f"'{name}' is no good, of no use") if "bad" in name else entry
 
 
-def test_a_journal_of_nonsense_is_passed_over(undisturbed, index):
+def test_a_journal_of_random_bytes_is_ignored(undisturbed, index):
     root, content = undisturbed
     journal_path(root / NAME).write_bytes(RANDOM)
     assert len(index(root)[0]) == 12
@@ -504,7 +504,7 @@ def test_a_journal_of_nonsense_is_passed_over(undisturbed, index):
 
 
 def waiting(log, path, name):
-    """:func:`looked`, but it does not come back from the seventh file before there is a file "gate"; notes its process too."""
+    """Like :func:`looked`, but wait at the seventh file until a file "gate" exists, and record the process id."""
     (log.parent / f"process-{os.getpid()}").touch()
     while name.startswith("06") and not (log.parent / "gate").exists():
         time.sleep(0.01)
@@ -512,13 +512,13 @@ def waiting(log, path, name):
 
 
 def index_in_a_process(root, log):
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # deaf to it if pytest runs in a shell's background
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what Python says on being interrupted
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs pytest in the background ignores SIGINT
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # hide the traceback of the interruption
     make_index(root, look=functools.partial(waiting, log), workers=1, progress=False)
 
 
 def until(condition, seconds=20):
-    """Wait for it; whether it came."""
+    """Wait until a condition holds; return whether it did in time."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -529,7 +529,7 @@ def until(condition, seconds=20):
 
 @pytest.fixture
 def half_done(undisturbed, tmp_path):
-    """An index under way in a process of its own, which has looked at six files of twelve: (process, its workers, root, content)."""
+    """A separate process that has indexed six of twelve files and waits at the seventh: (process, its workers, root, content)."""
     root, content = undisturbed
     process = multiprocessing.get_context("fork").Process(target=index_in_a_process, args=(root, tmp_path / "log"))
     process.start()
@@ -548,7 +548,7 @@ def half_done(undisturbed, tmp_path):
 
 
 @needs_proc
-def test_a_killed_run_goes_on_where_it_was(half_done, index):
+def test_a_killed_run_resumes_where_it_stopped(half_done, index):
     process, _, root, content = half_done
     process.kill()
     process.join()
@@ -558,12 +558,12 @@ def test_a_killed_run_goes_on_where_it_was(half_done, index):
 
 
 @needs_proc
-def test_ctrl_c_ends_all_processes_and_the_run_goes_on_where_it_was(half_done, index, tmp_path):
+def test_ctrl_c_ends_all_processes_and_the_run_resumes_where_it_stopped(half_done, index, tmp_path):
     process, workers, root, content = half_done
-    for pid in [process.pid, *workers]:  # as from a terminal
+    for pid in [process.pid, *workers]:  # a terminal sends Ctrl-C to all of them
         os.kill(pid, signal.SIGINT)
     time.sleep(0.1)
-    assert all(map(alive, workers)), "they look at their file to the end"
+    assert all(map(alive, workers)), "the workers must finish their current file"
     (tmp_path / "gate").touch()
     process.join(20)
     assert process.exitcode == 1
@@ -575,7 +575,7 @@ def test_ctrl_c_ends_all_processes_and_the_run_goes_on_where_it_was(half_done, i
 
 @needs_proc
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGKILL])
-def test_the_processes_of_a_run_that_was_ended_end_too(half_done, tmp_path, by):
+def test_the_workers_of_a_terminated_run_end_too(half_done, tmp_path, by):
     process, workers, _, _ = half_done
     os.kill(process.pid, by)
     process.join()
@@ -584,17 +584,17 @@ def test_the_processes_of_a_run_that_was_ended_end_too(half_done, tmp_path, by):
 
 
 def crashing(log, path, name):
-    """:func:`looked`, but some files take their process with them."""
+    """Like :func:`looked`, but some files end the process that looks at them."""
     looked(log, path, name)
     if name.startswith("leave"):
         os._exit(1)
     if name.startswith("crash"):
-        faulthandler.disable()  # pytest's, which would print where
+        faulthandler.disable()  # pytest's handler would print a traceback
         os.kill(os.getpid(), signal.SIGSEGV)
     return passed(path, name)
 
 
-def test_a_file_that_crashes_the_decoder_is_named_and_stops_nothing(folder, index):
+def test_a_file_that_crashes_the_decoder_is_reported_and_the_run_continues(folder, index):
     root = folder("a.mp4", "b.mp4", "crash, 1.mp4", "leave.mp4", "y.mp4", "z.mp4")
     _, out, entries = index(root, look=crashing)
     assert [entry.path for entry in entries] == [row[0] for row in rows(out)[2:]]
@@ -602,13 +602,13 @@ def test_a_file_that_crashes_the_decoder_is_named_and_stops_nothing(folder, inde
     assert set(problems) == {"crash, 1.mp4", "leave.mp4"}
     for name, problem in problems.items():
         assert_one_sentence(problem, f"'{name}'", "crashes the decoder")
-    assert index(root, look=crashing)[0] == [], "nor is it tried again"
+    assert index(root, look=crashing)[0] == [], "the file must not be tried again"
 
 
-# ---- reading it
+# ---- reading an index
 
 
-def test_several_indexes_are_one(make_video, tmp_path):
+def test_several_indexes_can_be_read_as_one(make_video, tmp_path):
     make_video("one/a.mp4", frames=3)
     make_video("one/b.mp4", frames=4)
     make_video("two/a.mp4", frames=5, height=64, width=48, fps=5)
@@ -656,7 +656,7 @@ NO_INDEX = {
     "column, value",
     [(3, "nan"), (3, "-1"), (3, "1e999"), (3, "soon"), (4, "0"), (4, "inf"), (5, "0"), (6, "99999999999"), (6, "64.5"), (7, None)],
 )
-def test_a_line_that_was_changed_by_hand_is_named_and_left_out(tmp_path, column, value):
+def test_a_line_edited_by_hand_is_reported_and_left_out(tmp_path, column, value):
     rows = [[f"{name}.mp4", 1, 1, 1, 10, 48, 64, ""] for name in "abc"]
     rows[1][column : column + 1] = [] if value is None else [value]
     found = VideoIndex(table(tmp_path / "index.csv", rows))
@@ -665,7 +665,7 @@ def test_a_line_that_was_changed_by_hand_is_named_and_left_out(tmp_path, column,
     assert_one_sentence(found.problems[0], "'b.mp4'", "not written by 'tinytrack data index'")
 
 
-def test_a_line_that_was_changed_by_hand_is_looked_at_again(folder, index):
+def test_a_video_whose_line_was_edited_by_hand_is_probed_again(folder, index):
     root = folder("a.mp4", "b.mp4")
     index(root)
     text = (root / NAME).read_text()
@@ -675,7 +675,7 @@ def test_a_line_that_was_changed_by_hand_is_looked_at_again(folder, index):
 
 
 @pytest.mark.parametrize("kind", NO_INDEX)
-def test_what_is_no_index_is_said(tmp_path, kind):
+def test_a_file_that_is_not_an_index_is_reported(tmp_path, kind):
     make, why = NO_INDEX[kind]
     path = make(tmp_path / "index.csv")
     with pytest.raises(ClipError) as error:
@@ -684,28 +684,28 @@ def test_what_is_no_index_is_said(tmp_path, kind):
 
 
 def torn(path):
-    """An index in the middle of which a quotation mark has no partner, and so swallows more than a field can hold."""
+    """Write an index with an unmatched quotation mark, which makes a field longer than the csv module allows."""
     table(path, [["a.mp4", 1, 1, 1, 10, 48, 64, ""]])
     path.write_bytes(path.read_bytes() + b'b.mp4,1,1,1,10,48,64,"' + b"c.mp4,1,1,1,10,48,64,\r\n" * 10_000)
     return path
 
 
-def test_a_torn_line_is_named_and_the_lines_after_it_are_read(tmp_path):
+def test_a_torn_line_is_reported_and_the_lines_after_it_are_read(tmp_path):
     index = VideoIndex(torn(tmp_path / "index.csv"))
-    assert len(index) == 1 + 9_999, "the video before the torn line, and all after it"
+    assert len(index) == 1 + 9_999, "the videos before and after the torn line must be kept"
     assert [index.name(i) for i in (0, 1, 9_999)] == ["a.mp4", "c.mp4", "c.mp4"]
     assert len(index.damaged) == 1
     assert_one_sentence(index.damaged[0], "line 4 of 'index.csv'", "b.mp4")
     assert index.problems == index.damaged
 
 
-def test_training_names_a_torn_line(cli, make_video, tmp_path):
+def test_training_reports_a_torn_line(cli, make_video, tmp_path):
     root = tmp_path / "root"
     for name in "ab":
         make_video(f"root/{name}.mp4", frames=12, fps=10)
     assert cli("data", "index", root, "--workers", "1").status == 0
     lines = (root / NAME).read_bytes().split(b"\r\n")
-    lines[2] = lines[2].replace(b",", b',"', 1)  # a quotation mark without a partner
+    lines[2] = lines[2].replace(b",", b',"', 1)  # an unmatched quotation mark
     (root / NAME).write_bytes(b"\r\n".join(lines))
     trained = cli("train", root / NAME, "--steps", "1", "--workers", "1", "--out", "m.pt")
     assert trained.status == 0, trained.said
@@ -713,13 +713,13 @@ def test_training_names_a_torn_line(cli, make_video, tmp_path):
     assert "1 videos" in trained.out
 
 
-def test_a_torn_index_is_made_anew(folder, index):
+def test_a_torn_index_is_rebuilt(folder, index):
     root = folder("a.mp4", "b.mp4")
     torn(root / NAME)
     assert index(root)[0] == ["a.mp4", "b.mp4"]
 
 
-def test_the_second_of_two_indexes_must_be_one_too(make_video, tmp_path):
+def test_the_second_of_two_files_must_also_be_an_index(make_video, tmp_path):
     make_video("root/a.mp4", frames=3)
     good = make_index(tmp_path / "root", workers=1, progress=False)[0]
     with pytest.raises(ClipError) as error:
@@ -738,7 +738,7 @@ def test_the_fingerprint_changes_with_the_videos(tmp_path):
 
 
 def reached_from(thing):
-    """Everything that ``thing`` keeps in memory, classes and modules aside."""
+    """All objects that ``thing`` keeps in memory, except classes, modules, functions and dtypes."""
     found, todo = {}, [thing]
     while todo:
         item = todo.pop()
@@ -752,7 +752,7 @@ def reached_from(thing):
 
 
 def test_an_index_of_300_000_videos_is_small_and_holds_no_object_per_video(tmp_path):
-    """What Python counts references to is copied, page by page, in every process that reads it."""
+    """Reading a Python object changes its reference count, which copies its page of memory in every forked worker."""
     n = 300_000
     with open(tmp_path / "index.csv", "w") as file:
         file.write(f"{FORMAT},.\n{','.join(COLUMNS)}\n")
@@ -772,7 +772,7 @@ def test_an_index_of_300_000_videos_is_small_and_holds_no_object_per_video(tmp_p
 # ---- the command
 
 
-def test_the_command_counts_names_and_says_what_to_do_next(cli, make_video, tmp_path):
+def test_the_command_prints_totals_skipped_files_and_the_next_step(cli, make_video, tmp_path):
     make_video("root/a.mp4", frames=37, fps=1)
     make_video("root/b.mp4", frames=37, fps=1)
     written(tmp_path / "root" / "bad.mp4", b"")
@@ -783,22 +783,22 @@ def test_the_command_counts_names_and_says_what_to_do_next(cli, make_video, tmp_
     assert_one_sentence(skipped, "skipped: 'bad.mp4' cannot be opened")
     assert total == f"2 videos, 0.02 hours, 0.00 GB, 1 skipped: {tmp_path / 'root' / NAME}"
     assert f"train {tmp_path / 'root' / NAME}" in hint
-    assert cli("data", "index", tmp_path / "root").out == done.out, "the second time, too"
+    assert cli("data", "index", tmp_path / "root").out == done.out, "a second run must print the same"
 
 
-def test_the_command_names_twenty_and_counts_the_rest(cli, folder):
+def test_the_command_lists_twenty_skipped_files_and_counts_the_rest(cli, folder):
     root = folder(*(f"{i:02d}.mp4" for i in range(23)))
     done = cli("data", "index", root, "--workers", 2)
     lines = done.out.splitlines()
-    assert done.status == 2, "no hint to train on them"
-    assert len(lines) == 22, "no hint to train on them"
+    assert done.status == 2, "an index without good videos must be an error"
+    assert len(lines) == 22, "the command must not suggest training"
     assert_one_sentence(done.said[0], "no video", str(root), "can be trained on", "last column", NAME)
     assert [line[:17] for line in lines[:20]] == [f"skipped: '{i:02d}.mp4'" for i in range(20)]
     assert_one_sentence(lines[20], "3 more", "last column")
     assert lines[21].startswith("0 videos, 0.00 hours, 0.00 GB, 23 skipped")
 
 
-def test_the_command_writes_where_it_is_told(cli, make_video, tmp_path, here):
+def test_the_command_writes_to_the_requested_file(cli, make_video, tmp_path, here):
     make_video("root/a.mp4", frames=3)
     assert cli("data", "index", tmp_path / "root", "--out", "mine.csv").status == 0
     assert len(VideoIndex(here / "mine.csv")) == 1
@@ -833,7 +833,7 @@ def test_the_command_refuses_in_one_sentence(cli, here, kind):
     assert_one_sentence(done.said[0], *parts)
 
 
-def test_the_command_says_how_to_go_on_when_it_is_interrupted(cli, folder, monkeypatch):
+def test_an_interrupted_command_says_how_to_continue(cli, folder, monkeypatch):
     def pressed(*_, **__):
         raise KeyboardInterrupt
 
@@ -844,17 +844,17 @@ def test_the_command_says_how_to_go_on_when_it_is_interrupted(cli, folder, monke
     assert_one_sentence(done.said[0], "interrupted", "the same command continues")
 
 
-def test_the_command_names_a_bad_file_whose_name_is_no_text(tmp_path, make_video, monkeypatch):
+def test_the_command_reports_a_bad_file_whose_name_is_not_valid_text(tmp_path, make_video, monkeypatch):
     make_video("root/a.mp4", frames=3)
     written(tmp_path / "root" / os.fsdecode(b"bad\xff.mp4"), b"")
-    screen = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")  # as strict as the real one, which pytest's is not
+    screen = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")  # as strict about encoding as the real stdout; pytest's is not
     monkeypatch.setattr(sys, "stdout", screen)
     assert program.main(["data", "index", str(tmp_path / "root")]) == 0
     screen.flush()
     assert screen.buffer.getvalue().startswith(b"skipped: 'bad")
 
 
-def test_a_clip_of_an_index_is_the_one_that_the_folder_holds(make_video, tmp_path):
+def test_an_index_opens_the_videos_of_its_folder(make_video, tmp_path):
     frames = index_frames(6)
     make_video("root/a.mp4", frames=frames, fps=10)
     found = VideoIndex(make_index(tmp_path / "root", workers=1, progress=False)[0])

@@ -138,7 +138,7 @@ def _add_train(commands) -> None:
     )
     length = sub.add_mutually_exclusive_group()
     length.add_argument("--minutes", type=_positive, metavar="X", help="train for this long")
-    length.add_argument("--steps", type=_whole(1), metavar="N", help="train for this long (default: as the preset, or the interrupted run)")
+    length.add_argument("--steps", type=_whole(1), metavar="N", help="number of steps (default: the preset's, or the interrupted run's)")
     sub.add_argument("--seed", type=_whole(0, 2**32 - 1), default=0, metavar="N", help="random seed (default: 0)")
     sub.add_argument("--batch", type=_whole(1), metavar="N", help="clips per step, over all processes (default: the preset's)")
     sub.add_argument("--accumulate", type=_whole(1), metavar="N", help="split each step into N micro-batches, to save memory (default: 1)")
