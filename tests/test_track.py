@@ -9,6 +9,7 @@ import torch.nn.functional as F
 
 from tests.support.helpers import assert_one_sentence
 from tinytrack.datasets.synth import moving_shapes
+from tinytrack.draw.pictures import to_gray
 from tinytrack.embed import PaperNet
 from tinytrack.errors import JointsError, MaskError, ModelError, VideoError
 from tinytrack.evaluation.baselines import baseline_model
@@ -203,15 +204,14 @@ def test_colorize_keeps_lightness_and_restores_shifted_colors():
 
 
 def test_colors_of_later_frames_are_ignored():
-    frames = noise(4)
-    painted = frames.copy()
-    painted[2:] = painted[2:].mean(axis=3, keepdims=True).astype(np.uint8)
-    # Both videos get the same gray frames from frame 2 on, so that their lightness is equal.
-    same = frames.copy()
-    same[2:] = painted[2:]
-    ours, theirs = (list(colorize(video, patch_model(), SMALL)) for video in (painted, same))
+    """A video that turns gray after its first frame, lightness unchanged, gets the same colours as the one that stays in colour."""
+    frames = moving_shapes(1, frames=4, height=64, width=80).frames
+    gray = frames.copy()
+    gray[1:] = to_gray(frames[1:])
+    ours, theirs = (np.stack(list(colorize(video, patch_model(), SMALL))) for video in (frames, gray))
     assert len(ours) == len(frames)
-    np.testing.assert_array_equal(ours, theirs)
+    assert np.abs(ours.astype(int) - theirs).mean() < 1.5, "only the rounding of the lightness may differ"
+    assert np.ptp(theirs[3].astype(int), axis=2).mean() > 20, "and the result is in colour"
 
 
 def test_colors_can_come_from_a_separate_reference_frame():

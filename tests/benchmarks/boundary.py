@@ -3,10 +3,15 @@
 OMP_NUM_THREADS=1 python tests/benchmarks/boundary.py
 """
 
+import sys
+from pathlib import Path
+
 import numpy as np
 from scipy import ndimage
-from speed import ratio
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.benchmarks import ratio
 from tinytrack.evaluation.metrics import boundary_f
 
 H, W, RADIUS = 480, 854, 8

@@ -160,7 +160,7 @@ def memory_job(what: str, file: str, threads: str) -> None:
     print(peak() - before)
 
 
-def measure(rounds: int = 3) -> dict[str, float]:
+def measure(rounds: int = 2) -> dict[str, float]:
     """Seconds per frame, MB, and their ratios, with keys such as ``propagate_speedup_s4``, where the number after ``_s`` is the stride."""
     result = {}
     for stride in GRIDS:

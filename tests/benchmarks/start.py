@@ -21,7 +21,7 @@ def fresh(*arguments: str):
     return run
 
 
-def measure(rounds: int = 5) -> dict:
+def measure(rounds: int = 2) -> dict:
     _, speed = ratio(fresh("-c", "import torch"), fresh("-c", "import tinytrack.model, tinytrack.track, tinytrack.io.video"), rounds)
     help_seconds, _ = ratio(fresh("-c", "import tinytrack"), fresh("-m", "tinytrack", "--help"), rounds)
     package_seconds, _ = ratio(fresh("-c", "pass"), fresh("-c", "import tinytrack"), rounds)

@@ -148,7 +148,7 @@ def _training(v: Visit, rounds: int) -> dict[str, list[float]]:
     return {"kernel_while_training": answers}
 
 
-def measure(rounds: int = 12) -> dict:
+def measure(rounds: int = 4) -> dict:
     if why_no_browser():
         return {"widgets": why_no_browser()}
     found: dict[str, list[float]] = {}
