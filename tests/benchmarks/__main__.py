@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description="How fast is it? Six minutes on two idle cores.")
     parser.add_argument("--only", metavar="A,B", help=f"of {', '.join(MODULES)} (default: all but {', '.join(OPT_IN)})")
     parser.add_argument("--long", action="store_true", help="also measure long videos with many objects, which takes ten minutes more")
-    parser.add_argument("--rounds", type=int, metavar="N", help="rounds of each measurement (default: few, each benchmark has its own number; more rounds give steadier medians)")
+    parser.add_argument("--rounds", type=int, metavar="N", help="rounds of each measurement (default: few; more are steadier)")
     parser.add_argument("--json", metavar="FILE", help="also write the numbers there; null stands for a benchmark that did not run")
     args = parser.parse_args(argv)
     modules = args.only.split(",") if args.only else list(DEFAULT)

@@ -178,24 +178,29 @@ def test_a_range_without_frames_is_reported(make_video):
 # ---- streaming
 
 
-@pytest.fixture
-def counted(monkeypatch):
-    """Count how many frames were decoded and how many were converted to arrays."""
+def count_calls(monkeypatch, decoder, converter):
+    """Count the frames that a decoding generator yields and the calls of a conversion, each given as (module, name)."""
     counts = {"decoded": 0, "converted": 0}
-    decode, upright = container.decode, container.upright
+    decode, convert = getattr(*decoder), getattr(*converter)
 
     def counting_decode(*args):
         for frame in decode(*args):
             counts["decoded"] += 1
             yield frame
 
-    def counting_upright(*args):
+    def counting_convert(*args):
         counts["converted"] += 1
-        return upright(*args)
+        return convert(*args)
 
-    monkeypatch.setattr(container, "decode", counting_decode)
-    monkeypatch.setattr(container, "upright", counting_upright)
+    monkeypatch.setattr(*decoder, counting_decode)
+    monkeypatch.setattr(*converter, counting_convert)
     return counts
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Count how many frames were decoded and how many were converted to arrays."""
+    return count_calls(monkeypatch, (container, "decode"), (container, "upright"))
 
 
 def test_frames_are_decoded_only_when_they_are_requested(make_video, counted):
@@ -814,21 +819,7 @@ def test_a_reordered_frame_that_is_shown_for_long_is_not_skipped(tmp_path):
 @pytest.fixture
 def sought(monkeypatch):
     """Count how many frames were decoded to reach the requested ones, and how many were converted to arrays."""
-    counts = {"decoded": 0, "converted": 0}
-    decode, upright = seek._decode_near, video_module.upright
-
-    def counting_decode(*args):
-        for frame in decode(*args):
-            counts["decoded"] += 1
-            yield frame
-
-    def counting_upright(*args):
-        counts["converted"] += 1
-        return upright(*args)
-
-    monkeypatch.setattr(seek, "_decode_near", counting_decode)
-    monkeypatch.setattr(video_module, "upright", counting_upright)
-    return counts
+    return count_calls(monkeypatch, (seek, "_decode_near"), (video_module, "upright"))
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.webm"])

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import os
 import platform
 import signal
@@ -63,7 +64,7 @@ def fit(
         stack.callback(trainer.source.close)
         on_all_ranks(lambda: _check_same_videos(processes.gather(trainer.source.fingerprint())))
         if out is not None and resume:
-            read = lambda path: checkpoint.read(path, trainer)  # noqa: E731
+            read = functools.partial(checkpoint.read, trainer=trainer)
             checkpoint.restore(trainer, on_all_ranks(lambda: checkpoint.load_newest(out, read, _say), first_only=True))
         run = _Run(trainer, out, card, checkpoints)
         update_bar = stack.enter_context(_progress_bar(trainer, run, progress and first))
