@@ -60,7 +60,8 @@ class Trainer:
 
     def fit_palettes(self, *channels: slice) -> list[Palette]:
         """Fit one palette to each of these ranges of Lab channels."""
-        return [fit_palette(self.source.some_frames(PALETTE_FRAMES), self.config, which) for which in channels]
+        frames = list(self.source.some_frames(PALETTE_FRAMES))  # decoded once for all palettes
+        return [fit_palette(frames, self.config, which) for which in channels]
 
     @property
     def progress(self) -> float:

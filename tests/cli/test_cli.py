@@ -141,6 +141,15 @@ def old_results(here):
     return "old"
 
 
+def assert_refused_without_a_trace(here, run, *parts):
+    """``run(out)`` refuses, whether the results would go to a new folder or among those of an earlier run, and leaves every file as it was."""
+    old = old_results(here)
+    before = snapshot(here)
+    for out in ("new/deep", old):
+        assert_refused(run(out), *parts)
+        assert snapshot(here) == before
+
+
 def assert_refused(result, *parts):
     assert result.status == 2, result.err
     assert len(result.said) == 1, result.err
@@ -599,11 +608,8 @@ BAD_MASKS = {
 def test_a_bad_mask_is_refused(cli, given, here, kind):
     spoil, part = BAD_MASKS[kind]
     spoil(here / "mask.png")
-    old = old_results(here)
-    before = snapshot(here)
-    for out in ("new/deep", old):
-        assert_refused(cli("track", given.clip, "--mask", "mask.png", "--model", given.model, "--out", out), "mask.png", part)
-        assert snapshot(here) == before
+    words = ("track", given.clip, "--mask", "mask.png", "--model", given.model)
+    assert_refused_without_a_trace(here, lambda out: cli(*words, "--out", out), "mask.png", part)
 
 
 @pytest.mark.parametrize(
@@ -635,12 +641,8 @@ def test_a_bad_mask_is_refused(cli, given, here, kind):
 def test_bad_joints_are_refused(cli, given, here, content, part):
     if content is not None:
         (here / "joints.json").write_bytes(content if isinstance(content, bytes) else content.encode())
-    old = old_results(here)
-    before = snapshot(here)
-    for out in ("new/deep", old):
-        result = cli("pose", given.clip, "--joints", "joints.json", "--model", given.model, "--out", out)
-        assert_refused(result, "joints.json", part)
-        assert snapshot(here) == before
+    words = ("pose", given.clip, "--joints", "joints.json", "--model", given.model)
+    assert_refused_without_a_trace(here, lambda out: cli(*words, "--out", out), "joints.json", part)
 
 
 # --------------------------------------------------------------------------------------------------------------- bad models
@@ -697,11 +699,8 @@ BAD_MODELS = {
 def test_a_bad_model_is_refused_and_never_run(cli, given, here, kind):
     spoil, part = BAD_MODELS[kind]
     spoil(here / "bad.pt")
-    old = old_results(here)
-    before = snapshot(here)
-    for out in ("new/deep", old):
-        assert_refused(cli("track", given.clip, "--mask", given.mask, "--model", "bad.pt", "--out", out), "bad.pt", part)
-        assert snapshot(here) == before
+    words = ("track", given.clip, "--mask", given.mask, "--model", "bad.pt")
+    assert_refused_without_a_trace(here, lambda out: cli(*words, "--out", out), "bad.pt", part)
 
 
 def test_the_trap_runs_code_when_loaded_unsafely(here):

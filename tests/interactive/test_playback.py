@@ -154,19 +154,21 @@ def test_without_answers_it_stops_after_a_few_frames(monkeypatch):
     assert p.stage.behind == 0
 
 
+async def played_by_a_slow_browser(frames, pause):
+    """Play to the end in a browser that answers for one frame at a time, every ``pause`` seconds."""
+    p = Watched(frames, answers=False)
+    p.button.value = True
+    while p.frame.value < frames or p.button.value:
+        await asyncio.sleep(pause)
+        if p.unanswered:
+            p.stage.hear({"kind": "painted", "mark": p.unanswered.pop(0)})
+    return p
+
+
 def test_it_waits_for_a_slow_browser(monkeypatch):
     monkeypatch.setattr(playback, "PATIENCE", 5.0)
 
-    async def page():
-        p = Watched(20, answers=False)
-        p.button.value = True
-        while p.frame.value < 20 or p.button.value:
-            await asyncio.sleep(0.01)
-            if p.unanswered:
-                p.stage.hear({"kind": "painted", "mark": p.unanswered.pop(0)})
-        return p
-
-    p = asyncio.run(page())
+    p = asyncio.run(played_by_a_slow_browser(20, pause=0.01))
     assert p.shown == list(range(1, 21)), "all frames are shown, but never far ahead of the browser"
     assert max(p.behind) == AHEAD + 1, "all frames are shown, but never far ahead of the browser"
 
@@ -175,16 +177,7 @@ def test_a_browser_that_answers_slowly_does_not_time_out(monkeypatch):
     """The time limit counts from the last answer, not from the start."""
     monkeypatch.setattr(playback, "PATIENCE", 0.15)
 
-    async def page():
-        p = Watched(12, answers=False)
-        p.button.value = True
-        while p.frame.value < 12 or p.button.value:
-            await asyncio.sleep(0.05)
-            if p.unanswered:
-                p.stage.hear({"kind": "painted", "mark": p.unanswered.pop(0)})
-        return p
-
-    assert asyncio.run(page()).shown == list(range(1, 13))
+    assert asyncio.run(played_by_a_slow_browser(12, pause=0.05)).shown == list(range(1, 13))
 
 
 def test_reset_prepares_for_another_video():
