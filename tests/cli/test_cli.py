@@ -142,7 +142,7 @@ def old_results(here):
 
 
 def assert_refused_without_a_trace(here, run, *parts):
-    """``run(out)`` refuses, whether the results would go to a new folder or among those of an earlier run, and leaves every file as it was."""
+    """``run(out)`` refuses, whether the results would go to a new folder or among earlier ones, and leaves every file as it was."""
     old = old_results(here)
     before = snapshot(here)
     for out in ("new/deep", old):
