@@ -43,6 +43,9 @@ def main(argv: list[str] | None = None) -> int:
         # Read when torch is loaded. By default its threads spin while they wait for each other, which takes the CPU away from the
         # threads they wait for as soon as anything else runs: our own decoder and encoder, or other programs.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # file names may hold bytes that are not text, and messages quote them
+            stream.reconfigure(errors="backslashreplace")
     args = build_parser().parse_args(argv)
     # run the command; every expected error becomes one sentence
     try:

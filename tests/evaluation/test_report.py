@@ -288,6 +288,58 @@ def test_an_interrupted_run_resumes_with_the_missing_video(made, fast, tmp_path)
     assert tracked == [("identity", "fish")]
 
 
+def snapshot(folder):
+    return {p.relative_to(folder): (p.read_bytes() if p.is_file() else None, p.lstat().st_mtime_ns) for p in sorted(folder.rglob("*"))}
+
+
+@pytest.mark.parametrize("name", ["report.md", "figures/table1.png", "figures/notes.txt", "results.json"])
+def test_a_report_does_not_replace_what_a_user_made(made, fast, tmp_path, name):
+    out = tmp_path / "out"
+    (out / name).parent.mkdir(parents=True)
+    (out / name).write_text("mine")
+    fast.setattr(report, "evaluate", lambda *a, **k: pytest.fail("it must refuse before the work"))
+    before = snapshot(out)
+    results = read_report(made[1] / "results.json")
+    for run in (lambda: make_report(str(made[0]), str(out)), lambda: draw_report(results, out)):
+        with pytest.raises(TinytrackError) as error:
+            run()
+        assert_one_sentence(error, out / name.split("/")[0], "was not made by tinytrack", "--out")
+        assert snapshot(out) == before
+
+
+def redrawable(made, tmp_path):
+    """A copy of a report's files, without the list of results, as git brings it."""
+    copy = tmp_path / "copy"
+    (copy / "figures").mkdir(parents=True)
+    for name in ("results.json", "report.md", "figures/table1.png", "figures/emergence.png"):
+        (copy / name).write_bytes((made[1] / name).read_bytes())
+    (copy / "tune.md").write_text("mine")
+    return copy
+
+
+def test_a_report_from_git_can_be_made_again(made, tmp_path):
+    copy = redrawable(made, tmp_path)
+    results = read_report(copy / "results.json")
+    for _ in range(2):
+        (copy / "report.md").unlink()
+        draw_report(results, copy)
+        assert (copy / "report.md").read_bytes() == (made[1] / "report.md").read_bytes()
+    assert (copy / "tune.md").read_text() == "mine"
+
+
+def test_an_edited_page_is_not_replaced(made, tmp_path):
+    copy = redrawable(made, tmp_path)
+    results = read_report(copy / "results.json")
+    report.write_report(results, copy)
+    draw_report(results, copy)
+    (copy / "report.md").write_text("with a remark")
+    before = snapshot(copy)
+    with pytest.raises(TinytrackError) as error:
+        draw_report(results, copy)
+    assert_one_sentence(error, copy / "report.md", "has changed since 'evaluate report' made it")
+    assert snapshot(copy) == before
+
+
 def test_without_a_data_folder_the_report_uses_installed_data(fast, tmp_path):
     fast.setattr(report, "PLAN", {name: ("identity tiny-gray" * (name == "synth"), "modern") for name in report.PLAN})
     fast.setattr(datasets, "moving_shapes", lambda seed: moving_shapes(seed, 5, 64, 80))

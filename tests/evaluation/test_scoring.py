@@ -27,6 +27,7 @@ from tinytrack.evaluation.methods import Method, find_method, model_method, run_
 from tinytrack.evaluation.metrics import region_j
 from tinytrack.evaluation.scoring import evaluate, read_results, score_joints, score_masks, summarize
 from tinytrack.io.masks import davis_palette, write_mask
+from tinytrack.io.results import LIST, read_list, results_folder
 from tinytrack.model import random_model
 from tinytrack.propagate import MODERN
 
@@ -90,7 +91,7 @@ def test_a_run_writes_a_table_and_masks_in_the_davis_layout(trees, tmp_path, dev
     results = evaluate(method, davis(trees, year), tmp_path / "out", progress=False)
     out = tmp_path / "out"
     files = {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()}
-    assert files == {"results.json", "table.txt"} | {f"masks/{name}/{t:05d}.png" for name in ("one", "two") for t in range(FRAMES)}
+    assert files == {LIST, "results.json", "table.txt"} | {f"masks/{name}/{t:05d}.png" for name in ("one", "two") for t in range(FRAMES)}
     truth = {t.name: t for t in davis(trees, year).truths}
     for name in truth:
         for t in range(FRAMES):
@@ -318,6 +319,106 @@ def test_damaged_results_are_named_in_the_error(trees, tmp_path, content):
     assert [p.name for p in tmp_path.iterdir()] == ["results.json"]
 
 
+def snapshot(folder):
+    """Everything below a folder: its text or its target, None for a folder, and its modification time."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        content = path.readlink() if path.is_symlink() else path.read_bytes() if path.is_file() else None
+        found[path.relative_to(folder)] = (content, path.lstat().st_mtime_ns)
+    return found
+
+
+def refused(trees, out, *parts):
+    """Check that an evaluation refuses to write into ``out``, and leaves it as it was."""
+    before = snapshot(out)
+    with pytest.raises(OutputError) as error:
+        evaluate(IDENTITY, davis(trees), out, progress=False)
+    assert_one_sentence(error, *parts)
+    assert snapshot(out) == before
+
+
+@pytest.mark.parametrize("name", ["masks/one/00000.png", "masks/notes.txt", "joints/one.csv", "table.txt"])
+def test_an_evaluation_does_not_replace_what_a_user_made(trees, tmp_path, name):
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    refused(trees, tmp_path, tmp_path / name.split("/")[0], "was not made by tinytrack", "--out")
+
+
+@pytest.mark.parametrize("name", ["masks", "joints", "results.json", "table.txt"])
+def test_an_evaluation_neither_replaces_nor_follows_a_link(trees, tmp_path, name):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).symlink_to("../data" if name in ("masks", "joints") else "../gone")
+    before = snapshot(tmp_path)
+    with pytest.raises(OutputError) as error:
+        evaluate(IDENTITY, davis(trees), tmp_path / "out", progress=False)
+    assert_one_sentence(error, tmp_path / "out" / name, "was not made by tinytrack")
+    assert snapshot(tmp_path) == before
+
+
+def half_done(trees, out):
+    """Write the results of the first of two sequences."""
+
+    def stopped(frames, mask=None, xy=None, colors=None):
+        for t, carried in enumerate(identity(frames, mask, xy)):
+            if t == 3 and (out / "results.json").exists():
+                raise KeyboardInterrupt
+            yield carried
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(Method("identity", stopped), davis(trees), out, progress=False)
+
+
+def test_a_users_folder_among_the_predictions_is_not_replaced(trees, tmp_path):
+    half_done(trees, tmp_path)
+    (tmp_path / "masks" / "two").mkdir()
+    (tmp_path / "masks" / "two" / "notes.txt").write_text("mine")
+    refused(trees, tmp_path, tmp_path / "masks" / "two", "was not made by tinytrack")
+
+
+def test_an_edited_table_is_not_replaced(trees, tmp_path):
+    half_done(trees, tmp_path)
+    (tmp_path / "table.txt").write_text("with a remark")
+    refused(trees, tmp_path, tmp_path / "table.txt", "has changed since 'evaluate' made it")
+
+
+def test_a_complete_evaluation_with_an_edited_table_is_only_read(trees, tmp_path):
+    evaluate(IDENTITY, davis(trees), tmp_path, progress=False)
+    (tmp_path / "table.txt").write_text("with a remark")
+    before = snapshot(tmp_path)
+    evaluate(IDENTITY, davis(trees), tmp_path, progress=False)
+    assert snapshot(tmp_path) == before
+
+
+def test_a_folder_of_an_older_version_is_known_by_its_results(trees, tmp_path):
+    half_done(trees, tmp_path)
+    (tmp_path / LIST).unlink()
+    assert set(evaluate(IDENTITY, davis(trees), tmp_path, progress=False)["sequences"]) == {"one", "two"}
+    assert set(read_list(tmp_path)) == {"masks", "masks/two", "results.json", "table.txt"}
+    (tmp_path / LIST).unlink()
+    (tmp_path / "results.json").unlink()
+    refused(trees, tmp_path, tmp_path / "masks", "was not made by tinytrack")
+
+
+def test_an_evaluation_that_was_killed_between_its_files_can_be_repeated(trees, tmp_path):
+    """The masks of "two" are in place, but results.json does not name them yet."""
+    evaluate(IDENTITY, davis(trees), tmp_path, progress=False)
+    results = read_results(tmp_path / "results.json")
+    del results["sequences"]["two"]
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    assert set(evaluate(IDENTITY, davis(trees), tmp_path, progress=False)["sequences"]) == {"one", "two"}
+    # but not if somebody has corrected them since
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    (tmp_path / "masks" / "two" / "00003.png").write_bytes((tmp_path / "masks" / "two" / "00002.png").read_bytes())
+    refused(trees, tmp_path, tmp_path / "masks" / "two", "has changed since 'evaluate' made it")
+
+
+def test_an_evaluation_does_not_replace_the_results_of_another_command(trees, tmp_path):
+    with results_folder(tmp_path, "track", ["masks"]) as scratch:
+        (scratch / "masks").mkdir()
+    refused(trees, tmp_path, tmp_path / "masks", "was made by 'track'")
+
+
 def test_a_full_disk_gives_one_sentence_and_leaves_no_partial_files(trees, tmp_path, monkeypatch):
     out, count = tmp_path / "out", 0
 
@@ -333,7 +434,7 @@ def test_a_full_disk_gives_one_sentence_and_leaves_no_partial_files(trees, tmp_p
     with pytest.raises(OutputError) as error:
         evaluate(IDENTITY, davis(trees), out, progress=False)
     assert_one_sentence(error, "the disk is full")
-    assert sorted(p.name for p in out.iterdir()) == ["masks", "results.json", "table.txt"]
+    assert sorted(p.name for p in out.iterdir()) == [LIST, "masks", "results.json", "table.txt"]
     assert [p.name for p in (out / "masks").iterdir()] == ["one"]
     assert nothing_unfinished(out)
     with pytest.raises(OutputError):

@@ -24,6 +24,7 @@ from tinytrack.interactive.session import SHOWN_HEIGHT, UNDO, Session, brush
 from tinytrack.interactive.skeletons import SKELETONS
 from tinytrack.io.joints import Joints, read_joints, read_joints_csv
 from tinytrack.io.masks import MAX_OBJECTS, davis_palette, read_mask
+from tinytrack.io.results import LIST
 from tinytrack.io.video import open_video
 from tinytrack.label_maps import paint
 from tinytrack.model import random_model
@@ -978,7 +979,7 @@ def test_an_export_can_be_read_back(path, session, tmp_path):
     out = tmp_path / "deep" / "out"
     names = session.export(out, lambda *numbers: told.append(numbers))
     assert names == ["colorized.mp4", "joints.csv", "joints.json", "masks", "objects.json", "overlay.mp4"]
-    assert sorted(p.name for p in out.iterdir()) == names
+    assert sorted(p.name for p in out.iterdir()) == [LIST, *names]
     assert told == [(n, 2 * FRAMES) for n in range(1, 2 * FRAMES + 1)]
 
     masks = sorted((out / "masks").iterdir())
@@ -1033,7 +1034,8 @@ EXPORTS = {
 def test_an_export_contains_only_what_was_marked(session, tmp_path, mark, names):
     mark(session)
     run(session)
-    assert session.export(tmp_path / "out") == names == sorted(p.name for p in (tmp_path / "out").iterdir())
+    assert session.export(tmp_path / "out") == names
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [LIST, *names]
 
 
 def test_joints_missing_in_frame_0_are_exported_only_to_the_table(session, tmp_path):

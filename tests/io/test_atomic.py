@@ -1,13 +1,19 @@
 """Test that results are written completely or not at all: what staged folders and files leave behind, and how failures are reported."""
 
+import contextlib
 import errno
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support.helpers import assert_one_sentence
 from tinytrack.errors import OutputError
-from tinytrack.io.atomic import staged_file, staged_folder
+from tinytrack.io import atomic
+from tinytrack.io.atomic import REPLACED, TEMPORARY, check_writable, staged_file, staged_folder
 
 
 def tree(folder):
@@ -212,3 +218,162 @@ def test_a_folder_cannot_take_the_place_of_a_file(tmp_path):
             pytest.fail("there is nowhere to write")
     assert_one_sentence(error, tmp_path / "out")
     assert tree(tmp_path) == {"out": "mine"}
+
+
+# ---- what killed processes leave behind
+
+LONG = "ä" * 125 + ".mp4"  # 254 bytes, one less than the longest name
+PAUSE = """
+import sys, time
+from pathlib import Path
+from tinytrack.io.atomic import staged_file, staged_folder
+with staged_folder(sys.argv[1]) as folder, staged_file(Path(sys.argv[1], sys.argv[2])) as file:
+    (folder / "masks").mkdir()
+    (folder / "masks" / "half.png").write_text("half")
+    file.write_text("half")
+    print("written", flush=True)
+    time.sleep(60)
+"""
+
+
+@contextlib.contextmanager
+def running(out, name="video.mp4"):
+    """A process that is writing into a folder, and to a file in it; yields the process and the two temporary paths."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    with subprocess.Popen([sys.executable, "-c", PAUSE, out, name], stdout=subprocess.PIPE, env=environment) as process:
+        try:
+            assert process.stdout.readline() == b"written\n"
+            left = {p.is_dir(): p for p in out.iterdir() if TEMPORARY.fullmatch(p.name)}
+            yield process, left[True], left[False]
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def left(tmp_path):
+    """What a killed process has left in a folder: a folder and a file."""
+    with running(tmp_path) as (process, folder, file):
+        process.send_signal(signal.SIGKILL)
+    return folder, file
+
+
+def write(out, name="video.mp4"):
+    """Write a folder and a file in the same place."""
+    with staged_folder(out):
+        pass
+    with staged_file(out / name) as scratch:
+        scratch.write_text("new")
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path, left):
+    folder, file = left
+    assert file.suffix == ".mp4"
+    with staged_folder(tmp_path):
+        assert not folder.exists()
+        assert file.exists(), "a folder must not remove files, which may belong to any result"
+    with staged_file(tmp_path / "other.mp4") as scratch:
+        scratch.touch()
+    assert file.exists(), "only the file of the same name must be removed"
+    with staged_file(tmp_path / "video.mp4") as scratch:
+        assert not file.exists()
+        scratch.write_text("new")
+    assert tree(tmp_path) == {"video.mp4": "new", "other.mp4": ""}
+
+
+def test_a_rehearsal_also_removes_what_a_killed_process_left(tmp_path, left):
+    check_writable(tmp_path / "video.mp4")
+    assert not left[1].exists()
+
+
+def test_what_a_running_process_is_writing_is_kept(tmp_path):
+    with running(tmp_path) as (_, folder, file):
+        write(tmp_path)
+        assert (folder / "masks" / "half.png").read_text() == file.read_text() == "half"
+
+
+def test_what_this_process_is_writing_is_kept(tmp_path):
+    with staged_folder(tmp_path) as first, staged_file(tmp_path / "video.mp4") as second:
+        fill(first, "new")
+        second.write_text("new")
+        write(tmp_path)
+    assert tree(tmp_path) == result("new")
+
+
+def test_what_another_computer_is_writing_is_kept(tmp_path, left, monkeypatch):
+    """Its process numbers say nothing here."""
+    monkeypatch.setattr(atomic.platform, "node", lambda: "another")
+    atomic._host.cache_clear()
+    try:
+        write(tmp_path)
+        assert [path.exists() for path in left] == [True, True]
+    finally:
+        monkeypatch.undo()
+        atomic._host.cache_clear()
+
+
+def test_what_only_looks_like_a_leftover_is_kept(tmp_path, left):
+    folder, file = left
+    host = atomic._host()
+    pid = TEMPORARY.fullmatch(folder.name)["pid"]
+    key = TEMPORARY.fullmatch(file.name)["key"]
+    similar = [
+        ".unfinished-notes.txt",
+        ".unfinished-",
+        ".unfinished-1-video.mp4",
+        f".unfinished-{host}-{pid}",
+        f".unfinished-{host}-{pid}-abcd123",
+        f".unfinished-{host}-{pid}-abcd1234-notes",
+        f".unfinished-{host}-{pid}-abcd1234.txt",
+        f".unfinished-{host}-{pid}-abcd1234-{key}",
+        f".unfinished-{host}-{pid}-abcd1234-{key}-",
+        f"x.unfinished-{host}-{pid}-abcd1234-{key}-video.mp4",
+        f".unfinished-{host}-0-abcd1234-{key}-video.mp4",
+        f".unfinished-{host}-{'9' * 30}-abcd1234-{key}-video.mp4",
+        f".unfinished-{host}-{os.getpid()}-abcd1234-{key}-video.mp4",
+    ]
+    for name in similar:
+        (tmp_path / name).write_text("mine")
+        (tmp_path / f"{name}.d").mkdir()
+    # a file with the name of a folder, and the reverse; and links to things that must not be followed
+    (tmp_path / f".unfinished-{host}-{pid}-aaaaaaaa").write_text("mine")
+    (tmp_path / f".unfinished-{host}-{pid}-aaaaaaaa-{key}-video.mp4").mkdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / f".unfinished-{host}-{pid}-bbbbbbbb").symlink_to("data")
+    (tmp_path / f".unfinished-{host}-{pid}-bbbbbbbb-{key}-video.mp4").symlink_to("data")
+    before = {p.name for p in tmp_path.iterdir()}
+    write(tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == before - {folder.name, file.name} | {"video.mp4"}
+
+
+def test_an_old_result_that_was_moved_aside_comes_back(tmp_path, left):
+    folder, _ = left
+    (folder / REPLACED).mkdir()
+    for name in ("masks", "joints.csv"):
+        (folder / REPLACED / name).write_text("old")
+    (tmp_path / "joints.csv").write_text("new")
+    with staged_folder(tmp_path):
+        pass
+    assert not folder.exists()
+    assert (tmp_path / "masks").read_text() == "old"
+    assert (tmp_path / "joints.csv").read_text() == "new", "the killed process had already replaced this one"
+
+
+@pytest.mark.parametrize("name", [LONG, "x" * 255, "x" * 200 + "." + "y" * 54, "a\nb.mp4", "-", ".hidden", "a-1-b.mp4"])
+def test_any_name_that_the_system_allows_can_be_written(tmp_path, name):
+    with running(tmp_path, name) as (process, _, file):
+        process.kill()
+        process.wait()
+        with staged_file(tmp_path / name) as scratch:
+            assert not file.exists()
+            assert len(os.fsencode(scratch.name)) <= 255
+            assert scratch.name.endswith(name[-20:])
+            scratch.write_text("new")
+    assert (tmp_path / name).read_text() == "new"
+
+
+def test_a_file_name_that_is_too_long_is_refused_at_once(tmp_path):
+    for refuse in (check_writable, lambda path: staged_file(path).__enter__()):
+        with pytest.raises(OutputError) as error:
+            refuse(tmp_path / "new" / ("x" * 252 + ".mp4"))
+        assert_one_sentence(error, "the name is too long")
+        assert tree(tmp_path) == {}

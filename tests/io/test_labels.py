@@ -12,7 +12,7 @@ from tinytrack.errors import JointsError, MaskError
 from tinytrack.io.joints import COLUMNS, read_joint_truth, read_joints, read_joints_csv, write_joints_csv
 from tinytrack.io.masks import MAX_OBJECTS, davis_palette, read_mask, write_mask
 
-IDS = np.array([[0, 1, 3], [7, 255, 0]])
+IDS = np.array([[0, 1, 3], [7, 254, 0]])
 
 
 def save(path, array, mode=None):
@@ -163,6 +163,20 @@ def test_joints_keep_their_order_positions_and_edges(tmp_path):
     assert joints.edges == ((2, 0), (0, 1))
 
 
+def test_null_means_that_a_joint_is_absent(tmp_path):
+    content = {"joints": {"nose": [3, 4], "toe": None, "corner": [0, 0]}, "edges": [["nose", "toe"]]}
+    joints = read_joints(write(tmp_path / "j.json", content), (8, 10))
+    assert joints.names == ("nose", "toe", "corner")
+    assert joints.xy.dtype == np.float64
+    np.testing.assert_array_equal(joints.xy, [[3, 4], [np.nan, np.nan], [0, 0]])
+    assert joints.edges == ((0, 1),)
+
+
+def test_the_frame_does_not_matter_for_our_json(tmp_path):
+    path = write(tmp_path / "j.json", {"joints": {"nose": [3, 4]}})
+    assert read_joints(path, frame=7).xy.tolist() == [[3, 4]]
+
+
 def test_edges_are_optional(tmp_path):
     assert read_joints(write(tmp_path / "j.json", {"joints": {"größe": [1, 2]}})).edges == ()
 
@@ -185,7 +199,10 @@ BAD_JOINTS = {
     "5000 digits": (f'{{"joints": {{"nose": [{DIGITS}, 1]}}}}', "expected"),
     "strings": ('{"joints": {"nose": ["1", "2"]}}', "'nose'"),
     "booleans": ('{"joints": {"nose": [true, 2]}}', "'nose'"),
-    "null": ('{"joints": {"nose": null}}', "'nose'"),
+    "only null": ('{"joints": {"nose": null}}', "at least one with a position"),
+    "a null coordinate": ('{"joints": {"nose": [null, 2]}}', "'nose'"),
+    "a name with a line break": ('{"joints": {"the\\nnose": [1]}}', "'the nose'"),
+    "a name that is half a character": ('{"joints": {"\\ud800": [1, 2]}}', "Unicode"),
     "one number": ('{"joints": {"nose": [1]}}', "'nose'"),
     "three numbers": ('{"joints": {"nose": [1, 2, 3]}}', "'nose'"),
     "an object": ('{"joints": {"nose": {"x": 1, "y": 2}}}', "'nose'"),
@@ -201,6 +218,14 @@ BAD_JOINTS = {
     "edges an object": ('{"joints": {"nose": [1, 2]}, "edges": {"nose": "nose"}}', "edges"),
     "edges null": ('{"joints": {"nose": [1, 2]}, "edges": null}', "edges"),
 }
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "null", '{"points": {}}'])
+def test_a_json_file_of_no_known_kind_is_refused_with_our_own_form_first(tmp_path, content):
+    with pytest.raises(JointsError) as error:
+        read_joints(write(tmp_path / "j.json", content))
+    assert_one_sentence(error, '{"joints": {"name": [x, y], ...}', "COCO, OpenPose, labelme or DeepLabCut")
+    assert str(error.value).index('"joints"') < str(error.value).index("COCO")
 
 
 @pytest.mark.parametrize("kind", BAD_JOINTS)
@@ -257,6 +282,58 @@ def test_each_tracked_joint_gets_one_row_and_lost_joints_have_empty_cells(tmp_pa
         ]
 
 
+def test_times_and_pictures_get_columns_and_frames_can_start_at_any_number(tmp_path):
+    path = tmp_path / "joints.csv"
+    rows = [(np.array([[1.0, 2.0], [3.0, 4.0]]), np.ones(2))] * 2
+    assert write_joints_csv(path, ("a", "b"), rows, seconds=[0.04, 1 / 3, 9], pictures=["p 7.png", "p,8.png", "unused"], first=7) == 2
+    with open(path, newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file)) == [
+            ["frame", "joint", "x", "y", "confidence", "seconds", "picture"],
+            ["7", "a", "1.00", "2.00", "1.000", "0.040", "p 7.png"],
+            ["7", "b", "3.00", "4.00", "1.000", "0.040", "p 7.png"],
+            ["8", "a", "1.00", "2.00", "1.000", "0.333333", "p,8.png"],
+            ["8", "b", "3.00", "4.00", "1.000", "0.333333", "p,8.png"],
+        ]
+
+
+@pytest.mark.parametrize(
+    "seconds, text",
+    [
+        (0, "0.000"),
+        (0.04, "0.040"),
+        (1 / 30, "0.033333"),
+        (12.5, "12.500"),
+        (86400.00001, "86400.00001"),
+        (1e-6, "0.000001"),
+        (-0.5, "-0.500"),
+    ],
+)
+def test_times_have_three_decimals_or_more_if_needed(tmp_path, seconds, text):
+    write_joints_csv(tmp_path / "joints.csv", ("a",), [(np.ones((1, 2)), np.ones(1))], seconds=[seconds])
+    assert (tmp_path / "joints.csv").read_text().splitlines() == ["frame,joint,x,y,confidence,seconds", f"0,a,1.00,1.00,1.000,{text}"]
+
+
+def test_times_may_arrive_together_with_the_rows(tmp_path):
+    seconds, pictures = [], []
+
+    def rows():
+        for t in range(3):
+            seconds.append(t / 4)
+            pictures.append(f"{t}.png")
+            yield np.ones((1, 2)), np.ones(1)
+
+    assert write_joints_csv(tmp_path / "joints.csv", ("a",), rows(), seconds, pictures) == 3
+    lines = (tmp_path / "joints.csv").read_text().splitlines()
+    assert [line.split(",")[5:] for line in lines[1:]] == [["0.000", "0.png"], ["0.250", "1.png"], ["0.500", "2.png"]]
+
+
+def test_a_picture_whose_name_is_not_valid_text_does_not_stop_the_writer(tmp_path):
+    name = b"caf\xe9.png".decode("utf-8", "surrogateescape")  # as os.listdir gives it on Linux
+    write_joints_csv(tmp_path / "joints.csv", ("a",), [(np.ones((1, 2)), np.ones(1))], pictures=[name])
+    assert "caf\\udce9.png" in (tmp_path / "joints.csv").read_text(encoding="utf-8")
+    assert read_joints_csv(tmp_path / "joints.csv")[0] == ("a",)
+
+
 def test_a_table_without_frames_has_only_the_header(tmp_path):
     assert write_joints_csv(tmp_path / "joints.csv", ("nose",), []) == 0
     assert (tmp_path / "joints.csv").read_text().split() == ["frame,joint,x,y,confidence"]
@@ -298,6 +375,31 @@ def test_a_table_saved_by_a_spreadsheet_is_read(tmp_path):
     assert read_joints_csv(tmp_path / "j.csv")[0] == ("nose", "toe")
 
 
+@pytest.mark.parametrize("first", [0, 1, 120])
+@pytest.mark.parametrize("extra", [{}, {"seconds": [0, 0.5]}, {"pictures": ["a", "b"]}, {"seconds": [0, 0.5], "pictures": ["a", "b"]}])
+def test_extra_columns_and_a_later_first_frame_do_not_change_what_is_read(tmp_path, extra, first):
+    xy, confidence = np.array([[[1.0, 2], [np.nan, np.nan]], [[3, 4], [5, 6]]]), np.array([[1.0, 0], [0.5, 0.25]])
+    write_joints_csv(tmp_path / "j.csv", ("a", "b"), zip(xy, confidence, strict=True), first=first, **extra)
+    names, places, sure = read_joints_csv(tmp_path / "j.csv")
+    assert names == ("a", "b")
+    np.testing.assert_array_equal(places, xy)
+    np.testing.assert_array_equal(sure, confidence)
+
+
+def test_a_frame_of_a_table_can_be_chosen_and_the_first_is_the_default(tmp_path):
+    xy = np.array([[[1.0, 2], [np.nan, np.nan]], [[3, 4], [5, 6]]])
+    write_joints_csv(tmp_path / "j.csv", ("a", "b"), zip(xy, np.ones((2, 2)), strict=True), first=7)
+    for frame in (None, 7):
+        joints = read_joints(tmp_path / "j.csv", (8, 10), frame)
+        assert (joints.names, joints.xy.tolist()) == (("a",), [[1, 2]])
+    joints = read_joints(tmp_path / "j.csv", (8, 10), 8)
+    assert (joints.names, joints.xy.tolist()) == (("a", "b"), [[3, 4], [5, 6]])
+    for frame in (0, 6, 9, -1):
+        with pytest.raises(JointsError) as error:
+            read_joints(tmp_path / "j.csv", frame=frame)
+        assert_one_sentence(error, tmp_path, f"no frame {frame}", "frames 7 to 8")
+
+
 BAD_TABLES = {
     "nothing": "",
     "no rows": HEAD + "\n",
@@ -313,7 +415,14 @@ BAD_TABLES = {
     "another joint": TWO.replace("1,toe", "1,ear"),
     "a frame left out": TWO.replace("\n1,", "\n2,"),
     "frames in another order": f"{HEAD}\n1,a,1,1,1\n0,a,1,1,1\n",
-    "frames from 1": f"{HEAD}\n1,a,1,1,1\n2,a,1,1,1\n",
+    "frames from -1": f"{HEAD}\n-1,a,1,1,1\n0,a,1,1,1\n",
+    "frames from 1 with one left out": f"{HEAD}\n1,a,1,1,1\n3,a,1,1,1\n",
+    "an unknown sixth column": f"{HEAD},speed\n0,a,1,1,1,1\n",
+    "pictures before seconds": f"{HEAD},picture,seconds\n0,a,1,1,1,p,0\n",
+    "seconds in words": f"{HEAD},seconds\n0,a,1,1,1,soon\n",
+    "seconds without end": f"{HEAD},seconds\n0,a,1,1,1,inf\n",
+    "seconds missing": f"{HEAD},seconds\n0,a,1,1,1\n",
+    "pictures missing": f"{HEAD},seconds,picture\n0,a,1,1,1,0.5\n",
     "frames by name": TWO.replace("\n0,", "\nfirst,"),
     "frames in halves": TWO.replace("\n1,", "\n0.5,"),
     "words for numbers": TWO.replace("3.25", "left"),

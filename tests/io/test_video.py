@@ -15,11 +15,12 @@ import pytest
 
 import tinytrack.io.video as video_module
 from tests.support.broken_files import RANDOM, TEXT, TURNS, cut, damaged_between, noise, patch_matrix
+from tests.support.film import write_film
 from tests.support.helpers import H, W, assert_one_sentence, index_frames, indices_of
 from tinytrack.datasets.clips import open_clip
 from tinytrack.datasets.synth import moving_shapes
 from tinytrack.errors import OutputError, VideoError
-from tinytrack.io import container, seek
+from tinytrack.io import decode, seek
 from tinytrack.io.cuts import find_cuts
 from tinytrack.io.frames import fit_size
 from tinytrack.io.video import Video, open_video, read_video
@@ -181,10 +182,10 @@ def test_a_range_without_frames_is_reported(make_video):
 def count_calls(monkeypatch, decoder, converter):
     """Count the frames that a decoding generator yields and the calls of a conversion, each given as (module, name)."""
     counts = {"decoded": 0, "converted": 0}
-    decode, convert = getattr(*decoder), getattr(*converter)
+    decoding, convert = getattr(*decoder), getattr(*converter)
 
     def counting_decode(*args):
-        for frame in decode(*args):
+        for frame in decoding(*args):
             counts["decoded"] += 1
             yield frame
 
@@ -200,7 +201,7 @@ def count_calls(monkeypatch, decoder, converter):
 @pytest.fixture
 def counted(monkeypatch):
     """Count how many frames were decoded and how many were converted to arrays."""
-    return count_calls(monkeypatch, (container, "decode"), (container, "upright"))
+    return count_calls(monkeypatch, (decode, "decode"), (decode, "upright"))
 
 
 def test_frames_are_decoded_only_when_they_are_requested(make_video, counted):
@@ -351,7 +352,7 @@ def test_a_folder_with_frames_of_different_sizes_names_the_odd_one(make_folder):
 def test_a_cut_file_still_gives_the_frames_before_the_cut(make_video):
     path = cut(make_video("cut.mp4", noise(), movflags="faststart"), 0.6)
     frames = []
-    with pytest.raises(VideoError, match=r"breaks off after \d+ of 40 frames"):
+    with pytest.raises(VideoError, match=r"breaks off after \d+ frames"):
         for frame in open_video(path).frames():
             frames.append(frame)
     assert 10 < len(frames) < 30
@@ -768,18 +769,7 @@ def test_reordered_frames_in_an_avi_are_found_at_their_times(make_video):
 
 def uneven_video(path, times, **options):
     """A video of ``index_frames`` in which frame i appears at ``times[i]``, in milliseconds."""
-    import av
-
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=1000)
-        stream.height, stream.width, stream.pix_fmt = H, W, "yuv420p"
-        stream.options = {"crf": "10", **options}
-        for time, frame in zip(times, index_frames(len(times)), strict=True):
-            picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
-            picture.pts = time
-            container.mux(stream.encode(picture))
-        container.mux(stream.encode())
-    return open_video(path)
+    return open_video(write_film(path, index_frames(len(times)), times, options={"crf": "10", **options}))
 
 
 UNEVEN = [0, 100, 200, 2000, 2100, 2200, 2300, 4000, 4100, 4200, 4300, 6000]

@@ -12,10 +12,11 @@ import pytest
 import torch
 
 from tests.support.helpers import assert_one_sentence
+from tinytrack import recipe
 from tinytrack.datasets.synth import moving_shapes
 from tinytrack.errors import ModelError, OutputError, TinytrackError
 from tinytrack.io import atomic as files
-from tinytrack.model import load_model
+from tinytrack.model import load_model, random_model
 from tinytrack.recipe import TINY
 from tinytrack.training import checkpoint
 from tinytrack.training.checkpoint import checkpoint_path, locked, previous_path
@@ -365,13 +366,97 @@ def test_the_length_of_an_unfinished_run_is_read_from_its_checkpoints(shots, tmp
     assert checkpoint.run_length(out) is None
 
 
-def test_unrelated_files_next_to_the_output_are_not_removed(tmp_path):
-    beside = [".unfinished-1-other.pt", "m.pt", "m.txt", ".unfinished-1-m.png"]
-    for name in (*beside, ".unfinished-1-m.pt", ".unfinished-22-m.unfinished.pt"):
+def test_unrelated_files_next_to_the_output_are_not_removed(shots, tmp_path):
+    beside = [
+        ".unfinished-1-other.pt",
+        ".unfinished-1-m.pt",
+        ".unfinished-notes.txt",
+        "m.txt",
+        "other.unfinished.pt",
+        "other.unfinished.lock",
+    ]
+    for name in beside:
         (tmp_path / name).touch()
-    with locked(tmp_path / "m.pt"):
-        pass
-    assert names(tmp_path) == sorted(beside)
+    fit(shots, FAST, out=tmp_path / "m.pt", progress=False)
+    assert names(tmp_path) == sorted([*beside, "m.pt"])
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("kind", ["text", "empty", "truncated", "tensors", "list", "link", "broken link"])
+def test_a_file_that_training_did_not_write_is_not_replaced(shots, tmp_path, kind, resume):
+    out = tmp_path / "m.pt"
+    if resume:
+        stopped_at(shots, out, 2)
+    (tmp_path / "elsewhere").mkdir()
+    good = tmp_path / "elsewhere" / "good.pt"
+    random_model().save(good)
+    if kind == "tensors":
+        torch.save({"weights": torch.ones(3)}, out)
+    elif kind == "list":
+        torch.save([1, 2], out)
+    elif "link" in kind:
+        out.symlink_to(good if kind == "link" else tmp_path / "elsewhere" / "gone.pt")
+    else:
+        out.write_bytes({"text": b"mine", "empty": b"", "truncated": good.read_bytes()[:-100]}[kind])
+    before, was = names(tmp_path), os.readlink(out) if out.is_symlink() else out.read_bytes()
+    with pytest.raises(OutputError) as error:
+        fit(shots, FAST, out=out, resume=resume, progress=False)
+    assert_one_sentence(error, out, "is a link" if "link" in kind else "is not a weights file", "--out")
+    assert (os.readlink(out) if out.is_symlink() else out.read_bytes()) == was
+    assert names(tmp_path) == before
+    assert os.listdir(tmp_path / "elsewhere") == ["good.pt"]
+
+
+@pytest.fixture
+def quick(monkeypatch, one_thread):
+    """Make the preset tiny."""
+    monkeypatch.setitem(recipe.PRESETS, "tiny", dataclasses.replace(TINY, height=32, crop=32, batch=1, steps=2))
+
+
+def refuse_to_train(cli, here, line, *parts):
+    """Check that a command is refused before anything is read or written."""
+    before = {p: p.read_bytes() for p in here.rglob("*") if p.is_file()}
+    result = cli("train", *line.split())
+    assert result.status == 2, result.err
+    assert_one_sentence(result.said[0], *parts)
+    assert "reading" not in result.out
+    assert {p: p.read_bytes() for p in here.rglob("*") if p.is_file()} == before
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "notes.txt", "new.pt"])
+def test_the_command_train_replaces_neither_inputs_nor_foreign_files(cli, here, make_video, quick, name):
+    make_video("here/clip.mp4", frames=12)
+    for other in ("notes.txt", "new.pt"):
+        (here / other).write_text("mine")
+    words = "would replace the input" if name == "clip.mp4" else "is not a weights file"
+    refuse_to_train(cli, here, f"clip.mp4 --out {name}", f"'{name}'", words, "--out")
+    refuse_to_train(cli, here, f"./clip.mp4 --out ../here/{name}", f"'../here/{name}'", words)
+
+
+def test_the_models_that_are_kept_on_the_way_replace_only_models(cli, here, make_video, quick):
+    make_video("here/clip.mp4", frames=12)
+    (here / "kept").mkdir()
+    for name in ("step000003.pt", "step000001.pt.txt", "notes.txt"):
+        (here / "kept" / name).write_text("mine")
+    for _ in range(2):
+        assert cli(*"train clip.mp4 --out m.pt --checkpoints kept".split()).status == 0
+    assert names(here / "kept") == ["notes.txt", "step000000.pt", "step000001.pt", "step000001.pt.txt", "step000002.pt", "step000003.pt"]
+    (here / "kept" / "step000001.pt").write_text("mine")
+    for more in ("", " --minutes 1"):
+        refuse_to_train(cli, here, "clip.mp4 --out m.pt --checkpoints kept" + more, "'kept/step000001.pt'", "--checkpoints")
+    assert (here / "kept" / "step000003.pt").read_text() == "mine"
+
+
+def test_a_users_file_with_the_name_of_the_lock_is_kept(shots, tmp_path):
+    lock = tmp_path / "m.unfinished.lock"
+    lock.write_text("mine")
+    with pytest.raises(OutputError) as error:
+        fit(shots, FAST, out=tmp_path / "m.pt", progress=False)
+    assert_one_sentence(error, lock)
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"m.unfinished.lock": "mine"}
+    lock.write_text("")  # as a killed run leaves it
+    fit(shots, FAST, out=tmp_path / "m.pt", progress=False)
+    assert names(tmp_path) == ["m.pt"]
 
 
 def test_resuming_a_finished_model_is_refused(shots, tmp_path):

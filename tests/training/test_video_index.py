@@ -496,11 +496,41 @@ def half_bad(log, path, name):
     return Entry(name, entry.bytes, entry.changed, problem=f"'{name}' is no good, of no use") if "bad" in name else entry
 
 
-def test_a_journal_of_random_bytes_is_ignored(undisturbed, index):
-    root, content = undisturbed
-    journal_path(root / NAME).write_bytes(RANDOM)
-    assert len(index(root)[0]) == 12
-    assert (root / NAME).read_bytes() == content
+FOREIGN = {
+    "random bytes": RANDOM,
+    "nothing": b"",
+    "a table": b"video,seconds\r\na.mp4,3\r\n",
+    "another version": b"tinytrack index 0,.\r\n",
+    "a similar word": b"tinytrack index 10,.\r\n",
+    "one long line": b"x" * 100_000,
+}
+
+
+@pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
+@pytest.mark.parametrize("place", [lambda path: path, journal_path], ids=["index", "journal"])
+def test_a_file_that_is_no_index_is_not_replaced(folder, index, place, content):
+    root = folder("a.mp4", "b.mp4")
+    path = place(root / NAME)
+    path.write_bytes(content)
+    with pytest.raises(OutputError) as error:
+        index(root)
+    assert_one_sentence(error, path, "exists and is not an index", "--out")
+    assert path.read_bytes() == content
+    assert sorted(os.listdir(root)) == sorted(["a.mp4", "b.mp4", path.name])
+
+
+def test_a_link_to_an_index_is_neither_replaced_nor_followed(folder, index, tmp_path):
+    root = folder("a.mp4")
+    out = index(root)[1]
+    out.rename(tmp_path / "kept.csv")
+    out.symlink_to(tmp_path / "kept.csv")
+    before = (tmp_path / "kept.csv").read_bytes()
+    folder("b.mp4")
+    with pytest.raises(OutputError) as error:
+        index(root)
+    assert_one_sentence(error, out, "is a link")
+    assert out.is_symlink()
+    assert (tmp_path / "kept.csv").read_bytes() == before
 
 
 def waiting(log, path, name):

@@ -3,10 +3,14 @@
 The library is imported inside the functions, because it imports torch, which takes seconds that ``--help`` should not cost.
 """
 
+import os
+import re
 from argparse import Namespace
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import ClipError, TinytrackError
+from ..io.paths import user_path
 
 PROBLEMS_SHOWN = 20  # unreadable videos that are printed; the index names all
 
@@ -45,13 +49,15 @@ def colorize(args: Namespace) -> None:
     from .track import colorize_video
 
     video, (model, protocol) = open_clip(args.video), _tracker(args)
-    summary = colorize_video(video, model, args.out, args.reference, protocol)
+    _say(video.header.notes)
+    summary = colorize_video(video, model, args.out, args.reference, protocol, args.start, args.end)
     print(f"coloured {summary['frames']} frames: {Path(args.out) / 'colorized.mp4'}")
     if "error" in summary:
         print(
             f"mean ab distance to the true colours {summary['error']:.2f}"
             f" (identity {summary['identity']:.2f}, left gray {summary['gray']:.2f}; less is better)"
         )
+    _say(summary["problems"])
 
 
 def track(args: Namespace) -> None:
@@ -59,8 +65,11 @@ def track(args: Namespace) -> None:
     from .track import track_video
 
     video, (model, protocol) = open_clip(args.video), _tracker(args)
-    summary = track_video(video, args.mask, model, args.out, protocol)
+    _say(video.header.notes)
+    masks = _labels(args.mask, args.mask_frame, "--mask")
+    summary = track_video(video, masks, model, args.out, protocol, args.start, args.end, tell=print)
     print(f"tracked {len(summary['objects'])} object(s) through {summary['frames']} frames: {Path(args.out) / 'overlay.mp4'} and masks/")
+    _say(summary["problems"])
 
 
 def pose(args: Namespace) -> None:
@@ -68,10 +77,37 @@ def pose(args: Namespace) -> None:
     from .track import pose_video
 
     video, (model, protocol) = open_clip(args.video), _tracker(args)
-    summary = pose_video(video, args.joints, model, args.out, protocol)
+    _say(video.header.notes)
+    joints = _labels(args.joints, args.joints_frame, "--joints")
+    summary = pose_video(video, joints, model, args.out, protocol, args.start, args.end)
     print(f"tracked joints through {summary['frames']} frames: {Path(args.out) / 'overlay.mp4'} and joints.csv")
     if summary["lost"]:
         print("lost for a while: " + ", ".join(f"{name} ({n} frames)" for name, n in summary["lost"].items()))
+    _say(summary["problems"])
+
+
+def _say(sentences: Iterable[str]) -> None:
+    """Print sentences that the user should read; names in them may contain line breaks."""
+    for sentence in sentences:
+        print(" ".join(sentence.split()))
+
+
+def _labels(given: list[str], frame: int | None, option: str) -> dict[int | None, str]:
+    """Read the values of ``--mask`` or ``--joints``: one file, or several as FRAME=FILE."""
+    if len(given) == 1 and (os.path.exists(user_path(given[0])) or not re.match(r"\d{1,18}=", given[0])):
+        return {frame: given[0]}
+    if frame is not None:
+        raise TinytrackError(f"{option}-frame belongs to a single file: expected {option} {frame}=FILE for each of several")
+    labels = {}
+    for text in given:
+        match = re.fullmatch(r"(\d{1,18})=(.+)", text, re.DOTALL)
+        if not match:
+            raise TinytrackError(f"{option} '{text}' does not say its frame: expected {option} 40=FILE for each of several files")
+        number = int(match[1])
+        if number in labels:
+            raise TinytrackError(f"{option} gives frame {number} twice: expected one file per frame")
+        labels[number] = match[2]
+    return labels
 
 
 def train(args: Namespace) -> None:
@@ -90,7 +126,6 @@ def evaluate(args: Namespace) -> None:
     from ..datasets.truth import open_dataset
     from ..evaluation.methods import find_method, run_name
     from ..evaluation.scoring import evaluate, table
-    from ..io.paths import user_path
     from ..propagate import PROTOCOLS
 
     options = {name: getattr(args, name) for name in ("root", "davis", "year", "split") if hasattr(args, name)}
@@ -156,7 +191,7 @@ def _index(args: Namespace) -> None:
     if not args.name:
         raise TinytrackError("which folder? 'tinytrack data index FOLDER' lists the videos in it")
     try:
-        out, entries = make_index(args.name, args.out, args.workers)
+        out, entries = make_index(args.name, args.out, args.workers, tell=print)
     except KeyboardInterrupt:
         raise TinytrackError("interrupted: the same command continues with the videos that are missing") from None
     # what was skipped

@@ -9,15 +9,16 @@ from ..color import frames_to_lab
 from ..datasets.clips import CLIPS, open_clip
 from ..draw import enlarge, filmstrip, overlay, side_by_side, skeleton, to_gray
 from ..evaluation.metrics import color_error, pck, region_j
-from ..io.atomic import staged_folder
 from ..io.frames import rescale
 from ..io.masks import read_mask
+from ..io.results import results_folder
 from ..io.video_writer import write_video
 from ..label_maps import paint
 from ..model import Model
 from ..propagate import MODERN, Protocol
 from ..track import carry, check_sees_gray
 
+RESULTS = ("colorize.mp4", "masks.mp4", "pose.mp4", "tour.png")
 SHOWN = (0, 24, 48, 72, 96, 119)
 
 
@@ -28,12 +29,13 @@ def run_demo(out: str | os.PathLike, model: Model, protocol: Protocol = MODERN) 
         Rows (what, unit, ours, identity): scores against labels drawn by hand; identity holds the first frame's labels still.
 
     Raises:
-        ClipError, OutputError: nothing is written in that case.
+        ClipError, OutputError: nothing is written in that case. Files of these names that the demo did not make are refused.
         ModelError: if the model sees colour, because one of the three things it carries are colours.
     """
     check_sees_gray(model)
-    frames = open_clip("carphone").read()
-    with staged_folder(out) as scratch:
+    video = open_clip("carphone")
+    frames = video.read()
+    with results_folder(out, "demo", RESULTS, [video.path]) as scratch:
         colors, masks, places = _carry(frames, model, protocol)
         _draw(scratch, frames, colors, masks, places)
     return _scores(frames, colors, masks, places)

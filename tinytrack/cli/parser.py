@@ -46,6 +46,17 @@ def _positive(text: str) -> float:
     return value
 
 
+def _moment(text: str) -> int | float:
+    """A frame by its number, or its time in seconds: 40, 2.5, 3s, 1:02.5."""
+    if re.fullmatch(r"\d{1,18}", text):
+        return int(text)
+    match = re.fullmatch(r"(?:(?:(\d{1,9}):)?(\d{1,9}):)?(\d{1,9}(?:\.\d{0,9})?)s?", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"expected the number of a frame, or a time such as 2.5, 3s or 1:02.5, got '{text}'")
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return 3600 * hours + 60 * minutes + seconds
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Build the parser of all commands."""
     parser = _Parser(
@@ -94,6 +105,12 @@ def _add_model(models, sub) -> None:
     )
 
 
+def _add_span(sub) -> None:
+    when = "a frame's number, or a time such as 2.5, 3s or 1:02.5"
+    sub.add_argument("--start", type=_moment, metavar="T", help=f"the first frame to read: {when} (default: the video's first)")
+    sub.add_argument("--end", type=_moment, metavar="T", help="the last frame to read, likewise (default: the video's last)")
+
+
 def _add_tracking(sub, out: str) -> None:
     _add_model(sub, sub)
     sub.add_argument("--out", default=out, metavar="DIR", help=f"folder for the results (default: {out})")
@@ -112,19 +129,28 @@ def _add_colorize(commands) -> None:
     sub.add_argument(
         "--reference", default="0", metavar="N", help="number of the colour frame, or a picture of the first frame in colour (default: 0)"
     )
+    _add_span(sub)
     _add_tracking(sub, "tinytrack-out")
 
 
 def _add_track(commands) -> None:
-    sub = _command(commands, "track", "track the objects of a mask of the first frame", video=True)
-    sub.add_argument("--mask", required=True, metavar="MASK.png", help="a picture of the video's size, one colour per object on black")
+    sub = _command(commands, "track", "track the objects of a mask through a video, forwards and backwards", video=True)
+    form = "a picture of the video's size, one colour per object on black, or a JSON file by labelme or in the format of COCO"
+    more = "for masks of several frames, repeat it with their numbers: --mask 0=a.png --mask 40=b.png"
+    sub.add_argument("--mask", required=True, action="append", metavar="MASK.png", help=f"{form}; {more}")
+    sub.add_argument("--mask-frame", type=_whole(0), metavar="N", help="number of the frame that the mask belongs to (default: the first)")
+    _add_span(sub)
     _add_tracking(sub, "tinytrack-out")
 
 
 def _add_pose(commands) -> None:
-    sub = _command(commands, "pose", "track named joints given in the first frame", video=True)
+    sub = _command(commands, "pose", "track named joints through a video, forwards and backwards", video=True)
     form = '{"joints": {"name": [x, y], ...}, "edges": [["a", "b"], ...]}'
-    sub.add_argument("--joints", required=True, metavar="JOINTS", help=f"{form}, or a joints.csv, of which frame 0 is used")
+    more = "for several frames, repeat it with their numbers: --joints 0=a.json --joints 40=b.json"
+    others = "a joints.csv, or a file by labelme, OpenPose or DeepLabCut or in the format of COCO"
+    sub.add_argument("--joints", required=True, action="append", metavar="JOINTS", help=f"{form}, {others}; {more}")
+    sub.add_argument("--joints-frame", type=_whole(0), metavar="N", help="number of the frame that the joints are in (default: the first)")
+    _add_span(sub)
     _add_tracking(sub, "tinytrack-out")
 
 

@@ -12,7 +12,7 @@ from ..errors import OutputError, TinytrackError
 from ..io.atomic import check_writable
 from ..io.paths import user_path
 from ..model import best_device
-from ..recipe import PRESETS, TrainConfig
+from ..recipe import PRESETS, TrainConfig, checkpoint_steps
 from ..training import checkpoint, processes
 from ..training.fit import fit
 from ..training.sources import clip_source
@@ -106,6 +106,7 @@ def _train(options: TrainOptions) -> dict:
     if resume and options.steps is None and options.minutes is None:
         steps, minutes = processes.on_all_ranks(lambda: checkpoint.run_length(out), first_only=True) or (None, None)
         options = dataclasses.replace(options, steps=steps, minutes=minutes)
+    processes.on_all_ranks(lambda: _check_kept_models(options), first_only=True)
     config, device = options.config, processes.on_all_ranks(lambda: _choose_device(options))
     processes.clips_of_rank(config)  # a batch that cannot be shared is refused before the videos are read
     # open the videos
@@ -137,6 +138,7 @@ def _prepare(options: TrainOptions, out: Path) -> bool:
     """Check that the output can be written, and tell whether the run is to be resumed."""
     if out.is_dir():
         raise OutputError(f"cannot write '{options.out}': it is a folder, expected the name of a weights file")
+    checkpoint.check_weights(out, options.sources)
     check_writable(out)
     # A run that torchrun restarts resumes what it began itself, and nothing else.
     resume = options.resume or (processes.has_flag("begun") and bool(checkpoint.existing(out)))
@@ -144,6 +146,14 @@ def _prepare(options: TrainOptions, out: Path) -> bool:
         checkpoint.refuse_to_overwrite(out)
     processes.set_flag("begun")
     return resume
+
+
+def _check_kept_models(options: TrainOptions) -> None:
+    """Check that the models in ``--checkpoints`` replace nothing but models."""
+    if options.checkpoints is None:
+        return
+    for step in checkpoint_steps(10**9 if options.minutes else options.config.steps):
+        checkpoint.check_weights(user_path(options.checkpoints) / f"step{step:06d}.pt", options.sources, "--checkpoints")
 
 
 def _choose_device(options: TrainOptions) -> str:

@@ -5,16 +5,27 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import ClipError
+from ..io.container import is_video
 from ..io.paths import user_path
-from ..io.video import IMAGES, Video
+from ..io.pictures import is_stack
+from ..io.series import IMAGES
+from ..io.video import Video
 from .clips import CLIPS, open_clip
 from .davis import Davis
 
-VIDEO_ENDINGS = {".mp4", ".webm", ".gif", ".avi", ".mov", ".mkv", ".m4v"}
+# Endings of video files. Files with other endings are videos too if FFmpeg can open them (which also settles what a .ts file is).
+VIDEO_ENDINGS = set(
+    ".3g2 .3gp .apng .asf .avi .f4v .flv .gif .m1v .m2t .m2ts .m2v .m4v .mkv .mov .mp4 .mpe .mpeg .mpg .mts .mxf .ogm .ogv .qt .vob .webm"
+    " .wmv .y4m".split()
+)
 
 
 class VideoFolder:
     """All videos below a folder, files as well as folders of frames, in the order of their paths.
+
+    Attributes:
+        paths: the videos; whether they can be read has not been tried.
+        others: files that are neither videos nor pictures.
 
     Raises:
         ClipError: if there are none.
@@ -23,6 +34,7 @@ class VideoFolder:
     def __init__(self, root: str | os.PathLike):
         self.root = user_path(root)
         found, seen = [], set()
+        self.others: list[Path] = []
         for folder, names, files in os.walk(self.root, followlinks=True):
             real = os.path.realpath(folder)
             if real in seen:  # a link to a folder that has been listed already, or that contains this one
@@ -35,10 +47,18 @@ class VideoFolder:
                 tree = folder if "JPEGImages" in names else str(self.root)
                 # In a plain folder, the val split and even the annotations would count as videos.
                 raise ClipError(f"'{tree}' belongs to a DAVIS tree: give the folder that holds JPEGImages, or one sequence")
-            files = sorted(f for f in files if not f.startswith("."))
-            found += [Path(folder, f) for f in files if Path(f).suffix.lower() in VIDEO_ENDINGS]
-            if sum(Path(f).suffix.lower() in IMAGES for f in files) > 1:
+            paths = [Path(folder, f) for f in sorted(files) if not f.startswith(".")]
+            pictures = [path for path in paths if path.suffix.lower() in IMAGES]
+            for path in paths:
+                if path.suffix.lower() in VIDEO_ENDINGS:
+                    found.append(path)
+                elif path.suffix.lower() not in IMAGES:
+                    (found if is_video(path) else self.others).append(path)
+            # several pictures are the frames of one video; a single file may hold several pictures
+            if len(pictures) > 1:
                 found.append(Path(folder))
+            elif pictures and is_stack(pictures[0]):
+                found.append(pictures[0])
         if not found:
             raise ClipError(f"'{self.root}' holds no videos: expected video files or folders of frames")
         self.paths = found

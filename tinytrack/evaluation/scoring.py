@@ -20,10 +20,11 @@ import torch.nn.functional as F
 from ..color import chroma, frames_to_lab
 from ..datasets.truth import Dataset, Truth
 from ..errors import MaskError, TinytrackError
-from ..io.atomic import staged_file, staged_folder, write_json
+from ..io.atomic import json_text, staged_file, staged_folder
 from ..io.joints import write_joints_csv
 from ..io.masks import write_mask
 from ..io.paths import user_path
+from ..io.results import growing_results, read_list, recorded
 from ..label_maps import GRAY
 from ..model import Model
 from ..track import split_first
@@ -31,6 +32,7 @@ from .methods import Method, run_name
 from .metrics import THRESHOLDS, boundary_f, mean_pck, region_j, statistics
 
 FORMAT = "tinytrack results 1"
+COMMAND = "evaluate"
 VOID = 255  # pixels with this id in the truth are not scored
 
 
@@ -51,12 +53,14 @@ def evaluate(method: Method, dataset: Dataset, out: str | os.PathLike, progress:
 
     Raises:
         TinytrackError: if ``out`` holds results of another data set, method or version. Errors of the tracker are passed on.
+        OutputError: if the folder cannot be written, or if a result would replace something that no evaluation made.
     """
     from tqdm import tqdm
 
     out = user_path(out)
     results = _begin(out / "results.json", method, dataset.facts)
-    with tqdm(total=len(dataset.facts["sequences"]), desc=run_name(dataset, method), unit=" videos", disable=not progress) as bar:
+    bar = tqdm(total=len(dataset.facts["sequences"]), desc=run_name(dataset, method), unit=" videos", disable=not progress)
+    with bar, _results_of(out, [name for name in dataset.facts["sequences"] if name not in results["sequences"]]):
         for truth in dataset.truths:
             if truth.name not in results["sequences"]:
                 results["sequences"][truth.name] = _sequence(method, truth, out)
@@ -89,6 +93,18 @@ def _begin(path: Path, method: Method, dataset: dict) -> dict:
     return found
 
 
+def _results_of(out: Path, sequences: Sequence[str]) -> contextlib.AbstractContextManager:
+    """Check that the results of these sequences may be written into ``out``, and let the block write them."""
+    if not sequences:
+        return contextlib.nullcontext()
+    names = [name for sequence in sequences for name in (f"masks/{sequence}", f"joints/{sequence}.csv")]
+    # a results.json that has been accepted is ours, and so is the folder if an older version made it, which kept no list
+    known = []
+    if (out / "results.json").exists():
+        known = ["results.json"] if "results.json" in read_list(out) else ["results.json", "table.txt", "masks", "joints"]
+    return growing_results(out, COMMAND, ["masks", "joints"], [*names, "table.txt", "results.json"], known)
+
+
 def read_results(path: str | os.PathLike) -> dict:
     """Read a ``results.json``.
 
@@ -106,25 +122,30 @@ def read_results(path: str | os.PathLike) -> dict:
 
 def _write(out: Path, results: dict) -> None:
     """Write ``table.txt`` and ``results.json``."""
-    with staged_file(out / "table.txt") as scratch:
-        scratch.write_text(table(results), encoding="utf-8")
-    write_json(out / "results.json", results)  # last, because sequences listed in it are not evaluated again
+    # results.json is moved into place last, because sequences that it lists are not evaluated again
+    with contextlib.ExitStack() as moves, staged_file(out / "results.json") as record:
+        record.write_text(json_text(results), encoding="utf-8")
+        with staged_file(out / "table.txt") as text:
+            text.write_text(table(results), encoding="utf-8")
+            moves.enter_context(recorded(out, COMMAND, {"results.json": record, "table.txt": text}))
 
 
 def _sequence(method: Method, truth: Truth, out: Path) -> dict:
     """Track one sequence, write its predictions, and score them."""
     mask = given = xy = None
-    rows, colors = [], []
-    with contextlib.ExitStack() as stack:
+    rows, colors, made = [], [], {}
+    with contextlib.ExitStack() as moves, contextlib.ExitStack() as stack:
         # what the tracker is given, and the files it writes
         if truth.masks:
             mask = truth.masks[0]()
             given = np.where(mask == VOID, 0, mask).astype(np.uint8)
             folder = stack.enter_context(staged_folder(out / "masks")) / truth.name
             folder.mkdir()
+            made[f"masks/{truth.name}"] = folder
         if truth.joints:
             xy = truth.joints[0]
             sheet = stack.enter_context(staged_file(out / "joints" / f"{truth.name}.csv"))
+            made[f"joints/{truth.name}.csv"] = sheet
         first, frames = split_first(truth.frames())
         # propagate colours too, if masks tell which of them belong to objects, the frame has any, and the model does not see them
         blind = method.model is not None and not method.model.sees_color
@@ -146,6 +167,7 @@ def _sequence(method: Method, truth: Truth, out: Path) -> dict:
                 colors.append(_color_scores(carried.ab, carried.frame, truth.masks[t](), method.model))
         if xy is not None:
             write_joints_csv(sheet, truth.joint_names, rows)
+        moves.enter_context(recorded(out, COMMAND, made))  # ends after the results have been moved
     # score what was written
     record = {"size": list(first.shape[:2]), "frames": t, "seconds_per_frame": round(seconds / t, 4)}
     if mask is not None:

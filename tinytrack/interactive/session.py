@@ -17,11 +17,12 @@ import torch
 
 from ..draw.pictures import carried_picture, nearest, overlay, skeleton
 from ..errors import JointsError, MaskError, VideoError
-from ..io.atomic import staged_folder, write_json
+from ..io.atomic import write_json
 from ..io.frames import fit_size, rescale
 from ..io.joints import Joints, write_joints_csv
 from ..io.masks import MAX_OBJECTS, write_mask
 from ..io.prefetch import prefetch
+from ..io.results import results_folder
 from ..io.video import Video
 from ..io.video_writer import write_video
 from ..label_maps import certain, paint
@@ -388,7 +389,7 @@ class Session:
         either video.
 
         Args:
-            out: the folder; files that it holds under other names are kept.
+            out: the folder; an earlier export is replaced, unless it has changed since, and everything else is kept.
             tell: called with (frames done, frames to do) after each frame; an exception that it raises ends the export.
 
         Returns:
@@ -397,7 +398,8 @@ class Session:
         Raises:
             MaskError: if a frame has neither marks nor a track, or nothing is marked any more.
             JointsError: if keypoints are marked, but not tracked yet.
-            VideoError, OutputError: if the video cannot be read, or the folder cannot be written; nothing is written in that case.
+            VideoError, OutputError: if the video cannot be read, or the folder cannot be written, or if it holds something of these
+                names that is not an earlier export; nothing is written in that case.
         """
         # check that every frame is tracked
         missing = [t for t in range(len(self)) if t not in self.key_frames and t not in self._tracked and t != self.reference]
@@ -437,7 +439,8 @@ class Session:
                 raise self._shorter(index + 1)
 
         # the files
-        with staged_folder(out) as scratch:
+        names = [f"{kind}.mp4" for kind in kinds] + ["masks", "objects.json"] * masks + ["joints.csv", "joints.json"] * pose
+        with results_folder(out, "studio", names, [self.video.path]) as scratch:
             for kind in kinds:
                 write_video(scratch / f"{kind}.mp4", pictures(kind, scratch), self.video.fps)
             if masks:

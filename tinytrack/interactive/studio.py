@@ -14,6 +14,7 @@ from .. import draw
 from ..datasets.clips import CLIPS, open_clip
 from ..errors import TinytrackError, describe_os_error
 from ..io.paths import user_path
+from ..io.results import made_by
 from ..model import best_device, load_model
 from ..propagate import MODERN, Protocol
 from .background import Cancelled, Work, start
@@ -464,7 +465,7 @@ class Studio(Demo):
         async with self.working() as work:
             session, out = self.session, self.out.value.strip() or "tinytrack-out"
             names = await work.run(lambda tell: session.export(out, tell), self.progress("writing"))
-            old = [name for name in EXPORTS if name not in names and (user_path(out) / name).exists()]
+            old = [name for name in EXPORTS if name in made_by(out, "studio") - set(names)]
             also = f"; from an earlier export there are still {', '.join(old)}" if old else ""
             self.say(f"wrote {', '.join(names)} into {out} ({user_path(out).resolve()}){also}")
 

@@ -1,16 +1,18 @@
-"""Open video files with PyAV, and decode them frame by frame."""
+"""Open video files with PyAV: the film and not its cover picture, and names that are never addresses."""
 
 import os
-from collections.abc import Callable, Iterator
-from fractions import Fraction
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from ..errors import VideoError
-from .frames import Size, fit_size
+from .stacks import FOLDER_FPS
 
-FOLDER_FPS = 24.0  # frame rate of videos that have no clock, such as a folder of frames (DAVIS was published at 24)
+STILL_CODECS = {"mjpeg", "png", "bmp", "webp", "gif"}  # of cover pictures, and seldom of films
+
+
+def av_name(path: str | os.PathLike) -> str:
+    """Name a file for PyAV, which would take a name such as ``http:clip.mp4`` or ``concat:a.mp4`` for an address."""
+    return f"file:{os.fspath(path)}"
 
 
 def open_container(path: Path):
@@ -22,88 +24,68 @@ def open_container(path: Path):
     import av
 
     try:
-        container = av.open(os.fspath(path), metadata_errors="ignore")
+        container = av.open(av_name(path), metadata_errors="ignore")
     except (av.FFmpegError, OSError, ValueError) as error:  # PyAV's "invalid data" is a ValueError, not an OSError
         if not path.exists():
             raise VideoError(f"no such video: '{path}'") from error
         raise VideoError(f"'{path}' cannot be opened as a video: it is damaged, cut short or of another kind") from error
-    if not container.streams.video:
-        content = "only sound" if container.streams.audio else "no video stream"
-        container.close()
-        raise VideoError(f"'{path}' has {content}: expected a video")
     if container.format.name in {"tty", "ass", "srt", "lrc"}:  # FFmpeg renders text files as video
         container.close()
         raise VideoError(f"'{path}' is a text file: expected a video")
+    if main_stream(container) is None:
+        content = "only sound" if container.streams.audio else "no video stream"
+        container.close()
+        raise VideoError(f"'{path}' has {content}: expected a video")
     return container
 
 
+def is_video(path: Path) -> bool:
+    """Tell whether a file can be opened as a video; a single picture cannot."""
+    try:
+        with open_container(path) as container:
+            return not container.format.name.endswith("_pipe") and container.format.name != "image2"
+    except VideoError:
+        return False
+
+
+def main_stream(container):
+    """Choose the stream that holds the film, not its cover picture; None if there is none."""
+    from av.stream import Disposition
+
+    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic and s.codec_context is not None]
+
+    def merit(stream) -> tuple:
+        still = stream.frames == 1 or (not stream.frames and stream.codec_context.name in STILL_CODECS)
+        return not still, bool(stream.disposition & Disposition.default), stream.codec_context.width * stream.codec_context.height
+
+    return max(streams, key=merit, default=None)
+
+
 def frame_rate(stream) -> float:
-    """Return the average frame rate of a stream."""
+    """Return the average frame rate of a stream as its header has it."""
     return float(stream.average_rate or stream.guessed_rate or FOLDER_FPS)
 
 
-def decode(container, path: Path) -> Iterator:
-    """Decode the frames of a container as PyAV has them.
-
-    Raises:
-        VideoError: where the stream is damaged.
-    """
+def packets(container, path: Path) -> Iterator:
+    """Demux the film and, to see where the file ends, its sound."""
     import av
 
-    stream = container.streams.video[0]
-    stream.thread_type = "AUTO"
-    count = 0
     try:
-        for frame in container.decode(stream):
-            count += 1
-            yield frame
+        yield from container.demux(main_stream(container), *container.streams.audio[:1])
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise VideoError(f"'{path}' breaks off after {count} frames: it is damaged or cut short") from error
+        raise VideoError(f"'{path}' is damaged or cut short: its data cannot be read to the end") from error
 
 
-def file_frames(path: Path, start: int, stop: int | None, size: Size) -> Iterator[Callable[[], np.ndarray]]:
-    """Yield one function per frame from ``start`` to before ``stop``; calling it converts that frame, so skipped frames cost little.
+def packet_times(path: Path) -> list[float]:
+    """Read the times of all frames of a video file from its packets, without decoding: seconds from the first, ascending.
 
     Raises:
-        VideoError: if the file is damaged, or ends before its header says so.
+        VideoError: if the file cannot be read to its end.
     """
     with open_container(path) as container:
-        promised = _promised_frames(container)
-        count = 0
-        stopped = False
-        for frame in decode(container, path):
-            if stop is not None and count >= stop:
-                stopped = True
-                break
-            count += 1
-            if count > start:
-                yield lambda frame=frame: upright(frame, size)
-        # Demuxers end silently where a file is cut off. A few frames may be missing by design (edit lists, rounding).
-        if not stopped and stop is None and count < 0.95 * promised - 2:
-            raise VideoError(f"'{path}' breaks off after {count} of {promised} frames: it is damaged or cut short")
-
-
-def _promised_frames(container) -> int:
-    """Return how many frames the header promises; 0 if it says nothing."""
-    stream = container.streams.video[0]
-    promised = stream.frames
-    if not promised and stream.duration and stream.average_rate:
-        promised = int(stream.duration * stream.time_base * stream.average_rate)
-    elif not promised and container.duration and stream.average_rate and not container.streams.audio:
-        promised = int(Fraction(container.duration, 1_000_000) * stream.average_rate)
-    if "mp4" in container.format.name and promised and stream.duration and stream.average_rate:
-        # A trimmed phone clip still contains the frames before its start. Its edit list skips them, and so does the duration.
-        promised = min(promised, round(stream.duration * stream.time_base * stream.average_rate))
-    return promised
-
-
-def upright(frame, size: Size) -> np.ndarray:
-    """Convert a decoded frame to uint8 RGB (H, W, 3): scaled by FFmpeg, then turned as the file's rotation flag says."""
-    turns = round(frame.rotation / 90) % 4  # quarter turns counter-clockwise
-    h, w = (frame.width, frame.height) if turns % 2 else (frame.height, frame.width)
-    h, w = fit_size(h, w, size)
-    if turns % 2:
-        picture = frame.to_ndarray(format="rgb24", width=h, height=w)
-    else:
-        picture = frame.to_ndarray(format="rgb24", width=w, height=h)
-    return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
+        stream = main_stream(container)
+        found = [p for p in packets(container, path) if p.stream is stream and p.size and not p.is_discard]
+        if any(p.pts is None for p in found):
+            return [n / frame_rate(stream) for n in range(len(found))]
+        times = sorted(float(p.pts * stream.time_base) for p in found)
+        return [time - times[0] for time in times]

@@ -5,7 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from ..errors import VideoError
-from .container import frame_rate, open_container
+from .container import frame_rate, main_stream, open_container
 
 NEAR_THE_END = 0.5  # seconds by which a video may end early: headers round, sound is longer than the picture, edit lists skip frames
 
@@ -25,9 +25,9 @@ def _frames_near(path: Path, times: Sequence[float], from_start: bool = False) -
     """Like :func:`frames_near`; None if seeking failed."""
     import av
 
-    found, before, here, damaged = [], None, 0.0, False
+    found, before, here, end, damaged = [], None, 0.0, 0.0, False
     with open_container(path) as container:
-        stream = container.streams.video[0]
+        stream = main_stream(container)
         rate = frame_rate(stream)
         begin = (stream.start_time or 0) * stream.time_base
         # go to the key frame before the first of the times
@@ -39,6 +39,7 @@ def _frames_near(path: Path, times: Sequence[float], from_start: bool = False) -
         # decode on; a frame is found once the next one is farther from its time
         for count, frame in enumerate(_decode_near(container, path, times, rate, begin)):
             earlier, here = here, float(frame.pts * stream.time_base - begin) if frame.pts is not None else count / rate
+            end = here + max(0.0, float((frame.duration or 0) * stream.time_base) - 1 / rate)  # where a usual frame would begin
             damaged |= frame.is_corrupt  # the decoder has guessed it, and every frame predicted from it
             if not from_start and before is None and (frame.pts is None or here > times[0] + 0.5 / rate):
                 return None  # seeking went too far
@@ -50,7 +51,7 @@ def _frames_near(path: Path, times: Sequence[float], from_start: bool = False) -
             if len(found) == len(times):
                 break
     # the remaining times are after the last frame
-    if before is None or here < times[-1] - NEAR_THE_END:
+    if before is None or max(here, end) < times[-1] - NEAR_THE_END:
         if not from_start:
             return None
         raise VideoError(f"'{path}' breaks off after {here:.1f} s: it is damaged or cut short")
@@ -67,7 +68,7 @@ def _decode_near(container, path: Path, times: Sequence[float], rate: float, beg
     """
     import av
 
-    stream = container.streams.video[0]
+    stream = main_stream(container)
     stream.thread_type = "NONE"
     count = 0
     try:

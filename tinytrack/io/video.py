@@ -1,30 +1,39 @@
-"""Read videos, a file or a folder of frames, one frame at a time.
+"""Read videos, files or folders of frames, one frame at a time.
 
 Frames are uint8 RGB (H, W, 3), upright. Nothing is decoded before it is needed, so a long video never has to fit in memory.
 """
 
+import bisect
 import itertools
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import VideoError
-from .container import FOLDER_FPS, decode, file_frames, frame_rate, open_container, upright
-from .frames import Size, fit_size, resize
+from .container import main_stream, open_container, packet_times
+from .decode import FrameLog, file_frames, upright
+from .frames import Size, fit_size
+from .header import Header, read_header
 from .paths import user_path
+from .pictures import BadPicture, PictureFile, is_stack
 from .seek import NEAR_THE_END, frames_near
+from .series import list_images
+from .stacks import FOLDER_FPS, picture_frames
 
-IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+MILLISECONDS = Fraction(1, 24000)  # a clock that holds both whole milliseconds and 24 frames a second
+ROUNDING = 0.001  # seconds by which the times of frames may be rounded in a file
 
 
 @dataclass(frozen=True)
 class Video:
-    """A video file or a folder of frames, opened lazily: nothing is decoded until :meth:`frames` is iterated.
+    """A video, opened lazily: nothing is decoded until :meth:`frames` is iterated.
+
+    It is a video file, a folder of frames, or one file with several pictures (a TIFF stack or a WebP animation).
 
     Attributes:
         path: the file or folder.
@@ -48,77 +57,129 @@ class Video:
         return replace(self, start=first, stop=last, name=name or self.name)
 
     @cached_property
-    def _header(self) -> tuple[int, int, float]:
+    def _pictures(self) -> list[Path] | None:
+        """The picture files that the frames are in; None for a video file."""
         if self.path.is_dir():
-            first = read_image(list_images(self.path)[0])
-            return first.shape[0], first.shape[1], FOLDER_FPS
-        with open_container(self.path) as container:
-            stream = container.streams.video[0]
-            frame = next(decode(container, self.path), None)
-            if frame is None:
-                raise VideoError(f"'{self.path}' holds no frame that can be decoded: expected a video")
-            h, w = frame.height, frame.width
-            if frame.rotation % 180:
-                h, w = w, h
-            return h, w, frame_rate(stream)
+            return list_images(self.path)
+        return [self.path] if is_stack(self.path) else None
+
+    @property
+    def of_pictures(self) -> bool:
+        """Whether the frames are in picture files."""
+        return self._pictures is not None
+
+    @cached_property
+    def header(self) -> Header:
+        """Size, rate and colours, from the file's header and its first frame."""
+        if self._pictures is None:
+            return read_header(self.path)
+        try:
+            with PictureFile(self._pictures[0]) as source:
+                height, width = source.header().size
+        except BadPicture as error:
+            raise VideoError(f"'{self._pictures[0]}' cannot be read as a picture: expected a frame of a video") from error
+        return Header(height, width) if self.path.is_dir() else Header(height, width, time_base=MILLISECONDS)
 
     @property
     def height(self) -> int:
         """Rows of an upright frame."""
-        return self._header[0]
+        return self.header.height
 
     @property
     def width(self) -> int:
         """Columns of an upright frame."""
-        return self._header[1]
+        return self.header.width
 
     @property
     def fps(self) -> float:
         """Frames per second as stored."""
-        return self._header[2]
+        return self.header.fps
 
     @cached_property
     def seconds(self) -> float | None:
         """Length in seconds according to the header; None if it does not say."""
-        if self.path.is_dir():
-            return len(list_images(self.path)) / FOLDER_FPS
+        if self._pictures is not None:
+            return sum(1 for _ in picture_frames(self._pictures, None)) / FOLDER_FPS
         with open_container(self.path) as container:
-            stream = container.streams.video[0]
+            stream = main_stream(container)
             if stream.duration:
                 return float(stream.duration * stream.time_base)
             return container.duration / 1e6 if container.duration else None
 
-    def frames(self, size: Size = None, fps: float | None = None, max_frames: int | None = None) -> Iterator[np.ndarray]:
+    @property
+    def names(self) -> list[str] | None:
+        """The names of a folder's pictures, without their endings; None for files."""
+        return [p.stem for p in self._pictures[self.start : self.stop]] if self.path.is_dir() else None
+
+    def frames(
+        self, size: Size = None, fps: float | None = None, max_frames: int | None = None, log: FrameLog | None = None
+    ) -> Iterator[np.ndarray]:
         """Decode, turn upright and scale the frames one by one: yields uint8 RGB (H, W, 3).
 
         Args:
             size: None (as stored), an int (the shorter side in pixels, keeping the shape) or (height, width).
             fps: keep at most this many frames per second, by leaving frames out; frames are never repeated.
             max_frames: stop after this many frames.
+            log: collects the times of the frames that are yielded, and what is damaged.
 
         Raises:
             VideoError: if the file is missing, is not a video, has no video stream or ends too early.
         """
         if fps is not None and fps <= 0:
             raise VideoError(f"fps must be positive, got {fps}")
-        # one function per frame, which is called only for the frames that are kept
-        source = _folder_frames(self, size) if self.path.is_dir() else file_frames(self.path, self.start, self.stop, size)
-        step = max(1.0, self.fps / fps) if fps else 1.0
+        log = FrameLog() if log is None else log
+        # the time of each frame, and a function that is called only for the frames that are kept
+        if self._pictures is None:
+            source = file_frames(self.path, self.start, self.stop, size, log)
+        else:
+            source = itertools.islice(picture_frames(self._pictures, size), self.start, self.stop)
+        first = due = None
         taken = 0
-        for index, frame in enumerate(source):
+        for seconds, frame in source:
             if max_frames is not None and taken >= max_frames:
                 return
-            if index >= taken * step - 1e-6:
+            first = seconds if first is None else first
+            due = first if due is None else due
+            if fps is None or seconds >= due - ROUNDING:
                 taken += 1
+                # the next one is due in 1 / fps, counted from the first frame, or after a long pause from this one
+                due = max(first + taken / fps, seconds) if fps else seconds
+                log.times.append(seconds)
                 yield frame()
 
-    def moving_frames(self, size: Size = None) -> Iterator[np.ndarray]:
+    @cached_property
+    def times(self) -> list[float]:
+        """The times of all frames in seconds from the first, found without decoding them."""
+        if self._pictures is None:
+            times = packet_times(self.path)
+        else:
+            times = [seconds for seconds, _ in picture_frames(self._pictures, None)]
+        times = times[self.start : self.stop]
+        return [time - times[0] for time in times]
+
+    def frame_from(self, seconds: float) -> int:
+        """Return the number of the first frame at this time or later.
+
+        Raises:
+            VideoError: if the video ends before.
+        """
+        index = bisect.bisect_left(self.times, seconds - ROUNDING)
+        if index == len(self.times):
+            end = self.times[-1] if self.times else 0
+            raise VideoError(f"'{self.title}' has no frame at {seconds:g} s or later: its last frame is at {end:g} s")
+        return index
+
+    def frame_until(self, seconds: float) -> int:
+        """Return the number of the last frame at this time or earlier."""
+        return bisect.bisect_right(self.times, seconds + ROUNDING) - 1
+
+    def moving_frames(self, size: Size = None, log: FrameLog | None = None) -> Iterator[np.ndarray]:
         """Yield :meth:`frames`, after making sure that there are at least two.
 
         Raises:
             VideoError: if there is only one, in which nothing can be tracked.
         """
-        frames = self.frames(size)
+        frames = self.frames(size, log=log)
         start = list(itertools.islice(frames, 2))
         if len(start) < 2:
             raise VideoError(f"'{self.title}' has {len(start)} frame(s): expected a video of at least two")
@@ -142,13 +203,13 @@ class Video:
         Raises:
             VideoError: as :meth:`frames`, and if the video ends before the last of them or one of them is damaged.
         """
-        # a folder: the time gives the number of the picture
-        if self.path.is_dir():
-            pictures = list(_folder_frames(self, size))
-            last = (len(pictures) - 1) / FOLDER_FPS
-            if times[-1] > last + NEAR_THE_END:
-                raise VideoError(f"'{self.path}' ends after {last:.1f} s: there is no frame at {times[-1]:.1f} s")
-            return [pictures[min(round(t * FOLDER_FPS), len(pictures) - 1)]() for t in times]
+        # pictures: find the nearest
+        if self._pictures is not None:
+            pictures = list(itertools.islice(picture_frames(self._pictures, size), self.start, self.stop))
+            begin, last = pictures[0][0], pictures[-1][0]
+            if times[-1] > last - begin + NEAR_THE_END:
+                raise VideoError(f"'{self.title}' ends after {last - begin:.1f} s: there is no frame at {times[-1]:.1f} s")
+            return [min(pictures, key=lambda p, t=t: abs(p[0] - begin - t))[1]() for t in times]
         # a part of a file: shift the times to those of the whole file
         if self.start or self.stop is not None:
             first, last = self.start / self.fps, np.inf if self.stop is None else (self.stop - 1) / self.fps
@@ -177,9 +238,7 @@ def open_video(path: str | os.PathLike) -> Video:
         raise VideoError(f"no such video: '{path}'")
     if not path.is_dir() and path.stat().st_size == 0:
         raise VideoError(f"'{path}' is empty: expected a video")
-    if path.is_dir():
-        list_images(path)
-    else:
+    if video._pictures is None:
         with open_container(path):
             pass
     return video
@@ -188,46 +247,3 @@ def open_video(path: str | os.PathLike) -> Video:
 def read_video(path: str | os.PathLike, size: Size = None, fps: float | None = None, max_frames: int | None = None) -> np.ndarray:
     """Read a video file or a folder of frames: uint8 RGB (T, H, W, 3), upright. Arguments as in :meth:`Video.frames`."""
     return open_video(path).read(size, fps, max_frames)
-
-
-def _natural(path: Path) -> list:
-    """Return a sort key that puts frame 10 after frame 9."""
-    return [int(part) if part.isdigit() else part.lower() for part in re.split(r"(\d+)", path.name)]
-
-
-def list_images(folder: Path) -> list[Path]:
-    """List the pictures of a folder of frames, with frame 10 after frame 9.
-
-    Raises:
-        VideoError: if there are none.
-    """
-    found = sorted((p for p in folder.iterdir() if p.suffix.lower() in IMAGES and not p.name.startswith(".")), key=_natural)
-    if not found:
-        raise VideoError(f"the folder '{folder}' holds no pictures: expected frames such as 00000.jpg or 00000.png")
-    return found
-
-
-def read_image(path: Path) -> np.ndarray:
-    """Read a picture of any kind as uint8 RGB (H, W, 3)."""
-    import imageio.v3 as imageio
-
-    try:
-        # Pillow turns gray, palette, 16-bit and alpha pictures into RGB.
-        frame = imageio.imread(path, plugin="pillow", mode="RGB", index=0)
-    except Exception as error:  # Pillow raises many different classes for damaged pictures
-        raise VideoError(f"'{path}' cannot be read as a picture: expected a frame of a video") from error
-    return np.ascontiguousarray(frame)
-
-
-def _folder_frames(video: Video, size: Size):
-    """Yield one function per frame of a folder; calling it reads the picture, so skipped frames cost nothing."""
-    h, w = video.height, video.width
-    for path in list_images(video.path)[video.start : video.stop]:
-
-        def frame(path=path):
-            picture = read_image(path)
-            if picture.shape[:2] != (h, w):
-                raise VideoError(f"'{path}' is {picture.shape[1]}x{picture.shape[0]}: expected {w}x{h} like the first frame")
-            return resize(picture, *fit_size(h, w, size))
-
-        yield frame

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from ..color import Palette
 from ..errors import ModelError, OutputError, TinytrackError
 from ..io.atomic import first_missing, making, remove_empty, save_tensors
 from ..io.paths import user_path
+from ..io.results import Inputs, check_file
+from ..model import FORMAT as MODEL_FORMAT
 from .parallel import ParallelTrainer
 
 FORMAT = "tinytrack training 3"
@@ -98,17 +101,42 @@ def existing(out: str | Path) -> list[Path]:
     return [path for path in (checkpoint_path(out), previous_path(out)) if path.exists()]
 
 
-@contextlib.contextmanager
-def locked(out: str | Path) -> Iterator[None]:
-    """Keep other runs from writing to ``out`` during the block; first remove what a killed run left half-written.
+def check_weights(path: str | Path, inputs: Inputs = (), option: str = "--out") -> None:
+    """Check that training may write its weights to ``path``: if there is a file, it must hold weights that training wrote.
+
+    Args:
+        inputs, option: see :func:`tinytrack.io.results.check_file`.
 
     Raises:
-        OutputError: if another run holds the lock, or the folder cannot be written to.
+        OutputError: if the file is something else.
+    """
+    check_file(path, "a weights file written by 'tinytrack train'", _is_weights, inputs, option)
+
+
+def _is_weights(path: Path) -> bool:
+    """Tell whether a file holds weights that training wrote, all of them."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns about odd pickles before it refuses them
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)["format"] == MODEL_FORMAT
+    except Exception:  # torch raises a different class for each way a file can be junk
+        return False
+
+
+@contextlib.contextmanager
+def locked(out: str | Path) -> Iterator[None]:
+    """Keep other runs from writing to ``out`` during the block.
+
+    Raises:
+        OutputError: if another run holds the lock, if a file of this name was not written by training, or if the folder cannot be
+            written to.
     """
     from filelock import FileLock, Timeout
 
+    check_weights(out)
     checkpoint = checkpoint_path(out)
     path = checkpoint.with_suffix(".lock")  # a file of its own, because the checkpoint is replaced again and again
+    check_file(path, "an empty file, as the locks of training are", lambda lock: lock.stat().st_size == 0)
     created = first_missing(checkpoint.parent)
     # take the lock; the system releases it if this process dies
     with making(checkpoint.parent, f"'{out}'"):
@@ -118,10 +146,6 @@ def locked(out: str | Path) -> Iterator[None]:
         except Timeout as error:
             raise OutputError(f"another run is training '{out}': wait for it, or give another name with --out") from error
     try:
-        # clean up after a killed run
-        for name in (checkpoint.name, previous_path(out).name, user_path(out).name):
-            for leftover in checkpoint.parent.glob(f".unfinished-*-{name}"):
-                leftover.unlink(missing_ok=True)
         yield
     finally:
         path.unlink(missing_ok=True)

@@ -25,8 +25,10 @@ from ..datasets.folders import VideoFolder
 from ..errors import ClipError, OutputError, VideoError, describe_os_error
 from ..io.atomic import making, staged_file
 from ..io.paths import user_path
+from ..io.results import check_file
 from ..io.seek import NEAR_THE_END
-from ..io.video import FOLDER_FPS, Video, list_images
+from ..io.series import list_images
+from ..io.video import Video
 
 NAME = "tinytrack-index.csv"  # the file in the indexed folder, unless the user names another
 FORMAT = "tinytrack index 1"
@@ -34,7 +36,9 @@ COLUMNS = ("path", "bytes", "changed", "seconds", "fps", "height", "width", "pro
 ENDS = ("\n", "\r")  # line endings; a line without one is truncated (a carriage return can be part of a name)
 DAMAGED = -1  # in place of the modification time: this is a line that is no entry
 LONGEST = 20_000  # characters of a record: a path and a sentence about it, with room to spare
+FASTEST = 1e6  # frames per second of a video; more is a damaged entry
 SHORTEST = 2  # frames that a video needs to show motion
+NAMED = 10  # files that are no videos and are named
 START = "fork" if sys.platform == "linux" else "spawn"  # how processes start; forking is quick, but safe only on Linux
 
 
@@ -78,7 +82,7 @@ class Entry:
 
     def possible(self) -> bool:
         """Tell whether a video can have this length, frame rate and size; the index may have been edited by hand."""
-        return 0 <= self.seconds < 1e8 and 0 < self.fps < 1e4 and all(0 < side < 1e5 for side in (self.height, self.width))
+        return 0 <= self.seconds < 1e8 and 0 < self.fps < FASTEST and all(0 < side < 1e5 for side in (self.height, self.width))
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -108,12 +112,12 @@ def probe(path: Path, name: str) -> Entry:
     try:
         video = Video(path)
         height, width, fps = video.height, video.width, video.fps
-        if path.is_dir():
-            seconds = (len(list_images(path)) - 1) / FOLDER_FPS
+        if video.of_pictures:
+            seconds = video.times[-1]
             video.frames_at([0, seconds], size=(8, 8))
         else:
             seconds = _last_frame(video)
-        if not 0 < fps < 1e4 or seconds * fps < SHORTEST - 1.5:
+        if not 0 < fps < FASTEST or seconds * fps < SHORTEST - 1.5:
             raise VideoError(f"'{path}' has one frame: expected a video of at least {SHORTEST}")
         return Entry(name, *stamp, seconds, fps, height, width)
     except VideoError as error:
@@ -176,6 +180,15 @@ def _write(path: Path, head: list[str], entries: Iterable[Entry]) -> None:
         writer.writerows(entry.row() for entry in entries)
 
 
+def is_index(path: Path) -> bool:
+    """Tell whether a file begins as an index does, or the journal of an unfinished one; the rest of it may be damaged."""
+    try:
+        with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
+            return next(csv.reader([file.readline(LONGEST)]), [])[:1] == [FORMAT]
+    except (OSError, csv.Error):
+        return False
+
+
 def journal_path(out: Path) -> Path:
     """Return where the rows of an unfinished index are kept."""
     return out.with_name(out.name + ".unfinished")
@@ -187,6 +200,7 @@ def make_index(
     workers: int | None = None,
     progress: bool = True,
     look: Callable[[Path, str], Entry] = probe,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> tuple[Path, list[Entry]]:
     """Index every video below a folder (see :class:`~tinytrack.datasets.folders.VideoFolder`); return the file and its entries.
 
@@ -199,10 +213,11 @@ def make_index(
         workers: number of processes; default: one per processor.
         progress: whether to show a progress bar.
         look: the function that makes the entry of a file from its path and its name in the index; runs in the processes.
+        tell: called with a sentence on files that are no videos.
 
     Raises:
         ClipError: if the folder holds no videos.
-        OutputError: if the index cannot be written.
+        OutputError: if the index cannot be written, or would replace a file that is no index.
     """
     from tqdm import tqdm
 
@@ -212,10 +227,16 @@ def make_index(
     out = user_path(out) if out is not None else folder / NAME
     if out.suffix != ".csv":
         raise OutputError(f"cannot write an index to '{out}': expected a name that ends in .csv")
+    journal = journal_path(out)
+    for path in (out, journal):
+        check_file(path, "an index written by 'tinytrack data index'", is_index, [folder])
     # find the videos, and which of them an earlier call has already indexed
     videos = VideoFolder(folder)
     names = {os.path.relpath(path, folder): path for path in videos.paths}
-    journal = journal_path(out)
+    others = [os.path.relpath(path, folder) for path in videos.others if path not in (out, journal)]
+    if others:
+        more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
+        tell(f"left out, because they are no videos: {_printable(', '.join(others[:NAMED]))}{more}")
     known = {}
     for path in (out, journal):
         if path.is_file():

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from ...draw.style import STYLES, label
-from ...io.atomic import staged_file
 from ...io.paths import user_path
+from ...io.results import result_file
 from ..metrics import THRESHOLDS
 from ..statistics import LEVEL, frame_scores, over_time
 from . import plots
-from .results import MAIN, NAMES, OUR_METHOD, OURS, correlation_text, runs_of, seeds
+from .results import COMMAND, MAIN, NAMES, OUR_METHOD, OURS, correlation_text, report_folder, runs_of, seeds
 from .tables import report_page
 
 
@@ -24,24 +24,25 @@ def draw_report(results: Mapping, out: str | os.PathLike) -> None:
         out: the folder of the report.
 
     Raises:
-        OutputError: if a file cannot be written.
+        OutputError: if a file cannot be written; see :func:`~tinytrack.evaluation.report.results.report_folder`.
     """
     out = user_path(out)
     charts = {"table1": score_chart, "j_over_time": over_time_chart, "pck": pck_chart}
     charts |= {"emergence": emergence_chart, "failures": failure_chart}
     drawn = set()
-    for name, draw in charts.items():
-        figure = draw(results)
-        if figure is not None:
-            save_figure(figure, out, name)
-            drawn.add(name)
-    with staged_file(out / "report.md") as scratch:
-        scratch.write_text(report_page(results, drawn), encoding="utf-8")
+    with report_folder(out):
+        for name, draw in charts.items():
+            figure = draw(results)
+            if figure is not None:
+                save_figure(figure, out, name)
+                drawn.add(name)
+        with result_file(out, COMMAND, "report.md") as scratch:
+            scratch.write_text(report_page(results, drawn), encoding="utf-8")
 
 
 def save_figure(figure, out: Path, name: str) -> None:
     """Write ``out/figures/NAME.png`` atomically."""
-    with staged_file(out / "figures" / f"{name}.png") as scratch:
+    with result_file(out, COMMAND, f"figures/{name}.png") as scratch:
         figure.savefig(scratch, facecolor="white", bbox_inches="tight", pad_inches=0.1)
 
 

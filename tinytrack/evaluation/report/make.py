@@ -25,7 +25,7 @@ from ..scoring import evaluate, read_results
 from ..statistics import failures, frame_scores
 from .charts import draw_report, save_figure
 from .pictures import dissolve_figure, embedding_figure, overlay_figure, pointer_figure
-from .results import BY, FORMAT, MAIN, OUR_METHOD, OURS, write_report
+from .results import BY, FORMAT, MAIN, OUR_METHOD, OURS, report_folder, write_report
 from .tables import summary_text
 
 # Data set -> (methods, protocols).
@@ -151,6 +151,7 @@ def make_report(data: str | None, out: str, device: str = "cpu") -> str:
 
     Raises:
         TinytrackError: if ``out`` holds results of another data set, method or version. Errors of data sets and the tracker are passed on.
+        OutputError: if the report would replace something in ``out`` that no report made.
     """
     try:
         return _make_report(data, out, device)
@@ -169,26 +170,27 @@ def _make_report(data: str | None, out: str, device: str) -> str:
     left_out += [f"the method {name} ({why})" for name, why in missing.items()]
     for source in sources.values():
         open_dataset(**source)  # report broken data now, not after hours
-    # evaluate every method on every data set
-    load = functools.cache(lambda name: load_model(name, device) if name in SHIPPED else baseline_model(name, device))
-    runs = {}
-    for run in plan_runs(sources, missing):
-        dataset, method = open_dataset(**sources[run.dataset]), _method(run, load)
-        name = run_name(dataset, method)
-        runs[name] = _track(method, dataset, folder / name)
-    checkpoints, training, notes = emergence(sources.get(MAIN), folder / "emergence", device)
-    # store and draw
-    results = {
-        "format": FORMAT,
-        "runs": {name: {k: v for k, v in run.items() if k != "format"} for name, run in runs.items()},
-        "emergence": checkpoints,
-        "training": training,
-        "failures": failure_numbers(runs),
-        "pictures": draw_pictures(runs, sources, load, folder),
-        "left_out": left_out + notes,
-    }
-    write_report(results, folder)
-    draw_report(results, folder)
+    with report_folder(folder):
+        # evaluate every method on every data set
+        load = functools.cache(lambda name: load_model(name, device) if name in SHIPPED else baseline_model(name, device))
+        runs = {}
+        for run in plan_runs(sources, missing):
+            dataset, method = open_dataset(**sources[run.dataset]), _method(run, load)
+            name = run_name(dataset, method)
+            runs[name] = _track(method, dataset, folder / name)
+        checkpoints, training, notes = emergence(sources.get(MAIN), folder / "emergence", device)
+        # store and draw
+        results = {
+            "format": FORMAT,
+            "runs": {name: {k: v for k, v in run.items() if k != "format"} for name, run in runs.items()},
+            "emergence": checkpoints,
+            "training": training,
+            "failures": failure_numbers(runs),
+            "pictures": draw_pictures(runs, sources, load, folder),
+            "left_out": left_out + notes,
+        }
+        write_report(results, folder)
+        draw_report(results, folder)
     return summary_text(results, out)
 
 

@@ -1,5 +1,6 @@
 """Write and read the stored results of a report, and look up single values in them."""
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -8,12 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import TinytrackError
-from ...io.atomic import write_json
+from ...io.atomic import json_text
 from ...io.paths import user_path
+from ...io.results import growing_results, read_list, result_file
 from ..baselines import random_seed
 
 FORMAT = "tinytrack report 1"
 BY = "python -m tinytrack evaluate report"
+COMMAND = "evaluate report"  # the name under which the folder's list of results knows what a report has made
+FIGURES = ("table1", "j_over_time", "pck", "emergence", "failures", "embeddings", "pointer", "dissolve", "overlays")
 MAIN = "davis2016"
 OUR_METHOD = "tiny-gray"  # our method where a figure has room for only one: it sees what the paper's network sees
 OURS = f"{MAIN}-{OUR_METHOD}-modern"  # the run that the failure analysis and the pictures show
@@ -27,13 +31,29 @@ NAMES = {
 }
 
 
+def report_folder(out: Path) -> contextlib.AbstractContextManager:
+    """Check that the files of a report may be written into ``out``, and let the block write them.
+
+    Raises:
+        OutputError: if the folder cannot be written, or if one of the files would replace something that no report made.
+    """
+    files = ["report.md", *(f"figures/{name}.png" for name in FIGURES)]
+    # a results.json of a report is ours, and so is the folder if it has no list, because an older version made it or git brought it
+    known = []
+    with contextlib.suppress(TinytrackError):
+        read_report(out / "results.json")
+        known = ["results.json"] if "results.json" in read_list(out) else ["results.json", "figures", *files]
+    return growing_results(out, COMMAND, ["figures"], ["results.json", *files], known)
+
+
 def write_report(results: Mapping, out: Path) -> None:
     """Write ``out/results.json``.
 
     Raises:
-        OutputError: if it cannot be written.
+        OutputError: if it cannot be written; see :func:`report_folder`.
     """
-    write_json(out / "results.json", results)
+    with report_folder(out), result_file(out, COMMAND, "results.json") as scratch:
+        scratch.write_text(json_text(results), encoding="utf-8")
 
 
 def read_report(path: str | os.PathLike) -> dict:

@@ -1,0 +1,331 @@
+"""Test video files as people have them: mirrored, with a cover, with uneven times, joined, damaged, HDR, interlaced, oddly named."""
+
+import numpy as np
+import pytest
+
+from tests.support.broken_files import cut, damaged_between, noise, patch_matrix
+from tests.support.film import add_cover, sound_of, tracks, write_film
+from tests.support.helpers import H, W, assert_one_sentence, index_frames, indices_of
+from tinytrack.errors import VideoError
+from tinytrack.io.decode import FrameLog
+from tinytrack.io.video import open_video, read_video
+from tinytrack.io.video_writer import write_video
+
+UNEVEN = [100 * n for n in range(10)] + [1000 + 1000 * n for n in range(10)]  # milliseconds
+
+
+def read_with_log(video):
+    log = FrameLog()
+    return list(video.frames(log=log)), log
+
+
+# ---- orientation and pixel aspect
+
+# display matrix (a, b, c, d, x, y) -> what a player does to the stored pictures
+MATRICES = {
+    "mirrored": ((-1, 0, 0, 1, W, 0), lambda f: f[:, :, ::-1]),
+    "half a turn": ((-1, 0, 0, -1, W, H), lambda f: f[:, ::-1, ::-1]),
+    "upside down": ((1, 0, 0, -1, 0, H), lambda f: f[:, ::-1]),
+    "transposed": ((0, 1, 1, 0, 0, 0), lambda f: f.transpose(0, 2, 1, 3)),
+    "clockwise": ((0, 1, -1, 0, H, 0), lambda f: np.rot90(f, -1, (1, 2))),
+    "transposed at the other diagonal": ((0, -1, -1, 0, H, W), lambda f: f.transpose(0, 2, 1, 3)[:, ::-1, ::-1]),
+    "counterclockwise": ((0, -1, 1, 0, 0, W), lambda f: np.rot90(f, 1, (1, 2))),
+}
+
+
+@pytest.mark.parametrize("name", MATRICES)
+def test_pictures_are_turned_and_mirrored_as_a_player_does(make_video, name):
+    matrix, shown = MATRICES[name]
+    path = make_video("a.mp4", frames=4)
+    stored = read_video(path)
+    patch_matrix(path, *matrix)
+    video = open_video(path)
+    np.testing.assert_array_equal(video.read(), shown(stored))
+    assert (video.height, video.width) == shown(stored).shape[1:3]
+    small = video.read(size=24)
+    assert small.shape[1:3] == ((24, 32) if video.height < video.width else (32, 24))
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["upright", "turned"])
+def test_the_pixel_aspect_is_kept(tmp_path, turned):
+    path = write_film(tmp_path / "a.mp4", index_frames(4), aspect=2)
+    if turned:
+        patch_matrix(path, 0, 1, -1, 0, H, 0)
+    video = open_video(path)
+    frames, log = read_with_log(video)
+    assert frames[0].shape[:2] == ((W, H) if turned else (H, W)), "pixels are not resampled"
+    write_video(tmp_path / "b.mp4", frames, video.fps, like=video, log=log)
+    assert tracks(tmp_path / "b.mp4")["aspect"] == (0.5 if turned else 2)
+
+
+# ---- the right stream
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.mov"])
+def test_the_film_is_read_and_not_its_cover(tmp_path, name):
+    cover = np.full((200, 300, 3), 255, np.uint8)
+    video = open_video(add_cover(tmp_path / name, index_frames(12), cover))
+    assert (video.height, video.width) == (H, W)
+    assert indices_of(video.read()) == list(range(12))
+    assert indices_of(video.frames_at([0.5, 0.8])) == [5, 8]
+
+
+# ---- times
+
+
+@pytest.mark.parametrize("name, codec", [("a.mp4", "libx264"), ("a.mkv", "libx264"), ("a.webm", "libvpx-vp9"), ("a.ts", "libx264")])
+def test_frames_have_the_times_of_the_file(tmp_path, name, codec):
+    options = {"crf": "10", "b": "2M", "deadline": "realtime", "cpu-used": "8"} if codec != "libx264" else None
+    path = write_film(tmp_path / name, index_frames(20), UNEVEN, codec=codec, options=options)
+    frames, log = read_with_log(open_video(path))
+    assert indices_of(frames) == list(range(20)), "a guessed number of frames is no proof of damage"
+    np.testing.assert_allclose(log.times, np.array(UNEVEN) / 1000, atol=0.0011)
+    np.testing.assert_allclose(open_video(path).times, log.times, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["a.flv", "a.mkv", "a.ts", "a.mov"])
+def test_a_screen_recording_that_slows_down_is_healthy(tmp_path, name):
+    times = [33 * n for n in range(60)] + [2000 + 1000 * n for n in range(20)]
+    path = write_film(tmp_path / name, index_frames(80), times)
+    frames, log = read_with_log(open_video(path))
+    assert len(frames) == 80
+    np.testing.assert_allclose(log.times, np.array(times) / 1000, atol=0.0011)
+    assert 1 < open_video(path).fps < 40
+
+
+@pytest.mark.parametrize("step", [100, 3_600_000, 86_400_000], ids=["tenth of a second", "hour", "day"])
+def test_a_written_video_keeps_the_times(tmp_path, step):
+    times = [step * n for n in (0, 1, 2, 4, 5, 9)]
+    video = open_video(write_film(tmp_path / "a.mkv", index_frames(6), times))
+    frames, log = read_with_log(video)
+    write_video(tmp_path / "b.mp4", frames, video.fps, like=video, log=log)
+    again, log_again = read_with_log(open_video(tmp_path / "b.mp4"))
+    assert indices_of(again) == list(range(6))
+    np.testing.assert_allclose(log_again.times, np.array(times) / 1000, atol=0.011)
+
+
+def test_a_part_is_written_from_time_0(tmp_path):
+    video = open_video(write_film(tmp_path / "a.mp4", index_frames(20), UNEVEN)).part(9, 13)
+    frames, log = read_with_log(video)
+    np.testing.assert_allclose(log.times, [0.9, 1, 2, 3], atol=0.001)
+    write_video(tmp_path / "b.mp4", frames, video.fps, like=video, log=log)
+    np.testing.assert_allclose(read_with_log(open_video(tmp_path / "b.mp4"))[1].times, [0, 0.1, 1.1, 2.1], atol=0.001)
+
+
+def test_fps_counts_seconds_not_frames(tmp_path):
+    video = open_video(write_film(tmp_path / "a.mp4", index_frames(20), UNEVEN))
+    assert indices_of(video.frames(fps=5)) == [0, 2, 4, 6, 8, *range(10, 20)]
+
+
+def test_a_clock_that_starts_again_goes_on(tmp_path):
+    whole = b"".join(write_film(tmp_path / name, index_frames(6), codec="libx264").read_bytes() for name in ("a.ts", "b.ts"))
+    (tmp_path / "joined.ts").write_bytes(whole)
+    frames, log = read_with_log(open_video(tmp_path / "joined.ts"))
+    assert indices_of(frames) == [0, 1, 2, 3, 4, 5] * 2
+    assert (np.diff(log.times) > 0).all()
+    assert log.times[-1] < 2
+
+
+@pytest.mark.parametrize("start, end, numbers", [(0.0, 0.35, (0, 3)), (0.95, 2.5, (10, 11)), (0.9, 99.0, (9, 19))])
+def test_frames_are_found_by_their_time(tmp_path, start, end, numbers):
+    video = open_video(write_film(tmp_path / "a.mp4", index_frames(20), UNEVEN))
+    assert (video.frame_from(start), video.frame_until(end)) == numbers
+    with pytest.raises(VideoError) as error:
+        video.frame_from(10.5)
+    assert_one_sentence(error, "no frame at 10.5 s", "10 s")
+
+
+# ---- damage
+
+
+def spoiled(make_video, *numbers, count=20):
+    """An AVI of JPEGs in which the data of some frames are zeros; the file's structure is intact."""
+    import av
+
+    path = make_video("a.avi", frames=count, codec="mjpeg", pix_fmt="yuvj420p")
+    with av.open(str(path)) as container:
+        packets = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+    content = bytearray(path.read_bytes())
+    for start, size in (packets[n] for n in numbers):
+        assert content[start : start + 2] == b"\xff\xd8"
+        content[start : start + size] = bytes(size)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("number", [1, 10, 17])
+def test_one_damaged_frame_is_repeated_and_reported(make_video, number):
+    frames, log = read_with_log(open_video(spoiled(make_video, number)))
+    assert indices_of(frames) == [*range(number), number - 1, *range(number + 1, 20)]
+    assert log.repeated == [number]
+    np.testing.assert_allclose(log.times, np.arange(20) / 10, atol=1e-6)
+    assert log.problems() == [f"1 frame(s) cannot be decoded, so the one before is repeated: {number}"]
+
+
+def test_a_damaged_first_frame_is_left_out_and_reported(make_video):
+    frames, log = read_with_log(open_video(spoiled(make_video, 0)))
+    assert indices_of(frames) == list(range(1, 20))
+    assert_one_sentence(log.problems()[0], "1 frame(s) at the start", "left out")
+
+
+def test_a_hole_in_an_avi_is_reported(make_video):
+    # The damage covers the frame's own mark and the next one's, so FFmpeg passes over both without an error.
+    path = damaged_between(make_video("a.avi", frames=40, codec="mjpeg", pix_fmt="yuvj420p"), 10, 11, by="zeros")
+    frames, log = read_with_log(open_video(path))
+    assert 38 <= len(frames) < 40
+    assert any("fewer than its header says" in text for text in log.problems())
+
+
+@pytest.mark.parametrize("numbers", [range(5, 12), [3, 7, 11, 15], [19]], ids=["many in a row", "many in all", "the last"])
+def test_more_damage_is_refused(make_video, numbers):
+    path = spoiled(make_video, *numbers)
+    with pytest.raises(VideoError) as error:
+        read_video(path)
+    assert_one_sentence(error, path, "damaged")
+
+
+def test_guessed_pictures_are_reported(make_video):
+    path = make_video("a.mp4", frames=noise(40), codec_options={"g": "40"})
+    damaged_between(path, 20, 21)
+    frames, log = read_with_log(open_video(path))
+    assert len(frames) == 40
+    assert log.guessed or log.repeated, "the damage is not reported"
+
+
+@pytest.mark.parametrize("sound", [None, "aac"], ids=["silent", "with sound"])
+@pytest.mark.parametrize("name", ["a.mkv", "a.mov"])
+def test_a_file_that_is_really_cut_is_refused(tmp_path, name, sound):
+    options = {"crf": "20", "bf": "0", "g": "5"}
+    path = write_film(tmp_path / name, noise(40), sound=sound, options=options)
+    if name.endswith(".mov"):  # the index is at the end of the file: move it to the front, as a camera that streams does
+        import av
+
+        with av.open(str(path)) as a, av.open(str(tmp_path / "front.mov"), "w", options={"movflags": "faststart"}) as b:
+            streams = {stream: b.add_stream_from_template(stream) for stream in a.streams}
+            for packet in a.demux():
+                if packet.dts is not None:
+                    packet.stream = streams[packet.stream]
+                    b.mux(packet)
+        path = tmp_path / "front.mov"
+    with pytest.raises(VideoError) as error:
+        read_video(cut(path, 0.6))
+    assert_one_sentence(error, path, "cut short")
+
+
+# ---- colours, HDR, interlaced
+
+
+@pytest.mark.parametrize("range", [1, 2], ids=["studio range", "full range"])
+def test_the_tagged_matrix_is_used_and_the_written_one_is_tagged(tmp_path, range):
+    tags = {"colorspace": 1, "color_range": range, "color_primaries": 1, "color_trc": 1}
+    path = write_film(tmp_path / "a.mp4", index_frames(8), tags=tags)
+    video = open_video(path)
+    frames, log = read_with_log(video)
+    assert indices_of(frames) == list(np.arange(8))
+    write_video(tmp_path / "b.mp4", frames, video.fps, like=video, log=log)
+    written = tracks(tmp_path / "b.mp4")
+    assert (written["colorspace"], written["range"], written["primaries"], written["transfer"]) == (1, 1, 1, 1)
+    assert indices_of(read_video(tmp_path / "b.mp4")) == list(np.arange(8))
+
+
+def test_primaries_of_a_phone_are_kept(tmp_path):
+    tags = {"colorspace": 1, "color_range": 1, "color_primaries": 12, "color_trc": 1}  # 12: Display P3
+    video = open_video(write_film(tmp_path / "a.mp4", index_frames(3), tags=tags))
+    frames, log = read_with_log(video)
+    write_video(tmp_path / "b.mp4", frames, video.fps, like=video, log=log)
+    assert tracks(tmp_path / "b.mp4")["primaries"] == 12
+
+
+@pytest.mark.parametrize("transfer, name", [(16, "PQ"), (18, "HLG")])
+def test_hdr_is_noted(tmp_path, transfer, name):
+    tags = {"colorspace": 9, "color_range": 1, "color_primaries": 9, "color_trc": transfer}
+    video = open_video(write_film(tmp_path / "a.mp4", index_frames(3), tags=tags))
+    (note,) = video.header.notes
+    assert_one_sentence(note, "HDR", name, "a.mp4")
+    frames, log = read_with_log(video)
+    write_video(tmp_path / "b.mp4", frames, video.fps, like=video, log=log)
+    assert tracks(tmp_path / "b.mp4")["primaries"] == 1
+
+
+def test_interlaced_pictures_are_deinterlaced_and_noted(tmp_path):
+    # Each stored picture has the even rows of one moment and the odd rows of the next, in which a bar has moved on.
+    moments = np.full((24, H, W, 3), 40, np.uint8)
+    for t, frame in enumerate(moments):
+        frame[:, 2 * t : 2 * t + 10] = 220
+    woven = moments[::2].copy()
+    woven[:, 1::2] = moments[1::2, 1::2]
+    path = write_film(tmp_path / "a.mp4", woven, options={"crf": "1", "x264-params": "tff=1:interlaced=1", "bf": "0"})
+    video = open_video(path)
+    assert_one_sentence(video.header.notes[0], "deinterlaced")
+    frames = video.read()
+    assert len(frames) == 12
+
+    def combs(pictures):
+        return np.abs(np.diff(pictures.astype(int), axis=1)).mean()
+
+    assert combs(frames[2:-1]) < 0.5 * combs(woven[2:-1])
+    assert len(video.frames_at([0.5])) == 1
+
+
+def test_a_progressive_video_has_no_notes(make_video):
+    assert open_video(make_video()).header.notes == ()
+
+
+# ---- sound
+
+
+@pytest.mark.parametrize("name, sound, written", [("a.mp4", "aac", "aac"), ("a.mov", "pcm_s16le", "aac"), ("a.mkv", "flac", "aac")])
+def test_the_sound_is_kept(tmp_path, name, sound, written):
+    video = open_video(write_film(tmp_path / name, index_frames(20), sound=sound))
+    frames, log = read_with_log(video)
+    write_video(tmp_path / "b.mp4", frames, video.fps, like=video, log=log)
+    said = tracks(tmp_path / "b.mp4")
+    assert said["sound"] == written
+    assert abs(said["sound_seconds"] - 2) < 0.1
+    tone = np.abs(np.fft.rfft(sound_of(tmp_path / "b.mp4")[8192:40960]))
+    assert abs(tone.argmax() * 44100 / 32768 - 440) < 5, "the tone is not the one that was recorded"
+
+
+def test_a_part_has_its_part_of_the_sound(tmp_path):
+    video = open_video(write_film(tmp_path / "a.mp4", index_frames(20), sound="aac"))
+    frames, log = read_with_log(video.part(5, 11))
+    write_video(tmp_path / "b.mp4", frames, video.fps, like=video, log=log)
+    assert abs(tracks(tmp_path / "b.mp4")["sound_seconds"] - 0.6) < 0.05
+
+
+def test_a_video_without_sound_gets_none(tmp_path, make_video):
+    video = open_video(make_video())
+    frames, log = read_with_log(video)
+    write_video(tmp_path / "b.mp4", frames, video.fps, like=video, log=log)
+    assert tracks(tmp_path / "b.mp4")["sound"] is None
+
+
+def test_a_damaged_sound_track_does_not_stop_the_pictures(tmp_path):
+    path = write_film(tmp_path / "a.mkv", index_frames(20), sound="flac")
+    content = bytearray(path.read_bytes())
+    place = content.rindex(b"\xff\xf8")  # the last packet of the sound
+    content[place : place + 400] = bytes(400)
+    path.write_bytes(content)
+    video = open_video(path)
+    frames, log = read_with_log(video)
+    assert write_video(tmp_path / "b.mp4", frames, video.fps, like=video, log=log) == 20
+
+
+# ---- names
+
+NAMES = [
+    "take:1.mp4", "12:30:05.mp4", "http:clip.mp4", "concat:x.mp4", "pipe:0", "file:a.mp4", "100%d.mp4", "a#b?c.mp4", "line\nbreak.mp4",
+    "-dash.mp4", "it's \"q\".mp4", "[1-3]*.mp4", "Видео 視頻.mp4", "~x.mp4",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_never_an_address(make_video, here, name):
+    make_video("a.mp4", frames=5).rename(here / name)
+    video = open_video(name)
+    assert indices_of(video.read()) == list(range(5))
+    assert indices_of(video.frames_at([0.3])) == [3]
+    copy = name if name.endswith(".mp4") else f"{name}.mp4"
+    write_video(f"out/{copy}", video.frames(), 10)
+    assert [path.name for path in (here / "out").iterdir()] == [copy]
+    assert len(read_video(here / "out" / copy)) == 5
