@@ -388,6 +388,20 @@ def test_a_run_that_is_killed_while_unpacking_never_looks_finished(site, cache, 
     assert not (cache / "DAVIS").exists()
     assert_complete(fetched(site), files)
     assert site.requests == 0
+    assert_left("DAVIS")
+
+
+def test_a_folder_that_appears_while_unpacking_is_not_replaced(site, cache, monkeypatch):
+    extract = zipfile.ZipFile.extract
+
+    def meanwhile(*arguments):
+        (cache / "DAVIS").mkdir(exist_ok=True)
+        (cache / "DAVIS" / "thesis.txt").write_text("the only copy")
+        return extract(*arguments)
+
+    monkeypatch.setattr(zipfile.ZipFile, "extract", meanwhile)
+    refused(site, cache / "DAVIS", "an empty folder", left=[".davis.zip", "DAVIS"])
+    assert [(p.name, p.read_text()) for p in (cache / "DAVIS").iterdir()] == [("thesis.txt", "the only copy")]
 
 
 def test_the_command_announces_fetches_and_verifies(site, cache, cli, files):

@@ -3,6 +3,7 @@
 import errno
 import json
 import re
+import shutil
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -398,6 +399,23 @@ def test_a_folder_of_an_older_version_is_known_by_its_results(trees, tmp_path):
     (tmp_path / LIST).unlink()
     (tmp_path / "results.json").unlink()
     refused(trees, tmp_path, tmp_path / "masks", "was not made by tinytrack")
+
+
+def test_an_evaluation_that_was_killed_while_it_tracked_can_be_resumed(trees, tmp_path):
+    """A copy that is made during the run is what a killed run leaves."""
+    out, copies = tmp_path / "out", []
+
+    def copied(frames, mask=None, xy=None, colors=None):
+        copies.append(tmp_path / f"copy{len(copies)}")
+        for t, carried in enumerate(identity(frames, mask, xy)):
+            if t == 3:
+                shutil.copytree(out, copies[-1])
+            yield carried
+
+    whole = evaluate(Method("identity", copied), davis(trees), out, progress=False)
+    for copy, done in zip(copies, ([], ["one"]), strict=True):
+        assert [p.name for p in (copy / "masks").iterdir() if p.name[0] != "."] == done
+        assert without_time(evaluate(IDENTITY, davis(trees), copy, progress=False)) == without_time(whole)
 
 
 def test_an_evaluation_that_was_killed_between_its_files_can_be_repeated(trees, tmp_path):

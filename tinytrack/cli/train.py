@@ -112,7 +112,8 @@ def _train(options: TrainOptions) -> dict:
     # open the videos
     if first:
         print("reading " + ", ".join(options.sources), flush=True)
-    source, facts = processes.on_all_ranks(lambda: clip_source(options.sources, config, options.workers))
+    tell = print if first else lambda text: None
+    source, facts = processes.on_all_ranks(lambda: clip_source(options.sources, config, options.workers, tell))
     if first and "videos" in facts:
         for problem in source.index.damaged[:PROBLEMS_SHOWN]:
             print(f"skipped: {problem}", flush=True)

@@ -111,8 +111,7 @@ def fetch_davis(out: str | os.PathLike | None = None, archive: Archive = DAVIS_A
     target = Path(os.path.abspath(davis_folder() if out is None else user_path(out)))
     if _is_there(target):
         return target
-    if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
-        raise ClipError(f"cannot fetch DAVIS to '{target}': it exists and holds no JPEGImages, expected a new or an empty folder")
+    _check_free(target)
     path = _archive_path(target)
     with making(target.parent, f"'{target}'"):
         free, needed = shutil.disk_usage(target.parent).free, _needed(target, archive)
@@ -156,6 +155,12 @@ def verify_davis(root: str | os.PathLike | None = None) -> str:
 
 def _is_there(target: Path) -> bool:
     return (target / "JPEGImages").is_dir()
+
+
+def _check_free(target: Path) -> None:
+    """Make sure that unpacking replaces nothing."""
+    if os.path.lexists(target) and (target.is_symlink() or not target.is_dir() or any(target.iterdir())):
+        raise ClipError(f"cannot fetch DAVIS to '{target}': it exists and holds no JPEGImages, expected a new or an empty folder")
 
 
 def _archive_path(target: Path) -> Path:
@@ -214,6 +219,7 @@ def _unpack(path: Path, target: Path, archive: Archive, progress: bool) -> None:
                     raise zipfile.BadZipFile(f"it has no folder DAVIS/{folder}")
             for name in tqdm(names, desc="unpacking", unit=" files", disable=not progress):
                 content.extract(name, scratch)  # zipfile itself keeps every name inside the folder, and writes links as plain files
+            _check_free(target)  # again, because unpacking takes minutes
             (scratch / "DAVIS").rename(scratch / target.name)
     # Damaged data raise zlib's errors, unknown compression and encryption a RuntimeError.
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:

@@ -1,7 +1,7 @@
 """Find the videos in folders, and those that ``train SOURCE...`` names."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from ..errors import ClipError
@@ -13,6 +13,7 @@ from ..io.video import Video
 from .clips import CLIPS, open_clip
 from .davis import Davis
 
+NAMED = 10  # files that are no videos and are named
 # Endings of video files. Files with other endings are videos too if FFmpeg can open them (which also settles what a .ts file is).
 VIDEO_ENDINGS = set(
     ".3g2 .3gp .apng .asf .avi .f4v .flv .gif .m1v .m2t .m2ts .m2v .m4v .mkv .mov .mp4 .mpe .mpeg .mpg .mts .mxf .ogm .ogv .qt .vob .webm"
@@ -63,6 +64,14 @@ class VideoFolder:
             raise ClipError(f"'{self.root}' holds no videos: expected video files or folders of frames")
         self.paths = found
 
+    def left_out(self, ours: Collection[Path] = ()) -> str:
+        """Return a sentence that names the files that are no videos, except ``ours``; empty if there are none."""
+        names = [os.path.relpath(path, self.root) for path in self.others if path not in ours]
+        if not names:
+            return ""
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        return f"left out, because they are no videos: {', '.join(names[:NAMED])}{more}"
+
     def __len__(self) -> int:
         return len(self.paths)
 
@@ -71,11 +80,12 @@ class VideoFolder:
             yield Video(path, name=str(path.relative_to(self.root)) if path != self.root else path.name)
 
 
-def training_videos(sources: list[str]) -> list[Video]:
+def training_videos(sources: list[str], tell: Callable[[str], None] = lambda text: None) -> list[Video]:
     """Open the videos that ``train SOURCE...`` names.
 
     Args:
         sources: names of clips, DAVIS trees (their *train* split), video files, folders of frames or of videos.
+        tell: called with a sentence on files in the folders that are no videos.
 
     Raises:
         ClipError, VideoError: if a source is none of these.
@@ -89,7 +99,10 @@ def training_videos(sources: list[str]) -> list[Video]:
                 raise ClipError(f"'{path}' has no list of its train split: expected ImageSets/2016/train.txt or ImageSets/2017/train.txt")
             videos += [davis.video(name) for name in davis.sequences("train")]
         elif path.is_dir() and str(source) not in CLIPS:
-            videos += list(VideoFolder(path))
+            folder = VideoFolder(path)
+            if folder.left_out():
+                tell(folder.left_out())
+            videos += list(folder)
         else:
             videos.append(open_clip(source))
     return videos

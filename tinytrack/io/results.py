@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ..errors import OutputError, describe_os_error
-from .atomic import making, staged_file, staged_folder, write_json
+from .atomic import first_missing, making, remove_empty, staged_file, staged_folder, write_json
 from .paths import user_path
 
 LIST = ".tinytrack.json"
@@ -132,7 +132,7 @@ def _check_existing(out: Path, name: str, command: str, entries: Entries, inputs
         return
     if entry is None or target.is_symlink():
         for given in inputs:
-            if given.is_dir() and Path(_place(target)).is_relative_to(os.path.realpath(given)):
+            if os.path.isdir(given) and Path(_place(target)).is_relative_to(os.path.realpath(given)):
                 raise OutputError(f"the result '{target}' would replace a part of the input '{given}': {_elsewhere(command)}")
         raise OutputError(f"'{target}' was not made by tinytrack and is in the way: move it, or {_elsewhere(command)}")
     if entry["command"] != command:
@@ -334,14 +334,18 @@ def growing_results(
         _check_existing(out, name, command, entries)
     # the list, then the block, and then the list without the folders that the block did not make
     entries |= {name: {"command": command, "stamps": []} for name in folders}
+    created = None
+    with contextlib.suppress(OSError):  # making the folder raises it again
+        created = first_missing(out)
     with making(out, f"to '{out}'"):
-        try:
-            if entries != before:
-                _write_list(out, entries)
-            yield
-        finally:
-            with contextlib.suppress(OSError, OutputError):
-                found = read_list(out)
-                left = {name: entry for name, entry in found.items() if name not in folders or os.path.lexists(out / name)}
-                if left != found:
-                    _write_list(out, left)
+        if entries != before:
+            _write_list(out, entries)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError, OutputError):
+            found = read_list(out)
+            left = {name: entry for name, entry in found.items() if name not in folders or os.path.lexists(out / name)}
+            if left != found:
+                _write_list(out, left)
+        remove_empty(out, created)

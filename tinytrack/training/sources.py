@@ -1,6 +1,6 @@
 """Where training clips come from: videos decoded into memory, or an index from which clips are decoded on the way."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -39,15 +39,22 @@ def load_shots(videos: Sequence[Video], config: TrainConfig, megabytes: int = 40
     return found
 
 
-def clip_source(sources: Sequence[str], config: TrainConfig, workers: int | None) -> tuple[ClipSource, dict]:
+def clip_source(
+    sources: Sequence[str], config: TrainConfig, workers: int | None, tell: Callable[[str], None] = lambda text: None
+) -> tuple[ClipSource, dict]:
     """Open what ``train SOURCE...`` names: a stream for indexes, otherwise videos decoded into memory.
+
+    Args:
+        sources, tell: see :func:`~tinytrack.datasets.folders.training_videos`.
+        config: the recipe.
+        workers: see :class:`ClipStream`.
 
     Returns:
         The source, and the facts about it that go into the model's card.
     """
     indexes = [source for source in sources if source.endswith(".csv")]
     if not indexes:
-        shots = load_shots(training_videos(list(sources)), config)
+        shots = load_shots(training_videos(list(sources), tell), config)
         return Shots(shots, config), {"shots": len(shots), "frames": sum(len(s) for s in shots)}
     if len(indexes) < len(sources):
         raise TinytrackError("indexes and videos that are decoded into memory cannot be mixed: give one or the other")

@@ -38,7 +38,6 @@ DAMAGED = -1  # in place of the modification time: this is a line that is no ent
 LONGEST = 20_000  # characters of a record: a path and a sentence about it, with room to spare
 FASTEST = 1e6  # frames per second of a video; more is a damaged entry
 SHORTEST = 2  # frames that a video needs to show motion
-NAMED = 10  # files that are no videos and are named
 START = "fork" if sys.platform == "linux" else "spawn"  # how processes start; forking is quick, but safe only on Linux
 
 
@@ -233,10 +232,8 @@ def make_index(
     # find the videos, and which of them an earlier call has already indexed
     videos = VideoFolder(folder)
     names = {os.path.relpath(path, folder): path for path in videos.paths}
-    others = [os.path.relpath(path, folder) for path in videos.others if path not in (out, journal)]
-    if others:
-        more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
-        tell(f"left out, because they are no videos: {_printable(', '.join(others[:NAMED]))}{more}")
+    if videos.left_out([out, journal]):
+        tell(_printable(videos.left_out([out, journal])))
     known = {}
     for path in (out, journal):
         if path.is_file():
