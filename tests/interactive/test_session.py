@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.support.film import tracks, write_film
 from tests.support.helpers import assert_one_sentence, index_frames, indices_of
 from tinytrack import propagate
 from tinytrack.datasets.clips import open_clip
@@ -22,6 +23,7 @@ from tinytrack.interactive import session as annotate
 from tinytrack.interactive.background import Cancelled, Work
 from tinytrack.interactive.session import SHOWN_HEIGHT, UNDO, Session, brush
 from tinytrack.interactive.skeletons import SKELETONS
+from tinytrack.io.decode import FrameLog
 from tinytrack.io.joints import Joints, read_joints, read_joints_csv
 from tinytrack.io.masks import MAX_OBJECTS, davis_palette, read_mask
 from tinytrack.io.results import LIST
@@ -955,6 +957,27 @@ def test_a_folder_of_frames_of_odd_size_can_be_tracked_and_exported(make_folder,
     assert "masks" in session.export(tmp_path / "out")
     assert [np.array(Image.open(p)).shape for p in sorted((tmp_path / "out" / "masks").iterdir())] == [(33, 45)] * 4
     np.testing.assert_array_equal(read_mask(tmp_path / "out" / "masks" / "00001.png", (33, 45)), session.keys[1].ids)
+
+
+def test_an_export_keeps_the_times_the_sound_and_the_names_of_the_frames(make_folder, tmp_path):
+    times = [0, 100, 200, 1200, 2200, 2300]
+    session = opened(write_film(tmp_path / "film.mp4", SCENE[:6], times, sound="aac"))
+    dot(session, 0), session.place(0, 0, (20, 20))
+    run(session)
+    session.export(tmp_path / "out")
+    log = FrameLog()
+    list(open_video(tmp_path / "out/overlay.mp4").frames(log=log))
+    np.testing.assert_allclose(log.times, np.array(times) / 1000, atol=0.002)
+    assert abs(tracks(tmp_path / "out/overlay.mp4")["sound_seconds"] - 2.4) < 0.1
+    with open(tmp_path / "out/joints.csv", newline="") as file:
+        seconds = {int(row["frame"]): float(row["seconds"]) for row in csv.DictReader(file)}
+    np.testing.assert_allclose([seconds[t] for t in range(6)], np.array(times) / 1000, atol=0.002)
+    # a folder
+    session = opened(make_folder("frames", SCENE[:4], form="img_{}0.png"))
+    dot(session, 0)
+    run(session)
+    session.export(tmp_path / "named")
+    assert sorted(p.name for p in (tmp_path / "named/masks").iterdir()) == ["img_00.png", "img_10.png", "img_20.png", "img_30.png"]
 
 
 # ---- export

@@ -18,6 +18,7 @@ import torch
 from ..draw.pictures import carried_picture, nearest, overlay, skeleton
 from ..errors import JointsError, MaskError, VideoError
 from ..io.atomic import write_json
+from ..io.decode import FrameLog
 from ..io.frames import fit_size, rescale
 from ..io.joints import Joints, write_joints_csv
 from ..io.masks import MAX_OBJECTS, write_mask
@@ -129,6 +130,7 @@ class Session:
         self.joints = SKELETONS["human"]
         self.keys: dict[int, Marks] = {}
         self.colors = False
+        self.log = FrameLog()  # the times of the frames, and which of them are damaged
         self._shown: list[bytes] = []
         self._tracked: dict[int, _Stored] = {}
         self._blank = self._empty()
@@ -151,8 +153,8 @@ class Session:
         from PIL import Image
 
         size = fit_size(*self.size, min(SHOWN_HEIGHT, min(self.size)))
-        self._shown = []
-        for frame in self.video.moving_frames(None if size == self.size else size):
+        self._shown, self.log = [], FrameLog()
+        for frame in self.video.moving_frames(None if size == self.size else size, self.log):
             buffer = io.BytesIO()
             Image.fromarray(frame).save(buffer, format="JPEG", quality=95, subsampling=0)
             self._shown.append(buffer.getvalue())
@@ -425,10 +427,10 @@ class Session:
         ticks = itertools.count(1)
         rows: list[tuple[np.ndarray, np.ndarray]] = []
 
-        def pictures(kind: str, scratch: Path) -> Iterator[np.ndarray]:
+        def pictures(kind: str, scratch: Path, log: FrameLog) -> Iterator[np.ndarray]:
             """Draw the frames of ``overlay.mp4`` or ``colorized.mp4``."""
             index = -1
-            for index, frame in enumerate(prefetch(itertools.islice(self.video.frames(), len(self)))):
+            for index, frame in enumerate(prefetch(itertools.islice(self.video.frames(log=log), len(self)))):
                 carried = self.carried(index)
                 if kind == "overlay":
                     yield self._overlay(scratch, index, frame, carried, masks, rows if pose else None)
@@ -442,7 +444,8 @@ class Session:
         names = [f"{kind}.mp4" for kind in kinds] + ["masks", "objects.json"] * masks + ["joints.csv", "joints.json"] * pose
         with results_folder(out, "studio", names, [self.video.path]) as scratch:
             for kind in kinds:
-                write_video(scratch / f"{kind}.mp4", pictures(kind, scratch), self.video.fps)
+                log = FrameLog()
+                write_video(scratch / f"{kind}.mp4", pictures(kind, scratch, log), self.video.fps, like=self.video, log=log)
             if masks:
                 content = {
                     "objects": {str(n): name for n, name in enumerate(self.objects, start=1)},
@@ -450,7 +453,7 @@ class Session:
                 }
                 write_json(scratch / "objects.json", content)
             if pose:
-                write_joints_csv(scratch / "joints.csv", self.joints.names, rows)
+                write_joints_csv(scratch / "joints.csv", self.joints.names, rows, seconds=self.log.times, pictures=self.video.names)
                 self._write_first_joints(scratch / "joints.json", rows[0][0])
             return sorted(item.name for item in scratch.iterdir())
 
@@ -459,7 +462,8 @@ class Session:
         if masks:
             ids = np.zeros(self.size, np.uint8) if carried.ids is None else carried.ids
             (scratch / "masks").mkdir(exist_ok=True)
-            write_mask(scratch / "masks" / f"{index:05d}.png", ids)
+            name = f"{index:05d}" if self.video.names is None else self.video.names[index]
+            write_mask(scratch / "masks" / f"{name}.png", ids)
             frame = overlay(frame, ids)
         if rows is None:
             return frame

@@ -279,7 +279,9 @@ class Studio(Demo):
         self.radius.value = max(2.0, round(min(height, width) / 18))
         self.playback.reset(len(session) - 1, min(max(session.video.fps, 1), 30))
         self.names()
-        self.say(f"{session.video.title}: {len(session)} frames of {width}x{height}. Mark something on the frame from which to start.")
+        notes = "".join(f" Note: {' '.join(note.split())}." for note in (*session.video.header.notes, *session.log.problems()))
+        facts = f"{session.video.title}: {len(session)} frames of {width}x{height}"
+        self.say(f"{facts}. Mark something on the frame from which to start.{notes}")
         self.settle()
         self.look()
 

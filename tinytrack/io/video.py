@@ -56,9 +56,9 @@ class Video:
         last = self.stop if stop is None else self.start + stop
         return replace(self, start=first, stop=last, name=name or self.name)
 
-    @cached_property
+    @property
     def _pictures(self) -> list[Path] | None:
-        """The picture files that the frames are in; None for a video file."""
+        """The picture files that the frames are in, as the folder is now; None for a video file."""
         if self.path.is_dir():
             return list_images(self.path)
         return [self.path] if is_stack(self.path) else None
@@ -106,7 +106,7 @@ class Video:
                 return float(stream.duration * stream.time_base)
             return container.duration / 1e6 if container.duration else None
 
-    @property
+    @cached_property
     def names(self) -> list[str] | None:
         """The names of a folder's pictures, without their endings; None for files."""
         return [p.stem for p in self._pictures[self.start : self.stop]] if self.path.is_dir() else None
@@ -129,10 +129,11 @@ class Video:
             raise VideoError(f"fps must be positive, got {fps}")
         log = FrameLog() if log is None else log
         # the time of each frame, and a function that is called only for the frames that are kept
-        if self._pictures is None:
+        pictures = self._pictures
+        if pictures is None:
             source = file_frames(self.path, self.start, self.stop, size, log)
         else:
-            source = itertools.islice(picture_frames(self._pictures, size), self.start, self.stop)
+            source = itertools.islice(picture_frames(pictures, size), self.start, self.stop)
         first = due = None
         taken = 0
         for seconds, frame in source:
