@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support.film import add_cover, tracks, write_film
 from tests.support.helpers import assert_one_sentence, index_frames
 from tests.support.small import FRAMES, JOINTS, H, W, scene, square_mask, without_color, write_frames
+from tests.support.unusual_videos import add_cover, tracks, write_clip
 from tinytrack.color import frames_to_lab
 from tinytrack.io.decode import FrameLog
 from tinytrack.io.masks import read_mask, write_mask
@@ -148,10 +148,10 @@ def test_tracking_starts_in_the_middle_and_runs_in_both_directions(track, given,
 )
 @pytest.mark.parametrize("command", ["track", "pose", "colorize"])
 def test_only_the_chosen_part_is_tracked_and_keeps_its_numbers(cli, given, here, command, span, numbers):
-    write_film(here / "film.mp4", scene(), TIMES)
+    write_clip(here / "clip.mp4", scene(), TIMES)
     first = numbers[0]
     labels = {"track": ["--mask", given.mask], "pose": ["--joints", given.joints], "colorize": ["--reference", str(first)]}[command]
-    result = cli(command, "film.mp4", *labels, *span, "--model", given.model, "--out", "out")
+    result = cli(command, "clip.mp4", *labels, *span, "--model", given.model, "--out", "out")
     assert result.status == 0, result.err
     log = FrameLog()
     name = "colorized" if command == "colorize" else "overlay"
@@ -265,14 +265,14 @@ def test_a_reference_with_an_orientation_is_turned(cli, given, here):
     assert float((colors - frames_to_lab(scene()[0])[1:]).abs().mean()) < 8
 
 
-# ---- films
+# ---- videos
 
 
 def test_the_sound_is_kept_in_every_result(track, cli, given, here):
-    write_film(here / "film.mp4", scene(), sound="aac")
-    write_film(here / "gray.mp4", without_color(scene()), sound="aac")
-    assert track("film.mp4", "--out", "a").status == 0
-    assert cli("pose", "film.mp4", "--joints", given.joints, "--model", given.model, "--out", "b").status == 0
+    write_clip(here / "clip.mp4", scene(), sound="aac")
+    write_clip(here / "gray.mp4", without_color(scene()), sound="aac")
+    assert track("clip.mp4", "--out", "a").status == 0
+    assert cli("pose", "clip.mp4", "--joints", given.joints, "--model", given.model, "--out", "b").status == 0
     assert cli("colorize", "gray.mp4", "--reference", given.color, "--model", given.model, "--out", "c").status == 0
     for name in ("a/overlay.mp4", "b/overlay.mp4", "c/colorized.mp4"):
         said = tracks(name)
@@ -281,9 +281,9 @@ def test_the_sound_is_kept_in_every_result(track, cli, given, here):
         assert (said["colorspace"], said["range"], said["primaries"]) == (1, 1, 1), name
 
 
-def test_a_film_with_a_cover_is_tracked(track, here):
-    add_cover(here / "film.mp4", scene(), np.full((96, 128, 3), 200, np.uint8))
-    assert "through 6 frames" in track("film.mp4", "--out", "out").out
+def test_a_video_with_a_cover_is_tracked(track, here):
+    add_cover(here / "clip.mp4", scene(), np.full((96, 128, 3), 200, np.uint8))
+    assert "through 6 frames" in track("clip.mp4", "--out", "out").out
 
 
 def test_a_damaged_frame_is_reported(track, make_video, here):
@@ -303,7 +303,7 @@ def test_a_damaged_frame_is_reported(track, make_video, here):
 
 def test_hdr_is_said(track, here):
     tags = {"colorspace": 9, "color_range": 1, "color_primaries": 9, "color_trc": 16}
-    write_film(here / "a.mp4", scene(), tags=tags)
+    write_clip(here / "a.mp4", scene(), tags=tags)
     assert "HDR (PQ)" in track("a.mp4", "--out", "out").out
 
 
@@ -313,9 +313,9 @@ def test_an_output_folder_is_never_an_address(track, given, here, out):
     assert len(read_video(here / out / "overlay.mp4")) == FRAMES
 
 
-def test_a_film_that_becomes_smaller_is_refused(track, here):
-    first = write_film(here / "a.ts", scene(3))
-    second = write_film(here / "b.ts", scene(3, 32, 32))
+def test_a_video_that_becomes_smaller_is_refused(track, here):
+    first = write_clip(here / "a.ts", scene(3))
+    second = write_clip(here / "b.ts", scene(3, 32, 32))
     (here / "c.ts").write_bytes(first.read_bytes() + second.read_bytes())
     before = snapshot(here)
     assert_refused(track("c.ts", "--out", "out"), "32x32", f"{W}x{H}")
@@ -330,9 +330,9 @@ def test_the_index_lists_whatever_can_be_tracked_and_names_the_rest(cli, here):
     folder.mkdir()
     frames = index_frames(12)
     for name in ("a.ts", "b.mkv", "c.mp4"):
-        write_film(folder / name, frames)
+        write_clip(folder / name, frames)
     shutil.move(folder / "a.ts", folder / "00001.MTS")
-    write_film(folder / "e.mp4", frames).rename(folder / "no ending")
+    write_clip(folder / "e.mp4", frames).rename(folder / "no ending")
     (folder / "notes.txt").write_text("shopping list")
     (folder / "broken.mp4").write_bytes(b"no video")
     stack = folder / "stack"
@@ -357,14 +357,14 @@ def test_a_file_that_is_no_index_is_not_replaced_by_one(cli, here, make_video):
 
 
 def test_a_video_is_not_replaced_by_weights(cli, given, here):
-    shutil.copy(given.clip, here / "film.mp4")
+    shutil.copy(given.clip, here / "clip.mp4")
     before = snapshot(here)
-    assert_refused(cli("train", "film.mp4", "--steps", "1", "--out", "film.mp4"), "film.mp4")
+    assert_refused(cli("train", "clip.mp4", "--steps", "1", "--out", "clip.mp4"), "clip.mp4")
     assert snapshot(here) == before
 
 
 def test_a_written_overlay_is_not_read_as_another_rate(tmp_path):
-    video = open_video(write_film(tmp_path / "a.mkv", scene(), [40 * n for n in range(FRAMES)]))
+    video = open_video(write_clip(tmp_path / "a.mkv", scene(), [40 * n for n in range(FRAMES)]))
     log = FrameLog()
     write_video(tmp_path / "b.mp4", video.frames(log=log), video.fps, like=video, log=log)
     assert open_video(tmp_path / "b.mp4").fps == pytest.approx(25, rel=0.01)

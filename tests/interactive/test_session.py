@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.support.film import tracks, write_film
 from tests.support.helpers import assert_one_sentence, index_frames, indices_of
+from tests.support.unusual_videos import tracks, write_clip
 from tinytrack import propagate
 from tinytrack.datasets.clips import open_clip
 from tinytrack.datasets.synth import moving_shapes
@@ -961,7 +961,7 @@ def test_a_folder_of_frames_of_odd_size_can_be_tracked_and_exported(make_folder,
 
 def test_an_export_keeps_the_times_the_sound_and_the_names_of_the_frames(make_folder, tmp_path):
     times = [0, 100, 200, 1200, 2200, 2300]
-    session = opened(write_film(tmp_path / "film.mp4", SCENE[:6], times, sound="aac"))
+    session = opened(write_clip(tmp_path / "clip.mp4", SCENE[:6], times, sound="aac"))
     dot(session, 0), session.place(0, 0, (20, 20))
     run(session)
     session.export(tmp_path / "out")

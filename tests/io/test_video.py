@@ -15,8 +15,8 @@ import pytest
 
 import tinytrack.io.video as video_module
 from tests.support.broken_files import RANDOM, TEXT, TURNS, cut, damaged_between, noise, patch_matrix
-from tests.support.film import write_film
 from tests.support.helpers import H, W, assert_one_sentence, index_frames, indices_of
+from tests.support.unusual_videos import write_clip
 from tinytrack.datasets.clips import open_clip
 from tinytrack.datasets.synth import moving_shapes
 from tinytrack.errors import OutputError, VideoError
@@ -769,7 +769,7 @@ def test_reordered_frames_in_an_avi_are_found_at_their_times(make_video):
 
 def uneven_video(path, times, **options):
     """A video of ``index_frames`` in which frame i appears at ``times[i]``, in milliseconds."""
-    return open_video(write_film(path, index_frames(len(times)), times, options={"crf": "10", **options}))
+    return open_video(write_clip(path, index_frames(len(times)), times, options={"crf": "10", **options}))
 
 
 UNEVEN = [0, 100, 200, 2000, 2100, 2200, 2300, 4000, 4100, 4200, 4300, 6000]

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tests.support.film import write_film
 from tests.support.helpers import result_of
 from tests.support.small import FRAMES, JOINTS, H, W, scene, square_mask, write_frames
+from tests.support.unusual_videos import write_clip
 
 HUGE = [b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\xff\xff\xff\x7f", b"\x00\x00\x00\x00", b"\x80\x00\x00\x00", b"\x00\x01\x00\x00"]
 WORDS = [b"null", b"-1", b"1e999", b"NaN", b"[]", b"{}", b'""', b"99999999999999999999", b"true", b",", b'"', b"0"]
@@ -85,16 +85,16 @@ class Reader:
     out: str = "out"
 
 
-def _films(folder: Path) -> list[Path]:
+def _videos(folder: Path) -> list[Path]:
     frames = scene()
-    jpeg = write_film(folder / "mjpeg.avi", frames, codec="mjpeg", pix_fmt="yuvj420p")
+    jpeg = write_clip(folder / "mjpeg.avi", frames, codec="mjpeg", pix_fmt="yuvj420p")
     stack = folder / "stack.tif"
     first, *rest = map(Image.fromarray, frames)
     first.save(stack, save_all=True, append_images=rest)
     first.save(folder / "a.gif", save_all=True, append_images=rest, duration=100)
     first.save(folder / "a.webp", save_all=True, append_images=rest, duration=100, lossless=True)
     return [
-        *(write_film(folder / f"a.{ending}", frames, sound="aac") for ending in ("mp4", "mkv", "ts")),
+        *(write_clip(folder / f"a.{ending}", frames, sound="aac") for ending in ("mp4", "mkv", "ts")),
         jpeg, stack, folder / "a.gif", folder / "a.webp",
     ]  # fmt: skip
 
@@ -144,8 +144,8 @@ def _joints(folder: Path) -> list[Path]:
 def _index(folder: Path) -> list[Path]:
     from tinytrack.training.video_index import make_index
 
-    write_film(folder / "a.mp4", scene(12))
-    write_film(folder / "b.mp4", scene(12))
+    write_clip(folder / "a.mp4", scene(12))
+    write_clip(folder / "b.mp4", scene(12))
     return [make_index(folder, workers=1, progress=False)[0]]
 
 
@@ -182,7 +182,7 @@ def _track(video, mask, model) -> list[str]:
 
 
 READERS = {
-    "video": Reader(_films, lambda file, given: _track(file, given / "mask.png", given / "model.pt")),
+    "video": Reader(_videos, lambda file, given: _track(file, given / "mask.png", given / "model.pt")),
     "frame": Reader(_pictures, lambda file, given: _track(_among_frames(file, given), given / "mask.png", given / "model.pt")),
     "reference": Reader(
         _pictures, lambda file, given: ["colorize", str(given / "clip.mp4"), "--reference", str(file), "--model", str(given / "model.pt")]
@@ -214,7 +214,7 @@ def make_given(folder: Path) -> None:
     from tinytrack.model import random_model
 
     folder.mkdir()
-    write_film(folder / "clip.mp4", scene())
+    write_clip(folder / "clip.mp4", scene())
     Image.fromarray(square_mask()).save(folder / "mask.png")
     random_model().save(folder / "model.pt")
     write_frames(folder / "frames", scene())

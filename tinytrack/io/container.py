@@ -1,4 +1,4 @@
-"""Open video files with PyAV: the film and not its cover picture, and names that are never addresses."""
+"""Open video files with PyAV: the moving pictures and not the cover, and names that are never addresses."""
 
 import os
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 from ..errors import VideoError
 from .stacks import FOLDER_FPS
 
-STILL_CODECS = {"mjpeg", "png", "bmp", "webp", "gif"}  # of cover pictures, and seldom of films
+STILL_CODECS = {"mjpeg", "png", "bmp", "webp", "gif"}  # of cover pictures, and seldom of videos
 
 
 def av_name(path: str | os.PathLike) -> str:
@@ -49,7 +49,7 @@ def is_video(path: Path) -> bool:
 
 
 def main_stream(container):
-    """Choose the stream that holds the film, not its cover picture; None if there is none."""
+    """Choose the stream of moving pictures, not the one of the cover; None if there is none."""
     from av.stream import Disposition
 
     streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic and s.codec_context is not None]
@@ -67,7 +67,7 @@ def frame_rate(stream) -> float:
 
 
 def packets(container, path: Path) -> Iterator:
-    """Demux the film and, to see where the file ends, its sound."""
+    """Demux the video stream and, to see where the file ends, its sound."""
     import av
 
     try:

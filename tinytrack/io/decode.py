@@ -82,7 +82,7 @@ def decode(container, path: Path, log: FrameLog | None = None) -> Iterator[tuple
 
 
 def decoded(container, path: Path, log: FrameLog) -> Iterator[tuple]:
-    """Decode the film: yields frames with their times on the file's clock (None if unknown). Damaged frames repeat the one before."""
+    """Decode the video stream: yields frames with their times on the file's clock (None if unknown). Damaged frames repeat the one before."""
     stream = main_stream(container)
     stream.thread_type = "AUTO"
     end = _End(container, stream)
@@ -216,7 +216,7 @@ class _Clock:
 
 
 class _End:
-    """Evidence of a cut: the header says how long the film or the file is, and the packets end much earlier.
+    """Evidence of a cut: the header says how long the video stream or the file is, and the packets end much earlier.
 
     Counting frames would be no evidence, because the number of frames in a header is often a guess from the rate.
     """
@@ -224,17 +224,17 @@ class _End:
     def __init__(self, container, stream):
         self.stream = stream
         self.step = 1 / frame_rate(stream)
-        self.film = self.any = None  # where the packets end, in seconds on the file's clock
+        self.pictures = self.any = None  # where the packets end, in seconds on the file's clock
         start = (stream.start_time or 0) * stream.time_base
         if container.format.name == "avi" and stream.frames:  # FFmpeg derives other lengths from the size of the file
             self.length = stream.frames * self.step
-            self.promised, self.of_film = float(start) + self.length, True
+            self.promised, self.of_pictures = float(start) + self.length, True
         elif stream.duration:
             self.length = float(stream.duration * stream.time_base)
-            self.promised, self.of_film = float(start) + self.length, True
+            self.promised, self.of_pictures = float(start) + self.length, True
         elif container.duration:
             self.length = container.duration / 1e6
-            self.promised, self.of_film = (container.start_time or 0) / 1e6 + self.length, False
+            self.promised, self.of_pictures = (container.start_time or 0) / 1e6 + self.length, False
         else:
             self.promised = None
 
@@ -246,13 +246,13 @@ class _End:
         end = float((time + (packet.duration or 0)) * packet.time_base)
         self.any = end if self.any is None else max(self.any, end)
         if packet.stream is self.stream:
-            self.film = end if self.film is None else max(self.film, end)
+            self.pictures = end if self.pictures is None else max(self.pictures, end)
 
     def check(self, path: Path, count: int) -> None:
         """Raise VideoError if the packets ended much earlier than promised."""
         if self.promised is None:
             return
-        reached = self.film if self.of_film else self.any
+        reached = self.pictures if self.of_pictures else self.any
         if reached is not None and reached < self.promised - 0.05 * self.length - 2 * self.step:
             missing = self.promised - reached
             raise VideoError(f"'{path}' breaks off after {count} frames, {missing:.1f} s before its end: it is damaged or cut short")

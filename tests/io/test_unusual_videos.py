@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests.support.broken_files import cut, damaged_between, noise, patch_matrix
-from tests.support.film import add_cover, sound_of, tracks, write_film
 from tests.support.helpers import H, W, assert_one_sentence, index_frames, indices_of
+from tests.support.unusual_videos import add_cover, sound_of, tracks, write_clip
 from tinytrack.errors import VideoError
 from tinytrack.io.decode import FrameLog
 from tinytrack.io.video import open_video, read_video
@@ -48,7 +48,7 @@ def test_pictures_are_turned_and_mirrored_as_a_player_does(make_video, name):
 
 @pytest.mark.parametrize("turned", [False, True], ids=["upright", "turned"])
 def test_the_pixel_aspect_is_kept(tmp_path, turned):
-    path = write_film(tmp_path / "a.mp4", index_frames(4), aspect=2)
+    path = write_clip(tmp_path / "a.mp4", index_frames(4), aspect=2)
     if turned:
         patch_matrix(path, 0, 1, -1, 0, H, 0)
     video = open_video(path)
@@ -62,7 +62,7 @@ def test_the_pixel_aspect_is_kept(tmp_path, turned):
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.mov"])
-def test_the_film_is_read_and_not_its_cover(tmp_path, name):
+def test_the_video_is_read_and_not_its_cover(tmp_path, name):
     cover = np.full((200, 300, 3), 255, np.uint8)
     video = open_video(add_cover(tmp_path / name, index_frames(12), cover))
     assert (video.height, video.width) == (H, W)
@@ -76,7 +76,7 @@ def test_the_film_is_read_and_not_its_cover(tmp_path, name):
 @pytest.mark.parametrize("name, codec", [("a.mp4", "libx264"), ("a.mkv", "libx264"), ("a.webm", "libvpx-vp9"), ("a.ts", "libx264")])
 def test_frames_have_the_times_of_the_file(tmp_path, name, codec):
     options = {"crf": "10", "b": "2M", "deadline": "realtime", "cpu-used": "8"} if codec != "libx264" else None
-    path = write_film(tmp_path / name, index_frames(20), UNEVEN, codec=codec, options=options)
+    path = write_clip(tmp_path / name, index_frames(20), UNEVEN, codec=codec, options=options)
     frames, log = read_with_log(open_video(path))
     assert indices_of(frames) == list(range(20)), "a guessed number of frames is no proof of damage"
     np.testing.assert_allclose(log.times, np.array(UNEVEN) / 1000, atol=0.0011)
@@ -86,7 +86,7 @@ def test_frames_have_the_times_of_the_file(tmp_path, name, codec):
 @pytest.mark.parametrize("name", ["a.flv", "a.mkv", "a.ts", "a.mov"])
 def test_a_screen_recording_that_slows_down_is_healthy(tmp_path, name):
     times = [33 * n for n in range(60)] + [2000 + 1000 * n for n in range(20)]
-    path = write_film(tmp_path / name, index_frames(80), times)
+    path = write_clip(tmp_path / name, index_frames(80), times)
     frames, log = read_with_log(open_video(path))
     assert len(frames) == 80
     np.testing.assert_allclose(log.times, np.array(times) / 1000, atol=0.0011)
@@ -96,7 +96,7 @@ def test_a_screen_recording_that_slows_down_is_healthy(tmp_path, name):
 @pytest.mark.parametrize("step", [100, 3_600_000, 86_400_000], ids=["tenth of a second", "hour", "day"])
 def test_a_written_video_keeps_the_times(tmp_path, step):
     times = [step * n for n in (0, 1, 2, 4, 5, 9)]
-    video = open_video(write_film(tmp_path / "a.mkv", index_frames(6), times))
+    video = open_video(write_clip(tmp_path / "a.mkv", index_frames(6), times))
     frames, log = read_with_log(video)
     write_video(tmp_path / "b.mp4", frames, video.fps, like=video, log=log)
     again, log_again = read_with_log(open_video(tmp_path / "b.mp4"))
@@ -105,7 +105,7 @@ def test_a_written_video_keeps_the_times(tmp_path, step):
 
 
 def test_a_part_is_written_from_time_0(tmp_path):
-    video = open_video(write_film(tmp_path / "a.mp4", index_frames(20), UNEVEN)).part(9, 13)
+    video = open_video(write_clip(tmp_path / "a.mp4", index_frames(20), UNEVEN)).part(9, 13)
     frames, log = read_with_log(video)
     np.testing.assert_allclose(log.times, [0.9, 1, 2, 3], atol=0.001)
     write_video(tmp_path / "b.mp4", frames, video.fps, like=video, log=log)
@@ -113,12 +113,12 @@ def test_a_part_is_written_from_time_0(tmp_path):
 
 
 def test_fps_counts_seconds_not_frames(tmp_path):
-    video = open_video(write_film(tmp_path / "a.mp4", index_frames(20), UNEVEN))
+    video = open_video(write_clip(tmp_path / "a.mp4", index_frames(20), UNEVEN))
     assert indices_of(video.frames(fps=5)) == [0, 2, 4, 6, 8, *range(10, 20)]
 
 
 def test_a_clock_that_starts_again_goes_on(tmp_path):
-    whole = b"".join(write_film(tmp_path / name, index_frames(6), codec="libx264").read_bytes() for name in ("a.ts", "b.ts"))
+    whole = b"".join(write_clip(tmp_path / name, index_frames(6), codec="libx264").read_bytes() for name in ("a.ts", "b.ts"))
     (tmp_path / "joined.ts").write_bytes(whole)
     frames, log = read_with_log(open_video(tmp_path / "joined.ts"))
     assert indices_of(frames) == [0, 1, 2, 3, 4, 5] * 2
@@ -128,7 +128,7 @@ def test_a_clock_that_starts_again_goes_on(tmp_path):
 
 @pytest.mark.parametrize("start, end, numbers", [(0.0, 0.35, (0, 3)), (0.95, 2.5, (10, 11)), (0.9, 99.0, (9, 19))])
 def test_frames_are_found_by_their_time(tmp_path, start, end, numbers):
-    video = open_video(write_film(tmp_path / "a.mp4", index_frames(20), UNEVEN))
+    video = open_video(write_clip(tmp_path / "a.mp4", index_frames(20), UNEVEN))
     assert (video.frame_from(start), video.frame_until(end)) == numbers
     with pytest.raises(VideoError) as error:
         video.frame_from(10.5)
@@ -196,7 +196,7 @@ def test_guessed_pictures_are_reported(make_video):
 @pytest.mark.parametrize("name", ["a.mkv", "a.mov"])
 def test_a_file_that_is_really_cut_is_refused(tmp_path, name, sound):
     options = {"crf": "20", "bf": "0", "g": "5"}
-    path = write_film(tmp_path / name, noise(40), sound=sound, options=options)
+    path = write_clip(tmp_path / name, noise(40), sound=sound, options=options)
     if name.endswith(".mov"):  # the index is at the end of the file: move it to the front, as a camera that streams does
         import av
 
@@ -218,7 +218,7 @@ def test_a_file_that_is_really_cut_is_refused(tmp_path, name, sound):
 @pytest.mark.parametrize("range", [1, 2], ids=["studio range", "full range"])
 def test_the_tagged_matrix_is_used_and_the_written_one_is_tagged(tmp_path, range):
     tags = {"colorspace": 1, "color_range": range, "color_primaries": 1, "color_trc": 1}
-    path = write_film(tmp_path / "a.mp4", index_frames(8), tags=tags)
+    path = write_clip(tmp_path / "a.mp4", index_frames(8), tags=tags)
     video = open_video(path)
     frames, log = read_with_log(video)
     assert indices_of(frames) == list(np.arange(8))
@@ -230,7 +230,7 @@ def test_the_tagged_matrix_is_used_and_the_written_one_is_tagged(tmp_path, range
 
 def test_primaries_of_a_phone_are_kept(tmp_path):
     tags = {"colorspace": 1, "color_range": 1, "color_primaries": 12, "color_trc": 1}  # 12: Display P3
-    video = open_video(write_film(tmp_path / "a.mp4", index_frames(3), tags=tags))
+    video = open_video(write_clip(tmp_path / "a.mp4", index_frames(3), tags=tags))
     frames, log = read_with_log(video)
     write_video(tmp_path / "b.mp4", frames, video.fps, like=video, log=log)
     assert tracks(tmp_path / "b.mp4")["primaries"] == 12
@@ -239,7 +239,7 @@ def test_primaries_of_a_phone_are_kept(tmp_path):
 @pytest.mark.parametrize("transfer, name", [(16, "PQ"), (18, "HLG")])
 def test_hdr_is_noted(tmp_path, transfer, name):
     tags = {"colorspace": 9, "color_range": 1, "color_primaries": 9, "color_trc": transfer}
-    video = open_video(write_film(tmp_path / "a.mp4", index_frames(3), tags=tags))
+    video = open_video(write_clip(tmp_path / "a.mp4", index_frames(3), tags=tags))
     (note,) = video.header.notes
     assert_one_sentence(note, "HDR", name, "a.mp4")
     frames, log = read_with_log(video)
@@ -254,7 +254,7 @@ def test_interlaced_pictures_are_deinterlaced_and_noted(tmp_path):
         frame[:, 2 * t : 2 * t + 10] = 220
     woven = moments[::2].copy()
     woven[:, 1::2] = moments[1::2, 1::2]
-    path = write_film(tmp_path / "a.mp4", woven, options={"crf": "1", "x264-params": "tff=1:interlaced=1", "bf": "0"})
+    path = write_clip(tmp_path / "a.mp4", woven, options={"crf": "1", "x264-params": "tff=1:interlaced=1", "bf": "0"})
     video = open_video(path)
     assert_one_sentence(video.header.notes[0], "deinterlaced")
     frames = video.read()
@@ -276,7 +276,7 @@ def test_a_progressive_video_has_no_notes(make_video):
 
 @pytest.mark.parametrize("name, sound, written", [("a.mp4", "aac", "aac"), ("a.mov", "pcm_s16le", "aac"), ("a.mkv", "flac", "aac")])
 def test_the_sound_is_kept(tmp_path, name, sound, written):
-    video = open_video(write_film(tmp_path / name, index_frames(20), sound=sound))
+    video = open_video(write_clip(tmp_path / name, index_frames(20), sound=sound))
     frames, log = read_with_log(video)
     write_video(tmp_path / "b.mp4", frames, video.fps, like=video, log=log)
     said = tracks(tmp_path / "b.mp4")
@@ -287,7 +287,7 @@ def test_the_sound_is_kept(tmp_path, name, sound, written):
 
 
 def test_a_part_has_its_part_of_the_sound(tmp_path):
-    video = open_video(write_film(tmp_path / "a.mp4", index_frames(20), sound="aac"))
+    video = open_video(write_clip(tmp_path / "a.mp4", index_frames(20), sound="aac"))
     frames, log = read_with_log(video.part(5, 11))
     write_video(tmp_path / "b.mp4", frames, video.fps, like=video, log=log)
     assert abs(tracks(tmp_path / "b.mp4")["sound_seconds"] - 0.6) < 0.05
@@ -301,7 +301,7 @@ def test_a_video_without_sound_gets_none(tmp_path, make_video):
 
 
 def test_a_damaged_sound_track_does_not_stop_the_pictures(tmp_path):
-    path = write_film(tmp_path / "a.mkv", index_frames(20), sound="flac")
+    path = write_clip(tmp_path / "a.mkv", index_frames(20), sound="flac")
     content = bytearray(path.read_bytes())
     place = content.rindex(b"\xff\xf8")  # the last packet of the sound
     content[place : place + 400] = bytes(400)

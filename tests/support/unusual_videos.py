@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 
 
-def write_film(path, frames, times=None, sound=None, codec="libx264", pix_fmt="yuv420p", tags=None, options=None, aspect=None):
+def write_clip(path, frames, times=None, sound=None, codec="libx264", pix_fmt="yuv420p", tags=None, options=None, aspect=None):
     """Write frames with PyAV.
 
     Args:
@@ -54,19 +54,19 @@ def write_film(path, frames, times=None, sound=None, codec="libx264", pix_fmt="y
 
 
 def add_cover(path, frames, cover, codecs=("mjpeg", "libx264"), attached=False):
-    """Write a film whose first video stream is a still picture."""
+    """Write a video whose first video stream is a still picture."""
     import av
 
     with av.open(f"file:{path}", "w") as container:
         still = container.add_stream(codecs[0], rate=10)
-        film = container.add_stream(codecs[1], rate=10)
-        for stream, picture, pix_fmt in ((still, cover, "yuvj420p"), (film, frames[0], "yuv420p")):
+        moving = container.add_stream(codecs[1], rate=10)
+        for stream, picture, pix_fmt in ((still, cover, "yuvj420p"), (moving, frames[0], "yuv420p")):
             stream.height, stream.width, stream.pix_fmt = picture.shape[0], picture.shape[1], pix_fmt
         if attached:
             from av.stream import Disposition
 
             still.disposition = Disposition.attached_pic
-        for stream, pictures in ((still, [cover]), (film, frames)):
+        for stream, pictures in ((still, [cover]), (moving, frames)):
             for picture in pictures:
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
             container.mux(stream.encode())
