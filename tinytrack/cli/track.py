@@ -267,7 +267,8 @@ def _reference_frame(span: Span, reference: str | int) -> tuple[int, np.ndarray]
                 f"the reference '{text}' is {picture.shape[1]}x{picture.shape[0]}: expected {video.width}x{video.height} like the video"
             )
         return 0, picture
-    index = span.index(int(text) if int(text) or not span.start else None, VideoError, "colour reference")
+    frame = int(text) or None  # 0, the default, stands for the first frame that is read
+    index = span.index(frame, VideoError, "colour reference")
     return index, _frame(span.video, index)
 
 

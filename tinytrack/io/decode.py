@@ -82,7 +82,10 @@ def decode(container, path: Path, log: FrameLog | None = None) -> Iterator[tuple
 
 
 def decoded(container, path: Path, log: FrameLog) -> Iterator[tuple]:
-    """Decode the video stream: yields frames with their times on the file's clock (None if unknown). Damaged frames repeat the one before."""
+    """Decode the video stream: yields frames with their times on the file's clock, None if unknown.
+
+    A damaged frame is replaced by the one before it.
+    """
     stream = main_stream(container)
     stream.thread_type = "AUTO"
     end = _End(container, stream)
