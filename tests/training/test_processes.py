@@ -6,6 +6,7 @@ The jobs run in real processes: ``launch`` makes torchrun run this file, and eac
 import dataclasses
 import errno
 import faulthandler
+import gc
 import os
 import re
 import signal
@@ -629,3 +630,37 @@ def test_a_restarted_job_leaves_the_checkpoint_of_another_run_alone(tmp_path):
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
+
+
+# ---- forked processes
+
+
+def test_a_fork_leaves_the_garbage_of_its_parent_alone(tmp_path):
+    """A video that was open has threads, which a fork does not have: a fork that closes the video waits for them for ever."""
+
+    class Video:
+        def __init__(self):
+            self.itself = self  # garbage that only the collector finds
+
+        def __del__(self):
+            (tmp_path / f"closed by {os.getpid()}").touch()
+
+    def collect_in_fork():
+        pid = os.fork()
+        if pid == 0:
+            gc.collect()
+            os._exit(0)
+        os.waitpid(pid, 0)
+        return pid
+
+    gc.disable()
+    try:
+        Video()
+        careless = collect_in_fork()
+        with processes.safe_fork():
+            careful = collect_in_fork()
+    finally:
+        gc.enable()
+    assert (tmp_path / f"closed by {careless}").exists(), "the test shows nothing if no fork closes the video"
+    assert not (tmp_path / f"closed by {careful}").exists()
+    assert (tmp_path / f"closed by {os.getpid()}").exists(), "the garbage is collected here, before the fork"

@@ -81,13 +81,13 @@ def decode(container, path: Path, log: FrameLog | None = None) -> Iterator[tuple
         yield frame, seconds
 
 
-def decoded(container, path: Path, log: FrameLog) -> Iterator[tuple]:
+def decoded(container, path: Path, log: FrameLog, threads: bool = True) -> Iterator[tuple]:
     """Decode the video stream: yields frames with their times on the file's clock, None if unknown.
 
     A damaged frame is replaced by the one before it.
     """
     stream = main_stream(container)
-    stream.thread_type = "AUTO"
+    stream.thread_type = "AUTO" if threads else "NONE"
     end = _End(container, stream)
     count, missing, last, before = 0, 0, None, None
     for packet in packets(container, path):

@@ -48,7 +48,7 @@ def read_header(path: Path) -> Header:
     with open_container(path) as container:
         stream = main_stream(container)
         # the first frame, which knows more than the header does
-        frame, _ = next(decoded(container, path, FrameLog()), (None, 0))
+        frame, _ = next(decoded(container, path, FrameLog(), threads=False), (None, 0))
         if frame is None:
             raise VideoError(f"'{path}' holds no frame that can be decoded: expected a video")
         turned = orientation(frame) >= 5

@@ -51,19 +51,26 @@ def read(path: Path, trainer: ParallelTrainer) -> dict:
         DamagedCheckpoint: if the file is not a checkpoint.
         ModelError: if it is one of another recipe or of other videos.
     """
+    damaged = DamagedCheckpoint(f"'{path}' cannot be resumed: expected the checkpoint of an interrupted training run")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         if content["format"] != FORMAT:
             raise KeyError("format")
+        theirs, ours = (dict(c) | {"steps": 0, "gap": list(c["gap"])} for c in (content["config"], dataclasses.asdict(trainer.config)))
+        data = content["data"]
     except Exception as error:  # torch raises a different class for each way a file can be junk
-        raise DamagedCheckpoint(f"'{path}' cannot be resumed: expected the checkpoint of an interrupted training run") from error
+        raise damaged from error
     # The length of the run may change on resuming; what is trained, and on what, may not.
-    theirs, ours = (dict(c) | {"steps": 0, "gap": list(c["gap"])} for c in (content["config"], dataclasses.asdict(trainer.config)))
     different = [k for k in ours if ours[k] != theirs.get(k)]
     if different:
         raise ModelError(f"'{path}' was trained with another recipe ({', '.join(different)} differ): expected the same to resume")
-    if content["data"] != trainer.source.fingerprint():
+    if data != trainer.source.fingerprint():
         raise ModelError(f"'{path}' was trained on other videos: expected the same to resume")
+    # does it fit?
+    try:
+        restore(trainer, content)
+    except Exception as error:  # a part is missing, or has another shape
+        raise damaged from error
     return content
 
 

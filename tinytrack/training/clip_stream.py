@@ -20,7 +20,7 @@ from ..batches import Crop, frame_size
 from ..errors import TinytrackError, VideoError
 from ..io.cuts import find_cuts
 from ..recipe import TrainConfig
-from .processes import local_world_size
+from .processes import local_world_size, safe_fork
 from .video_index import VideoIndex, sentence
 
 TRIES = 20  # if this many videos in a row cannot be read, the disk is gone or the folder has moved
@@ -110,16 +110,16 @@ class ClipStream:
             step += 1
 
     def _start(self, step: int, which: Sequence[int]) -> Iterator:
-        return iter(
-            DataLoader(
-                self.dataset,
-                batch_size=None,  # clip by clip, so that one slow file does not hold up a whole batch
-                sampler=self._numbers(step, which),
-                num_workers=self.workers,
-                prefetch_factor=-(-len(which) // self.workers) + 1 if self.workers else None,  # one batch ahead
-                worker_init_fn=_init_worker,
-            )
+        loader = DataLoader(
+            self.dataset,
+            batch_size=None,  # clip by clip, so that one slow file does not hold up a whole batch
+            sampler=self._numbers(step, which),
+            num_workers=self.workers,
+            prefetch_factor=-(-len(which) // self.workers) + 1 if self.workers else None,  # one batch ahead
+            worker_init_fn=_init_worker,
         )
+        with safe_fork():
+            return iter(loader)
 
     def clips(self, step: int, which: Sequence[int] | None = None) -> Tensor:
         """Return the clips of one step, or only those numbered ``which``; fast if steps come in order: uint8 (B, T, crop, crop, 3).

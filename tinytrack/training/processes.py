@@ -25,6 +25,21 @@ T = TypeVar("T")
 _store: dist.Store | None = None  # torchrun's key-value store, while this process is in a group
 
 
+@contextlib.contextmanager
+def safe_fork() -> Iterator[None]:
+    """Make processes that are forked in the block leave this process's garbage alone.
+
+    A video that was open here has decoder threads, which do not exist in the fork. If the fork's garbage collector closed such a
+    video, it would wait for these threads for ever.
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
 def launched_by_torchrun() -> bool:
     """Tell whether torchrun started this process."""
     return dist.is_available() and dist.is_torchelastic_launched()

@@ -29,6 +29,7 @@ from ..io.results import check_file
 from ..io.seek import NEAR_THE_END
 from ..io.series import list_images
 from ..io.video import Video
+from .processes import safe_fork
 
 NAME = "tinytrack-index.csv"  # the file in the indexed folder, unless the user names another
 FORMAT = "tinytrack index 1"
@@ -292,7 +293,8 @@ def _in_processes(items: dict[int, tuple[Path, str]], workers: int, look: Callab
     context = multiprocessing.get_context(START)
     pool = ProcessPoolExecutor(min(workers, len(items)), context, initializer=_follow, initargs=[os.getpid()])
     try:
-        futures: dict[Future, int] = {pool.submit(look, *item): number for number, item in items.items()}
+        with safe_fork():  # the pool starts its processes when the first items are submitted
+            futures: dict[Future, int] = {pool.submit(look, *item): number for number, item in items.items()}
         while futures:
             for future in wait(futures, return_when=FIRST_COMPLETED).done:
                 yield futures.pop(future), future.result()
