@@ -9,7 +9,7 @@ import pytest
 from tests.support.helpers import assert_one_sentence
 from tinytrack.errors import JointsError
 from tinytrack.io.joints import read_joints
-from tinytrack.io.keypoint_formats import COCO_PERSON, COCO_PERSON_EDGES, OPENPOSE, OPENPOSE_EDGES
+from tinytrack.io.keypoint_formats import COCO_PERSON, COCO_PERSON_EDGES, OPENPOSE, OPENPOSE_EDGES, picture_number
 
 SIZE = (96, 128)
 NAN = [np.nan, np.nan]
@@ -112,6 +112,20 @@ def test_a_coco_category_needs_no_skeleton(tmp_path, content):
     assert read_joints(write(tmp_path, content)).edges == ()
 
 
+def test_a_skeleton_with_a_0_counts_from_0(tmp_path):
+    for skeleton, edges in (([[1, 2], [0, 1]], ((1, 2), (0, 1))), ([[1, 2], [2, 3]], ((0, 1), (1, 2)))):
+        assert read_joints(write(tmp_path, changed(COCO, "categories", 0, "skeleton", to=skeleton))).edges == edges
+
+
+def test_a_size_can_be_written_with_a_decimal_point(tmp_path):
+    for content, place in ((COCO, ("images", 0, "width")), (LABELME, ("imageWidth",))):
+        path = write(tmp_path, changed(content, *place, to=128.0))
+        assert present(read_joints(path, SIZE)) == {"disk": [38, 53], "left": [30.5, 53]}
+        with pytest.raises(JointsError) as error:
+            read_joints(path, (96, 120))
+        assert_one_sentence(error, path, "about a 128x96 picture")
+
+
 def test_every_further_person_gets_a_number_and_edges_of_its_own(tmp_path):
     people = [
         {"image_id": 1, "category_id": 3, "keypoints": values}
@@ -141,12 +155,13 @@ def coco_of(images):
 @pytest.mark.parametrize(
     "images, order",
     [
-        ([{"id": 1, "file_name": "f10.png"}, {"id": 2, "file_name": "f9.png"}, {"id": 3, "file_name": "f1.png"}], [2, 1, 0]),
+        ([{"id": 1, "file_name": "c.png"}, {"id": 2, "file_name": "b.png"}, {"id": 3, "file_name": "a.png"}], [2, 1, 0]),
+        ([{"id": 1, "file_name": "f10_1.png"}, {"id": 2, "file_name": "f9_1.png"}, {"id": 3, "file_name": "f1_1.png"}], [2, 1, 0]),
         ([{"id": 10}, {"id": 9}, {"id": 100}], [1, 0, 2]),
         ([{"id": "f10"}, {"id": "f9"}, {"id": 7}], [2, 1, 0]),
         ([{"id": 10, "file_name": "a.png"}, {"id": 9}], [1, 0]),
     ],
-    ids=["file names", "ids", "ids that are texts", "not all have a file name"],
+    ids=["file names", "file names with the same number", "ids", "ids that are texts", "not all have a file name"],
 )
 def test_the_images_of_a_coco_file_are_in_order(tmp_path, images, order):
     path = write(tmp_path, coco_of(images))
@@ -156,6 +171,51 @@ def test_the_images_of_a_coco_file_are_in_order(tmp_path, images, order):
         with pytest.raises(JointsError) as error:
             read_joints(path, SIZE, frame)
         assert_one_sentence(error, path, f"no image {frame}", f"{len(images)} images")
+
+
+def test_an_image_is_chosen_by_the_number_in_its_file_name(tmp_path):
+    names = ["v1/frame_000010.png", "v2/frame_000000.png", "v3/frame_000007.png"]
+    path = write(tmp_path, coco_of([{"id": n, "file_name": name} for n, name in enumerate(names)]))
+    assert [read_joints(path, SIZE, frame).xy[0, 0] for frame in (10, 0, 7, None)] == [0, 1, 2, 1]
+    for frame in (1, 2, -1):
+        with pytest.raises(JointsError) as error:
+            read_joints(path, SIZE, frame)
+        assert_one_sentence(error, path, f"no frame {frame} in it", "expected one of the frames 0, 7, 10")
+
+
+def test_only_a_few_of_many_frames_are_listed(tmp_path):
+    path = write(tmp_path, coco_of([{"id": n, "file_name": f"{10 * n}.png"} for n in range(100)]))
+    with pytest.raises(JointsError) as error:
+        read_joints(path, SIZE, 5)
+    assert str(error.value).endswith("expected one of the frames 0, 10, 20, 30 ... 990")
+
+
+def test_the_only_image_is_used_for_every_frame(tmp_path):
+    path = write(tmp_path, coco_of([{"id": 1, "file_name": "frame_000010.png"}]))
+    assert [read_joints(path, SIZE, frame).xy[0, 0] for frame in (None, 0, 5, 10)] == [0] * 4
+
+
+@pytest.mark.parametrize(
+    "name, number",
+    [
+        ("frame_000010.png", 10),
+        ("7.JPG", 7),
+        ("12", 12),
+        ("take2/img.0034.jp2", 34),
+        ("take2\\clip.mp4_frame_5.jpeg", 5),
+        ("2024-05-01 s3.png", 3),
+        ("frame_0004_jpg.rf.0123abc9.jpg", 4),
+        ("frame.000008", 8),
+        ("take2/a.png", None),
+        ("", None),
+        ("a.mp4", None),
+        ("1" * 19 + ".png", None),
+        (3, None),
+        (None, None),
+    ],
+)
+def test_the_number_of_a_picture_is_the_last_one_in_its_name(name, number):
+    assert picture_number(name) == number
 
 
 def test_images_that_are_not_listed_are_ordered_by_id(tmp_path):
@@ -214,6 +274,18 @@ def test_openpose_files_with_18_keypoints_are_read(tmp_path):
     assert ("LEye", "LEar") in {(joints.names[a], joints.names[b]) for a, b in joints.edges}
 
 
+def test_openpose_files_of_version_1_0_are_read(tmp_path):
+    person = {"pose_keypoints": [38, 53, 0.9] + [0] * 51, "face_keypoints": [], "hand_left_keypoints": [1, 2, 0.5]}
+    path = write(tmp_path, {"version": 1.0, "people": [person, {"pose_keypoints": []}]})
+    joints = read_joints(path, SIZE)
+    assert joints.names == OPENPOSE[18]
+    assert present(joints) == {"Nose": [38, 53]}
+    path = write(tmp_path, {"people": [{"pose_keypoints": [1] * 53}]})
+    with pytest.raises(JointsError) as error:
+        read_joints(path, SIZE)
+    assert_one_sentence(error, path, "75 or 54 numbers in 'pose_keypoints'")
+
+
 def test_further_people_of_openpose_get_numbers_and_people_without_a_pose_are_left_out(tmp_path):
     content = openpose({0: (1, 1, 0.9)}, {}, {0: (2, 2, 0.9)})
     content["people"].insert(0, {"pose_keypoints_2d": [], "hand_left_keypoints_2d": [1, 2, 0.5]})
@@ -254,6 +326,33 @@ def test_labels_of_a_picture_of_another_size_are_refused(tmp_path):
         assert_one_sentence(error, path, "128x96", "expected 96x128 like the video")
 
 
+def test_keypoints_in_the_last_half_pixel_are_moved_to_the_last_pixel(tmp_path):
+    def labelme(x, y):
+        return write(tmp_path, changed(LABELME, "shapes", 0, "points", to=[[x, y]]))
+
+    def deeplabcut(x, y):
+        return write(tmp_path, DLC.replace("0,38,53", f"0,{x},{y}"), "dlc.csv")
+
+    places = {(127.5, 95.5): [127.5, 95.5], (127.6, 95.6): [127, 95], (128, 96): [127, 95], (128, 3): [127, 3], (-0.5, 95.7): [-0.5, 95]}
+    for make in (labelme, deeplabcut):
+        for place, expected in places.items():
+            assert read_joints(make(*place), SIZE).xy[0].tolist() == expected
+        for place in ((128.1, 5), (5, 96.1), (-0.6, 5), (5, -0.6)):
+            with pytest.raises(JointsError) as error:
+                read_joints(make(*place), SIZE)
+            assert_one_sentence(error, "'disk'", "outside the 128x96 video")
+    # without a known size, the size in the file counts
+    assert read_joints(labelme(128, 96)).xy[0].tolist() == [127, 95]
+    assert read_joints(deeplabcut(128, 96)).xy[0].tolist() == [128, 96]
+
+
+def test_our_own_files_must_be_inside_the_frame_exactly(tmp_path):
+    for name, content in (("j.json", {"joints": {"disk": [127.6, 5]}}), ("j.csv", "frame,joint,x,y,confidence\n0,disk,127.6,5,1\n")):
+        with pytest.raises(JointsError) as error:
+            read_joints(write(tmp_path, content, name), SIZE)
+        assert_one_sentence(error, "'disk'", "outside the 128x96 video")
+
+
 def test_a_labelme_file_need_not_have_a_size(tmp_path):
     content = without(without(LABELME, "imageHeight"), "imageWidth")
     assert present(read_joints(write(tmp_path, content), (60, 50))) == {"disk": [38, 53], "left": [30.5, 53]}
@@ -271,23 +370,40 @@ ONE_PATH_COLUMN = THREE_INDEX_COLUMNS.replace(",,,me", ",me").replace(",,,disk",
 ONE_PATH_COLUMN = ONE_PATH_COLUMN.replace("labeled-data,video,", "labeled-data/video/")
 
 
+NO_NUMBERS = ONE_PATH_COLUMN.replace("img003", "a").replace("img007", "b")
+SAME_NUMBERS = ONE_PATH_COLUMN.replace("img003", "one_1").replace("img007", "two_1")
+
+
 @pytest.mark.parametrize(
-    "text",
-    [DLC, THREE_INDEX_COLUMNS, ONE_PATH_COLUMN, "\ufeff" + DLC.replace("\n", "\r\n"), DLC.replace(",,,0.1", ",NaN,nan,0.1"), DLC + "\n\n"],
-    ids=["frames", "three index columns", "paths", "from a spreadsheet", "NaN", "empty lines at the end"],
+    "text, numbers",
+    [
+        (DLC, (0, 1)),
+        (THREE_INDEX_COLUMNS, (3, 7)),
+        (ONE_PATH_COLUMN, (3, 7)),
+        (NO_NUMBERS, None),
+        (SAME_NUMBERS, None),
+        ("\ufeff" + DLC.replace("\n", "\r\n"), (0, 1)),
+        (DLC.replace(",,,0.1", ",NaN,nan,0.1"), (0, 1)),
+        (DLC + "\n\n", (0, 1)),
+    ],
+    ids=["frames", "three index columns", "paths", "no numbers", "same numbers", "from a spreadsheet", "NaN", "empty lines at the end"],
 )
-def test_tables_by_deeplabcut_are_read(tmp_path, text):
+def test_tables_by_deeplabcut_are_read(tmp_path, text, numbers):
     path = write(tmp_path, text, "CollectedData_me.CSV")
-    for frame in (None, 0):
+    first, second = numbers or (0, 1)
+    for frame in (None, first):
         joints = read_joints(path, SIZE, frame)
         assert (joints.names, joints.xy.tolist(), joints.edges) == (("disk", "left"), [[38, 53], [30, 53]], ())
-    joints = read_joints(path, SIZE, 1)
+    joints = read_joints(path, SIZE, second)
     assert joints.names == ("disk", "left")
     np.testing.assert_array_equal(joints.xy, [[40.5, 53], NAN])
     for frame in (2, -1):
         with pytest.raises(JointsError) as error:
             read_joints(path, SIZE, frame)
-        assert_one_sentence(error, path, f"no row {frame}", "0 to 1")
+        if numbers:
+            assert_one_sentence(error, path, f"no frame {frame} in it", f"frames {first}, {second}")
+        else:
+            assert_one_sentence(error, path, f"no row {frame}", "2 rows")
 
 
 def test_a_row_by_deeplabcut_is_found_by_its_number(tmp_path):
@@ -296,7 +412,35 @@ def test_a_row_by_deeplabcut_is_found_by_its_number(tmp_path):
     assert read_joints(path, SIZE, 40).xy[0].tolist() == [38, 53]
     with pytest.raises(JointsError) as error:
         read_joints(path, SIZE, 1)
-    assert_one_sentence(error, path, "no row 1")
+    assert_one_sentence(error, path, "no frame 1 in it", "frames 7, 40")
+
+
+def test_a_row_by_deeplabcut_is_found_by_the_number_of_its_picture_in_any_order(tmp_path):
+    text = THREE_INDEX_COLUMNS.replace("img007", "img0")
+    path = write(tmp_path, text, "dlc.csv")
+    for frame, x in ((0, 40.5), (3, 38), (None, 40.5)):
+        assert read_joints(path, SIZE, frame).xy[0, 0] == x
+    # the only picture is used for every frame
+    path = write(tmp_path, text.split("labeled-data,video,img0.png")[0], "dlc.csv")
+    for frame in (None, 0, 3):
+        assert read_joints(path, SIZE, frame).xy[0, 0] == 38
+
+
+def test_a_path_after_numbers_is_refused(tmp_path):
+    path = write(tmp_path, DLC.replace("\n1,", "\nimg1.png,"), "dlc.csv")
+    with pytest.raises(JointsError) as error:
+        read_joints(path, SIZE, 1)
+    assert_one_sentence(error, path, "first cell of every row")
+
+
+def test_keypoints_of_deeplabcut_with_a_low_likelihood_are_absent(tmp_path):
+    for likelihood, there in ((0, False), (0.049, False), ("1e-7", False), (0.05, True), ("", True), ("nan", True)):
+        joints = read_joints(write(tmp_path, DLC.replace("30,53,0.8", f"30,53,{likelihood}"), "dlc.csv"), SIZE)
+        np.testing.assert_array_equal(joints.xy, [[38, 53], [30, 53] if there else NAN])
+    path = write(tmp_path, DLC.replace("0.9,30,53,0.8", "0.01,30,53,0.01"), "dlc.csv")
+    with pytest.raises(JointsError) as error:
+        read_joints(path, SIZE)
+    assert_one_sentence(error, path, "at least one keypoint that is present in row 0", "a likelihood of at least 0.05")
 
 
 def test_the_individuals_of_deeplabcut_are_numbered_by_their_columns(tmp_path):
@@ -329,7 +473,8 @@ BAD_DLC = {
     "infinite": DLC.replace("0,38", "0,inf"),
     "1e999": DLC.replace("0,38", "0,1e999"),
     "no keypoint present": DLC.replace("0,38,53,0.9,30,53,0.8", "0,,,,NaN,NaN,"),
-    "a path after numbers": DLC.replace("0,38", "9,38").replace("\n1,", "\nimg1.png,"),
+    "a likelihood in words": DLC.replace("0.9", "sure", 1),
+    "an infinite likelihood": DLC.replace("0.9", "inf", 1),
     "semicolons": DLC.replace(",", ";"),
     "a zero byte": DLC.replace("38", "\0"),
     "a huge cell": DLC.replace("0.9", "9" * 200_000),
@@ -376,7 +521,9 @@ BAD = {
     "COCO: a name is null": (changed(COCO, "categories", 0, "keypoints", 1, to=None), "names"),
     "COCO: a name that is half a character": (changed(COCO, "categories", 0, "keypoints", 1, to="\ud800"), "Unicode"),
     "COCO: a name too many": (changed(COCO, "categories", 0, "keypoints", to=["a", "b", "c", "d"]), "12 finite numbers"),
-    "COCO: edge from 0": (changed(COCO, "categories", 0, "skeleton", to=[[0, 1]]), "from 1 to 3"),
+    "COCO: edge from 0 to 3": (changed(COCO, "categories", 0, "skeleton", to=[[0, 1], [2, 3]]), "from 0 to 2"),
+    "COCO: edge from -1": (changed(COCO, "categories", 0, "skeleton", to=[[-1, 1]]), "from 1 to 3"),
+    "COCO: edge of false": (changed(COCO, "categories", 0, "skeleton", to=[[False, 1]]), "from 1 to 3"),
     "COCO: edge out of range": (changed(COCO, "categories", 0, "skeleton", to=[[1, 4]]), "from 1 to 3"),
     "COCO: edge of three": (changed(COCO, "categories", 0, "skeleton", to=[[1, 2, 3]]), "from 1 to 3"),
     "COCO: edge of names": (changed(COCO, "categories", 0, "skeleton", to=[["disk", "left"]]), "from 1 to 3"),
@@ -396,7 +543,7 @@ BAD = {
     "COCO: infinite visibility": (changed(COCO, *ANNOTATION, 2, to=np.inf), "9 finite numbers"),
     "COCO: 400 digits": (changed(COCO, *ANNOTATION, 0, to=10**400), "9 finite numbers"),
     "COCO: all absent": (changed(COCO, *ANNOTATION, to=[5, 5, 0] * 3), "at least one keypoint"),
-    "COCO: outside": (changed(COCO, *ANNOTATION, 0, to=127.6), "outside the 128x96"),
+    "COCO: outside": (changed(COCO, *ANNOTATION, 0, to=128.1), "outside the 128x96"),
     "COCO: image_id a list": (changed(COCO, "annotations", 0, "image_id", to=[1]), "'image_id'"),
     "COCO: image_id a boolean": (changed(COCO, "annotations", 0, "image_id", to=True), "'image_id'"),
     "COCO: category_id an object": (changed(COCO, "annotations", 0, "category_id", to={}), "'category_id'"),
@@ -417,6 +564,8 @@ BAD = {
     "results: image_id null": ([*RESULTS, changed(RESULTS, 0, "image_id", to=None)[0]], "several images"),
     "results: all absent": (changed(RESULTS, 0, "keypoints", to=[0, 0, 1] * 17), "at least one keypoint"),
     "OpenPose: nobody": ({"people": []}, "at least one keypoint"),
+    "OpenPose: only a hand": ({"people": [{"pose_keypoints_2d": [], "hand_left_keypoints_2d": [1, 2, 1]}]}, "holds no body keypoints"),
+    "OpenPose: only a face": ({"people": [{"face_keypoints": [1, 2, 1]}]}, "holds no body keypoints"),
     "OpenPose: people an object": ({"people": {"a": {}}}, "'people'"),
     "OpenPose: people numbers": ({"people": [1]}, "'people'"),
     "OpenPose: 24 keypoints": (changed(PERSON, *POSE, to=[1] * 72), "75 or 54"),
@@ -443,9 +592,9 @@ BAD = {
     "labelme: nested deeply": (changed(LABELME, "shapes", 0, "points", to=DEEP), "'disk'"),
     "labelme: booleans": (changed(LABELME, "shapes", 0, "points", to=[[True, 2]]), "'disk'"),
     "labelme: a name of many lines": (changed(LABELME, "shapes", 0, to={"label": "a\nb" * 999, "shape_type": "point"}), "a b"),
-    "labelme: outside": (changed(LABELME, "shapes", 0, "points", to=[[1, 95.6]]), "outside the 128x96"),
+    "labelme: outside": (changed(LABELME, "shapes", 0, "points", to=[[1, 96.1]]), "outside the 128x96"),
     "labelme: width negative": (changed(LABELME, "imageWidth", to=-128), "'imageWidth'"),
-    "labelme: height a fraction": (changed(LABELME, "imageHeight", to=96.0), "'imageHeight'"),
+    "labelme: height a fraction": (changed(LABELME, "imageHeight", to=96.5), "'imageHeight'"),
     "labelme: width true": (changed(LABELME, "imageWidth", to=True), "'imageWidth'"),
     "labelme: height a list": (changed(LABELME, "imageHeight", to=DEEP), "'imageHeight'"),
 }

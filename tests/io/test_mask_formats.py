@@ -179,19 +179,27 @@ def test_a_mask_of_another_size_is_refused_like_a_mask_picture(tmp_path, content
     "segmentation",
     [
         SQUARE_COCO,
+        SQUARE_COCO[0],
         [[2.2, 3.4, 6.8, 3.3, 6.9, 9.2, 1.9, 9.1]],
         [[2, 3, 7, 3, 7, 6, 2, 6], [2, 6, 7, 6, 7, 9, 2, 9]],
         [[], *SQUARE_COCO],
         {"size": [12, 16], "counts": runs(box(3, 8, 2, 6))},
+        {"size": [12.0, 16.0], "counts": [float(count) for count in runs(box(3, 8, 2, 6))]},
         {"size": [12, 16], "counts": "k0660000000Y3"},
     ],
-    ids=["polygon", "fractions", "two polygons", "an empty polygon", "run lengths", "compressed run lengths"],
+    ids=["polygon", "not nested", "fractions", "two polygons", "an empty polygon", "run lengths", "as floats", "compressed run lengths"],
 )
 def test_the_segmentations_of_coco_are_read(tmp_path, segmentation):
     ids, names = read_annotated_mask(write(tmp_path, coco(segmentation)), SIZE)
     assert ids.dtype == np.uint8
     np.testing.assert_array_equal(ids, box(3, 8, 2, 6))
     assert names == {1: "cat"}
+
+
+def test_a_size_can_be_written_with_a_decimal_point(tmp_path):
+    for content in (coco(SQUARE_COCO, images=[{"id": 1, "height": 12.0, "width": 16.0}]), labelme(SQUARE, imageHeight=12.0)):
+        for size in (None, SIZE):
+            np.testing.assert_array_equal(read_annotated_mask(write(tmp_path, content), size)[0], box(3, 8, 2, 6))
 
 
 def test_later_annotations_cover_earlier_ones_and_boxes_are_skipped(tmp_path):
@@ -206,18 +214,31 @@ def test_later_annotations_cover_earlier_ones_and_boxes_are_skipped(tmp_path):
     assert names == {1: "cat", 2: "dog", 3: "cat"}
 
 
-def test_an_image_of_several_is_chosen_by_its_number(tmp_path):
-    content = {
-        "images": [
-            {"id": 1, "file_name": "f10.png", "height": 12, "width": 16},
-            {"id": 2, "file_name": "f9.png", "height": 30, "width": 20},
-        ],
+def two_images(first, second):
+    """A COCO file of two images with these names: one of SIZE with a square, and one of 20x30 pixels that is an object as a whole."""
+    return {
+        "images": [{"id": 1, "file_name": first, "height": 12, "width": 16}, {"id": 2, "file_name": second, "height": 30, "width": 20}],
         "annotations": [{"image_id": 1, "segmentation": SQUARE_COCO}, {"image_id": 2, "segmentation": [[0, 0, 20, 0, 20, 30, 0, 30]]}],
         "categories": [{"id": 1, "name": "cat"}],
     }
-    path = write(tmp_path, content)
+
+
+def test_an_image_of_several_is_chosen_by_the_number_in_its_name(tmp_path):
+    path = write(tmp_path, two_images("frame_000010.png", "frame_000000.png"))
+    np.testing.assert_array_equal(read_annotated_mask(path, SIZE, 10)[0], box(3, 8, 2, 6))
+    for frame in ({}, {"frame": None}, {"frame": 0}):
+        np.testing.assert_array_equal(read_annotated_mask(path, **frame)[0], np.ones((30, 20)))
+    for frame in (1, -1):
+        with pytest.raises(MaskError) as error:
+            read_annotated_mask(path, frame=frame)
+        assert_one_sentence(error, path, f"no frame {frame} in it", "expected one of the frames 0, 10")
+
+
+@pytest.mark.parametrize("names", [("b.png", "a.png"), ("b_1.png", "a_1.png"), ("f10_a1.png", "f9_a1.png"), ("b.png", "a1.png")])
+def test_images_without_numbers_of_their_own_are_counted(tmp_path, names):
+    path = write(tmp_path, two_images(*names))
     np.testing.assert_array_equal(read_annotated_mask(path, SIZE, 1)[0], box(3, 8, 2, 6))
-    for frame in ({}, {"frame": 0}):
+    for frame in ({}, {"frame": None}, {"frame": 0}):
         np.testing.assert_array_equal(read_annotated_mask(path, **frame)[0], np.ones((30, 20)))
     for frame in (2, -1):
         with pytest.raises(MaskError) as error:
@@ -304,8 +325,21 @@ def test_64_objects_are_allowed_and_65_are_not(tmp_path, make):
     assert_one_sentence(error, path, "65 objects", "at most 64")
 
 
-SIDES = [0, -12, 10**9, 10**30, 12.0, "12", True, [12], DEEP, float("inf"), float("nan")]
-SIDE_NAMES = ["0", "negative", "1e9", "1e30", "a fraction", "a text", "true", "a list", "nested deeply", "infinite", "NaN"]
+SIDES = [0, -12, 10**9, 10**30, 1e30, 12.5, "12", True, [12], DEEP, float("inf"), float("nan")]
+SIDE_NAMES = [
+    "0",
+    "negative",
+    "1e9",
+    "1e30",
+    "1e30 as a float",
+    "a fraction",
+    "a text",
+    "true",
+    "a list",
+    "nested deeply",
+    "infinite",
+    "NaN",
+]
 
 
 @pytest.mark.parametrize("side", SIDES, ids=SIDE_NAMES)
@@ -384,7 +418,10 @@ BAD = {
     "COCO: name a list": (coco(SQUARE_COCO, categories=[{"id": 0, "name": ["x"]}]), "'name'"),
     "COCO: segmentation a number": (coco(3), "annotation 0"),
     "COCO: segmentation a text": (coco("polygon"), "annotation 0"),
-    "COCO: polygon not nested": (coco([1, 1, 9, 1, 9, 9]), "annotation 0"),
+    "COCO: polygon not nested, of two points": (coco([1, 1, 9, 1]), "three or more pairs"),
+    "COCO: polygon not nested, of booleans": (coco([True] * 6), "annotation 0"),
+    "COCO: polygon not nested, with NaN": (coco([1, 1, 9, 1, 9, np.nan]), "three or more pairs"),
+    "COCO: a number between polygons": (coco([*SQUARE_COCO, 1]), "annotation 0"),
     "COCO: polygon of pairs": (coco([[[1, 1], [9, 1], [9, 9]]]), "annotation 0"),
     "COCO: polygon nested deeply": (coco(DEEP), "annotation 0"),
     "COCO: polygon of two points": (coco([[1, 1, 9, 1]]), "three or more pairs"),
@@ -404,7 +441,8 @@ BAD = {
     "COCO: runs too long": (coco(RLE | {"counts": [100, 10**12]}), "run lengths"),
     "COCO: a run of 400 digits": (coco(RLE | {"counts": [100, 10**400]}), "run lengths"),
     "COCO: a negative run": (coco(RLE | {"counts": [200, -8]}), "run lengths"),
-    "COCO: runs of fractions": (coco(RLE | {"counts": [96.0, 96.0]}), "run lengths"),
+    "COCO: runs of fractions": (coco(RLE | {"counts": [95.5, 96.5]}), "run lengths"),
+    "COCO: an infinite run": (coco(RLE | {"counts": [96, np.inf]}), "run lengths"),
     "COCO: runs of texts": (coco(RLE | {"counts": ["96", "96"]}), "run lengths"),
     "COCO: runs of booleans": (coco(RLE | {"counts": [191, True]}), "run lengths"),
     "COCO: counts nested deeply": (coco(RLE | {"counts": DEEP}), "run lengths"),

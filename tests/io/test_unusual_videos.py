@@ -135,6 +135,85 @@ def test_frames_are_found_by_their_time(tmp_path, start, end, numbers):
     assert_one_sentence(error, "no frame at 10.5 s", "10 s")
 
 
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+def test_an_avi_with_reordered_frames_keeps_its_times(tmp_path, codec):
+    options = {"bf": "2", "g": "12"} if codec == "mpeg4" else {"bf": "2", "crf": "8", "x264-params": "b-adapt=0"}
+    path = write_clip(tmp_path / "a.avi", index_frames(20), [40 * n for n in range(20)], codec=codec, options=options)
+    video = open_video(path)
+    frames, log = read_with_log(video)
+    np.testing.assert_allclose(np.diff(log.times), 0.04, atol=1e-6)
+    np.testing.assert_allclose(video.times, log.times, atol=1e-6)
+    if codec == "libx264":
+        assert indices_of(frames) == list(range(20))
+
+
+def test_a_joined_recording_has_the_same_times_however_they_are_read(tmp_path):
+    parts = [write_clip(tmp_path / name, index_frames(8), options={"bf": "2", "crf": "8"}).read_bytes() for name in ("a.ts", "b.ts")]
+    (tmp_path / "joined.ts").write_bytes(b"".join(parts))
+    video = open_video(tmp_path / "joined.ts")
+    _, log = read_with_log(video)
+    np.testing.assert_allclose(video.times, log.times, atol=1e-6)
+
+
+def test_a_pause_of_an_hour_is_written_so_that_players_keep_the_order(tmp_path):
+    times = [0, 100, 200, 300, 3_600_000, 3_600_100, 3_600_200, 3_600_300]
+    video = open_video(write_clip(tmp_path / "a.ts", index_frames(8), times))
+    frames, log = read_with_log(video)
+    write_video(tmp_path / "b.mp4", frames, video.fps, like=video, log=log)
+    again, log_again = read_with_log(open_video(tmp_path / "b.mp4"))
+    assert indices_of(again) == list(range(8))
+    np.testing.assert_allclose(log_again.times, np.array(times) / 1000, atol=0.002)
+
+
+def test_the_last_frame_is_shown_as_long_as_in_the_input(tmp_path):
+    from PIL import Image
+
+    first, *rest = [Image.fromarray(frame) for frame in index_frames(4)]
+    first.save(tmp_path / "a.gif", save_all=True, append_images=rest, duration=[100, 100, 100, 3000])
+    video = open_video(tmp_path / "a.gif")
+    frames, log = read_with_log(video)
+    write_video(tmp_path / "b.mp4", frames, video.fps, like=video, log=log)
+    assert open_video(tmp_path / "b.mp4").seconds == pytest.approx(3.3, abs=0.01)
+
+
+def test_a_gif_without_delays_keeps_all_frames(tmp_path):
+    from PIL import Image
+
+    first, *rest = [Image.fromarray(frame) for frame in index_frames(8)]
+    first.save(tmp_path / "a.gif", save_all=True, append_images=rest)
+    frames, log = read_with_log(open_video(tmp_path / "a.gif"))
+    assert indices_of(frames) == list(range(8))
+    np.testing.assert_allclose(log.times, np.arange(8) / 10)
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.png"])
+def test_an_animation_without_its_end_is_refused(tmp_path, name):
+    from PIL import Image
+
+    first, *rest = [Image.fromarray(frame) for frame in noise(8)]
+    first.save(tmp_path / name, save_all=True, append_images=rest, duration=100)
+    with pytest.raises(VideoError) as error:
+        read_video(cut(tmp_path / name, 0.6))
+    assert_one_sentence(error, tmp_path / name)
+
+
+def test_an_animation_with_exif_is_read(tmp_path):
+    from PIL import Image
+
+    first, *rest = [Image.fromarray(frame) for frame in index_frames(4)]
+    tags = Image.Exif()
+    tags[0x0112] = 1
+    first.save(tmp_path / "a.png", save_all=True, append_images=rest, duration=100, exif=tags)
+    assert indices_of(read_video(tmp_path / "a.png")) == [0, 1, 2, 3]
+
+
+def test_a_video_that_starts_late_is_not_damaged(tmp_path):
+    path = write_clip(tmp_path / "a.mkv", index_frames(6), [5000 + 100 * n for n in range(6)])
+    frames, log = read_with_log(open_video(path))
+    assert len(frames) == 6
+    np.testing.assert_allclose(log.times, np.arange(6) / 10, atol=1e-6)
+
+
 # ---- damage
 
 
@@ -169,11 +248,28 @@ def test_a_damaged_first_frame_is_left_out_and_reported(make_video):
 
 
 def test_a_hole_in_an_avi_is_reported(make_video):
-    # The damage covers the frame's own mark and the next one's, so FFmpeg passes over both without an error.
-    path = damaged_between(make_video("a.avi", frames=40, codec="mjpeg", pix_fmt="yuvj420p"), 10, 11, by="zeros")
+    # The damage covers the marks of several frames, so FFmpeg passes over these frames without an error.
+    path = damaged_between(make_video("a.avi", frames=100, codec="mjpeg", pix_fmt="yuvj420p"), 10, 14, by="zeros")
     frames, log = read_with_log(open_video(path))
-    assert 38 <= len(frames) < 40
-    assert any("fewer than its header says" in text for text in log.problems())
+    assert 95 <= len(frames) < 100
+    assert any("before its header says" in text for text in log.problems()), log.problems()
+
+
+def test_frames_that_the_decoder_swallows_are_counted(tmp_path):
+    import av
+
+    path = write_clip(tmp_path / "a.mkv", noise(30), options={"bf": "2", "crf": "20"})
+    with av.open(str(path)) as container:
+        place, size = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size][-1]
+    content = bytearray(path.read_bytes())
+    content[place + 20 : place + size] = bytes(size - 20)
+    path.write_bytes(content)
+    try:
+        frames, log = read_with_log(open_video(path))
+    except VideoError as error:
+        assert_one_sentence(error, path, "damaged")
+    else:
+        assert log.problems(), f"{len(frames)} frames, and no word on the damage"
 
 
 @pytest.mark.parametrize("numbers", [range(5, 12), [3, 7, 11, 15], [19]], ids=["many in a row", "many in all", "the last"])
@@ -272,6 +368,45 @@ def test_a_progressive_video_has_no_notes(make_video):
 
 
 # ---- sound
+
+
+def clicks(path):
+    """The times in seconds at which a loud sample follows silence."""
+    wave = np.abs(sound_of(path))
+    loud = np.flatnonzero(wave > 0.3 * wave.max()) / 44100
+    return loud[np.diff(loud, prepend=-1) > 0.1]
+
+
+def test_a_pause_in_the_sound_is_kept(tmp_path):
+    import av
+
+    path = write_clip(tmp_path / "a.mov", index_frames(20))
+    with av.open(str(path)) as a, av.open(str(tmp_path / "b.mkv"), "w") as b:
+        pictures, sound = b.add_stream_from_template(a.streams.video[0]), b.add_stream("pcm_s16le", rate=44100)
+        sound.codec_context.layout = "mono"
+        for packet in a.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = pictures
+                b.mux(packet)
+        for begin in (0, 66150):  # a click at 0.1 s after each begin, and nothing between the pieces
+            wave = np.zeros((1, 8820), np.int16)
+            wave[0, 4410:4420] = 30000
+            piece = av.AudioFrame.from_ndarray(wave, format="s16", layout="mono")
+            piece.sample_rate, piece.pts = 44100, begin
+            b.mux(sound.encode(piece))
+        b.mux(sound.encode())
+    video = open_video(tmp_path / "b.mkv")
+    frames, log = read_with_log(video)
+    write_video(tmp_path / "c.mp4", frames, video.fps, like=video, log=log)
+    np.testing.assert_allclose(clicks(tmp_path / "c.mp4"), [0.1, 1.6], atol=0.03)
+
+
+def test_sound_of_an_unknown_codec_does_not_stop_the_pictures(tmp_path):
+    path = write_clip(tmp_path / "a.mov", index_frames(6), sound="pcm_s16le")
+    path.write_bytes(path.read_bytes().replace(b"sowt", b"zzzz"))
+    video = open_video(path)
+    frames, log = read_with_log(video)
+    assert write_video(tmp_path / "b.mp4", frames, video.fps, like=video, log=log) == 6
 
 
 @pytest.mark.parametrize("name, sound, written", [("a.mp4", "aac", "aac"), ("a.mov", "pcm_s16le", "aac"), ("a.mkv", "flac", "aac")])

@@ -50,7 +50,7 @@ def _moment(text: str) -> int | float:
     """A frame by its number, or its time in seconds: 40, 2.5, 3s, 1:02.5."""
     if re.fullmatch(r"\d{1,18}", text):
         return int(text)
-    match = re.fullmatch(r"(?:(?:(\d{1,9}):)?(\d{1,9}):)?(\d{1,9}(?:\.\d{0,9})?)s?", text)
+    match = re.fullmatch(r"(?:(?:(\d{1,9}):)?(\d{1,9}):)?(\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})s?", text)
     if not match:
         raise argparse.ArgumentTypeError(f"expected the number of a frame, or a time such as 2.5, 3s or 1:02.5, got '{text}'")
     hours, minutes, seconds = (float(part or 0) for part in match.groups())
@@ -127,7 +127,7 @@ def _add_demo(commands) -> None:
 def _add_colorize(commands) -> None:
     sub = _command(commands, "colorize", "colour a gray video from one colour frame", video=True)
     sub.add_argument(
-        "--reference", default="0", metavar="N", help="number of the colour frame, or a picture of the first frame in colour (default: 0)"
+        "--reference", metavar="N", help="number of the colour frame, or a picture of the first frame in colour (default: the first frame)"
     )
     _add_span(sub)
     _add_tracking(sub, "tinytrack-out")

@@ -188,7 +188,7 @@ def track_video(
     masks = masks if isinstance(masks, Mapping) else {None: masks}
     span = Span(video, start, end)
     numbers = [span.index(frame, MaskError, "mask") for frame in masks]
-    pictures = read_mask_files(list(masks.values()), (video.height, video.width), [span.start + n for n in numbers])
+    pictures = read_mask_files(list(masks.values()), (video.height, video.width), list(masks))
     ids = dict(zip(numbers, pictures, strict=True))
     for frame, mask in ids.items():
         tell(f"objects in frame {span.start + frame}: {describe_objects(mask)}")
@@ -233,7 +233,9 @@ def pose_video(
     known: dict[int, Joints] = {}
     for frame, path in joints.items():
         index = span.index(frame, JointsError, "joints file")
-        known[index] = read_joints(path, (video.height, video.width), span.start + index)
+        # a table has rows for many frames: without a number, the row of the first frame that is read
+        row = span.start or None if frame is None and os.fspath(path).lower().endswith(".csv") else frame
+        known[index] = read_joints(path, (video.height, video.width), row)
         first = next(iter(known.values()))
         if known[index].names != first.names:
             raise JointsError(f"'{path}' has other joints than the file before it: expected the same names in the same order")
@@ -255,9 +257,11 @@ def pose_video(
     return {"frames": count, "lost": lost, "problems": log.problems()}
 
 
-def _reference_frame(span: Span, reference: str | int) -> tuple[int, np.ndarray]:
+def _reference_frame(span: Span, reference: str | int | None) -> tuple[int, np.ndarray]:
     """Resolve ``--reference``, a frame number or a picture of the first frame in colour, to a position and a picture."""
     text, video = str(reference), span.whole
+    if reference is None:
+        return 0, _frame(span.video, 0)
     if not re.fullmatch(r"-?\d{1,18}", text):  # few enough digits that neither int() nor islice() can fail
         if not os.path.isfile(user_path(text)):
             raise VideoError(f"no such reference: '{text}': expected the number of a frame or a picture of the first frame in colour")
@@ -267,8 +271,7 @@ def _reference_frame(span: Span, reference: str | int) -> tuple[int, np.ndarray]
                 f"the reference '{text}' is {picture.shape[1]}x{picture.shape[0]}: expected {video.width}x{video.height} like the video"
             )
         return 0, picture
-    frame = int(text) or None  # 0, the default, stands for the first frame that is read
-    index = span.index(frame, VideoError, "colour reference")
+    index = span.index(int(text), VideoError, "colour reference")
     return index, _frame(span.video, index)
 
 
@@ -276,7 +279,7 @@ def colorize_video(
     video: Video,
     model: Model,
     out: str | os.PathLike,
-    reference: str | int = 0,
+    reference: str | int | None = None,
     protocol: Protocol = MODERN,
     start: Moment = None,
     end: Moment = None,
@@ -284,7 +287,7 @@ def colorize_video(
     """Colour a gray video from one frame's colours, in both directions; write ``colorized.mp4`` into ``out``.
 
     Args:
-        reference: the number of the colour frame, or a picture of the first frame in colour.
+        reference: the number of the colour frame, or a picture of the first frame in colour; None: the first frame.
         video, model, out, protocol, start, end: as in :func:`track_video`.
 
     Returns:
@@ -300,7 +303,7 @@ def colorize_video(
     number, truth = _reference_frame(span, reference)
     full = frames_to_lab(truth, model.device)[1:]
     errors, log = [], FrameLog()
-    picture = None if str(reference).lstrip("-").isdecimal() else reference
+    picture = reference if isinstance(reference, str | os.PathLike) and os.path.isfile(user_path(reference)) else None
     with results_folder(out, "colorize", ["colorized.mp4"], [video.path, picture]) as scratch:
 
         def results() -> Iterator[np.ndarray]:

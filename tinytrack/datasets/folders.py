@@ -7,7 +7,7 @@ from pathlib import Path
 from ..errors import ClipError
 from ..io.container import is_video
 from ..io.paths import user_path
-from ..io.pictures import is_stack
+from ..io.pictures import count_pictures, is_stack
 from ..io.series import IMAGES
 from ..io.video import Video
 from .clips import CLIPS, open_clip
@@ -49,17 +49,20 @@ class VideoFolder:
                 # In a plain folder, the val split and even the annotations would count as videos.
                 raise ClipError(f"'{tree}' belongs to a DAVIS tree: give the folder that holds JPEGImages, or one sequence")
             paths = [Path(folder, f) for f in sorted(files) if not f.startswith(".")]
+            paths = [path for path in paths if path.is_file() or path.is_symlink()]  # no pipes, which would never end
             pictures = [path for path in paths if path.suffix.lower() in IMAGES]
             for path in paths:
                 if path.suffix.lower() in VIDEO_ENDINGS:
                     found.append(path)
                 elif path.suffix.lower() not in IMAGES:
-                    (found if is_video(path) else self.others).append(path)
-            # several pictures are the frames of one video; a single file may hold several pictures
-            if len(pictures) > 1:
+                    (found if is_video(path) or is_stack(path) else self.others).append(path)
+            # several pictures are the frames of one video, unless each file holds several
+            if pictures and count_pictures(pictures[0]) > 1:
+                found += pictures
+            elif len(pictures) > 1:
                 found.append(Path(folder))
-            elif pictures and is_stack(pictures[0]):
-                found.append(pictures[0])
+            else:
+                self.others += pictures
         if not found:
             raise ClipError(f"'{self.root}' holds no videos: expected video files or folders of frames")
         self.paths = found

@@ -67,25 +67,10 @@ def frame_rate(stream) -> float:
 
 
 def packets(container, path: Path) -> Iterator:
-    """Demux the video stream and, to see where the file ends, its sound."""
+    """Demux all streams: the video to decode it, the others to see where the file ends."""
     import av
 
     try:
-        yield from container.demux(main_stream(container), *container.streams.audio[:1])
+        yield from container.demux()
     except (av.FFmpegError, OSError, ValueError) as error:
         raise VideoError(f"'{path}' is damaged or cut short: its data cannot be read to the end") from error
-
-
-def packet_times(path: Path) -> list[float]:
-    """Read the times of all frames of a video file from its packets, without decoding: seconds from the first, ascending.
-
-    Raises:
-        VideoError: if the file cannot be read to its end.
-    """
-    with open_container(path) as container:
-        stream = main_stream(container)
-        found = [p for p in packets(container, path) if p.stream is stream and p.size and not p.is_discard]
-        if any(p.pts is None for p in found):
-            return [n / frame_rate(stream) for n in range(len(found))]
-        times = sorted(float(p.pts * stream.time_base) for p in found)
-        return [time - times[0] for time in times]

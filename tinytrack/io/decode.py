@@ -1,7 +1,10 @@
 """Decode video files frame by frame: upright, each frame with its time, damage bridged and reported."""
 
 import contextlib
+import heapq
 import itertools
+import math
+import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,6 +21,9 @@ from .stacks import FOLDER_FPS
 
 MOST_IN_A_ROW = 5  # frames in a row that may be damaged before a video counts as broken off
 MOST_DAMAGED = 0.05  # share of all frames that may be damaged
+ONE_FRAME_PER_PACKET = ("avi", "mov", "matroska")  # kinds of files in which each packet holds one frame ...
+HIDES_FRAMES = {"vp8"}  # ... unless the codec has packets that show nothing
+END_MARKS = {"apng": b"IEND"}  # bytes that end a file of this kind
 
 
 @dataclass
@@ -29,16 +35,22 @@ class FrameLog:
         origin: the time of the first frame on the file's own clock, in seconds.
         repeated: numbers of the frames that could not be decoded; the frame before is shown instead.
         guessed: numbers of the frames of which the decoder had to guess a part.
+        durations: how long each of the frames that were read is shown, in seconds; 0 if unknown.
         left_out: how many frames before the first one could not be decoded.
-        lacking: how many frames fewer than the header says there are, where the header is exact.
+        lost: how many frames more than were decoded the file holds.
+        early: by how many seconds the video ends before its header says.
+        interlaced_from: number of the first interlaced frame of a video that begins without.
     """
 
     times: list[float] = field(default_factory=list)
+    durations: list[float] = field(default_factory=list)
     origin: float = 0.0
     repeated: list[int] = field(default_factory=list)
     guessed: list[int] = field(default_factory=list)
     left_out: int = 0
-    lacking: int = 0
+    lost: int = 0
+    early: float = 0.0
+    interlaced_from: int | None = None
 
     def problems(self) -> list[str]:
         """Return one sentence per kind of damage."""
@@ -49,8 +61,12 @@ class FrameLog:
         found = [f"{len(numbers)} frame(s) {what}: {_list(numbers)}" for numbers, what in kinds if numbers]
         if self.left_out:
             found.append(f"{self.left_out} frame(s) at the start cannot be decoded and are left out")
-        if self.lacking:
-            found.append(f"the file has {self.lacking} frame(s) fewer than its header says")
+        if self.lost:
+            found.append(f"{self.lost} frame(s) of the file were lost, because its data is damaged")
+        if self.early:
+            found.append(f"the video ends {self.early:.1f} s before its header says")
+        if self.interlaced_from is not None:
+            found.append(f"the video is interlaced from frame {self.interlaced_from} on, and is deinterlaced from there")
         return found
 
 
@@ -67,18 +83,21 @@ def decode(container, path: Path, log: FrameLog | None = None) -> Iterator[tuple
         VideoError: where the stream breaks off: demuxing fails, or more than a few frames cannot be decoded.
     """
     log = FrameLog() if log is None else log
-    frames = decoded(container, path, log)
-    first = next(frames, None)
-    if first is None:
-        return
-    frames = itertools.chain([first], frames)
-    if first[0].interlaced_frame:
-        frames = _deinterlaced(frames, path)
-    clock = _Clock(frame_rate(main_stream(container)))
-    for frame, time in frames:
+    clock = Clock(frame_rate(main_stream(container)))
+    for frame, time in _progressive(decoded(container, path, log), path, log):
         seconds = clock.seconds(time)
         log.origin = clock.origin
         yield frame, seconds
+
+
+def _progressive(frames: Iterator[tuple], path: Path, log: FrameLog) -> Iterator[tuple]:
+    """Yield frames as they are up to the first interlaced one, and deinterlaced from there on."""
+    for count, (frame, time) in enumerate(frames):
+        if frame.interlaced_frame:
+            log.interlaced_from = count or None  # a video that begins interlaced says so in its header
+            yield from _deinterlaced(itertools.chain([(frame, time)], frames), path)
+            return
+        yield frame, time
 
 
 def decoded(container, path: Path, log: FrameLog, threads: bool = True) -> Iterator[tuple]:
@@ -88,26 +107,29 @@ def decoded(container, path: Path, log: FrameLog, threads: bool = True) -> Itera
     """
     stream = main_stream(container)
     stream.thread_type = "AUTO" if threads else "NONE"
-    end = _End(container, stream)
+    end, clock = _End(container, stream, path), _FrameTimes(container)
     count, missing, last, before = 0, 0, None, None
     for packet in packets(container, path):
         end.see(packet)
         if packet.stream is not stream:
             continue
+        clock.see(packet)
         frames, errors = _decode_packet(packet)
         missing += errors
         if missing > MOST_IN_A_ROW:
             raise VideoError(f"'{path}' breaks off after {count} frames: it is damaged or cut short")
         for frame in frames:
-            time = None if frame.pts is None else float(frame.pts * frame.time_base)
             # fill the gap that damaged frames have left; before the first frame there is nothing to fill it with
-            if last is None:
-                log.left_out += missing
-                missing = 0
-            for n in range(missing):
+            for _ in range(missing if last is None else 0):
+                log.left_out += 1
+                clock.time(None)
+            gap = [clock.time(None) for _ in range(missing if last is not None else 0)]
+            time = clock.time(frame)
+            for n, then in enumerate(gap):
                 log.repeated.append(count)
                 count += 1
-                yield last, None if time is None or before is None else before + (time - before) * (n + 1) / (missing + 1)
+                between = None if time is None or before is None else before + (time - before) * (n + 1) / (missing + 1)
+                yield last, between if then is None else then
             missing = 0
             # the frame itself
             if frame.is_corrupt:
@@ -115,12 +137,13 @@ def decoded(container, path: Path, log: FrameLog, threads: bool = True) -> Itera
             count += 1
             last, before = frame, time
             yield frame, time
-    if missing or len(log.repeated) > max(1, MOST_DAMAGED * count):
-        what = f"breaks off after {count} frames" if missing else f"has {len(log.repeated)} frames that cannot be decoded"
-        raise VideoError(f"'{path}' {what}: it is damaged or cut short")
-    end.check(path, count)
-    if container.format.name == "avi":
-        log.lacking = max(0, stream.frames - count - log.left_out)
+    numbers = _list(log.repeated)
+    if missing:
+        raise VideoError(f"'{path}' breaks off after {count} frames: it is damaged or cut short")
+    if len(log.repeated) > max(1, MOST_DAMAGED * count):
+        raise VideoError(f"'{path}' has {len(log.repeated)} frames that cannot be decoded, {numbers}: it is damaged")
+    log.early = end.check(count)
+    log.lost = max(0, end.frames - count - log.left_out)
 
 
 def _decode_packet(packet) -> tuple[list, int]:
@@ -174,8 +197,8 @@ def _filter_graph(frame, name: str, options: str):
 
 def file_frames(
     path: Path, start: int, stop: int | None, size: Size, log: FrameLog | None = None
-) -> Iterator[tuple[float, Callable[[], np.ndarray]]]:
-    """Yield the time and one function per frame from ``start`` to before ``stop``; calling it converts that frame.
+) -> Iterator[tuple[float, float, Callable[[], np.ndarray]]]:
+    """Yield frames from ``start`` to before ``stop``: the time, how long it is shown (0 if unknown), and a function that converts it.
 
     Skipped frames cost little, because they are decoded but not converted.
 
@@ -183,17 +206,23 @@ def file_frames(
         VideoError: if the file is damaged, or ends before its header says so.
     """
     with open_container(path) as container:
+        shape = None
         for count, (frame, seconds) in enumerate(decode(container, path, log)):
             if stop is not None and count >= stop:
                 return
+            shape = shape or (frame.width, frame.height)
+            if shape != (frame.width, frame.height):
+                sizes = f"frame {count} is {frame.width}x{frame.height}, expected {shape[0]}x{shape[1]} like the first"
+                raise VideoError(f"'{path}' changes its size: {sizes}")
             if count >= start:
-                yield seconds, lambda frame=frame: upright(frame, size)
+                shown = float(frame.duration * frame.time_base) if frame.duration and frame.time_base else 0.0
+                yield seconds, shown, lambda frame=frame: upright(frame, size)
 
 
 # ---- time
 
 
-class _Clock:
+class Clock:
     """Time of frames, from their timestamps: never backwards, even where recordings were joined and the timestamps start again."""
 
     def __init__(self, rate: float):
@@ -218,47 +247,110 @@ class _Clock:
         return time
 
 
+class _FrameTimes:
+    """The timestamps of frames on the file's clock.
+
+    AVI files have only the times at which frames are decoded. The k-th frame that is shown has the k-th smallest of them.
+    """
+
+    def __init__(self, container):
+        self.of_packets: list[float] | None = [] if container.format.name == "avi" else None
+
+    def see(self, packet) -> None:
+        """Note the time of a packet."""
+        if self.of_packets is not None and packet.size and packet.dts is not None:
+            heapq.heappush(self.of_packets, float(packet.dts * packet.time_base))
+
+    def time(self, frame) -> float | None:
+        """Return the time of the next frame; ``frame`` is None if it is missing."""
+        if self.of_packets is not None:
+            return heapq.heappop(self.of_packets) if self.of_packets else None
+        return None if frame is None or frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
+
+
+def packet_times(path: Path) -> list[float]:
+    """Read the times of all frames of a video file from its packets, without decoding: seconds from the first, ascending.
+
+    Raises:
+        VideoError: if the file cannot be read to its end.
+    """
+    with open_container(path) as container:
+        stream = main_stream(container)
+        clock = Clock(frame_rate(stream))
+        # frames are not stored in the order in which they are shown; where recordings were joined, the clock starts again
+        parts, latest = [[]], -math.inf
+        for packet in packets(container, path):
+            if packet.stream is not stream or not packet.size or packet.is_discard:
+                continue
+            decoded_at = packet.pts if packet.dts is None else packet.dts
+            shown_at = decoded_at if container.format.name == "avi" or packet.pts is None else packet.pts
+            if decoded_at is not None and decoded_at < latest:
+                parts.append([])
+            latest = latest if decoded_at is None else decoded_at
+            parts[-1].append(None if shown_at is None else float(shown_at * stream.time_base))
+        in_order = itertools.chain(*(part if None in part else sorted(part) for part in parts))
+        return [clock.seconds(time) for time in in_order]
+
+
 class _End:
     """Evidence of a cut: the header says how long the video stream or the file is, and the packets end much earlier.
 
     Counting frames would be no evidence, because the number of frames in a header is often a guess from the rate.
+
+    Attributes:
+        frames: packets of the video stream, if each holds one frame.
     """
 
-    def __init__(self, container, stream):
-        self.stream = stream
+    def __init__(self, container, stream, path: Path):
+        self.stream, self.path, self.kind = stream, path, container.format.name
         self.step = 1 / frame_rate(stream)
         self.pictures = self.any = None  # where the packets end, in seconds on the file's clock
+        self.one_each = stream.codec_context.name not in HIDES_FRAMES and self.kind.split(",")[0] in ONE_FRAME_PER_PACKET
+        self.frames = 0
         start = (stream.start_time or 0) * stream.time_base
-        if container.format.name == "avi" and stream.frames:  # FFmpeg derives other lengths from the size of the file
+        if self.kind == "avi" and stream.frames:  # FFmpeg derives other lengths from the size of the file
             self.length = stream.frames * self.step
             self.promised, self.of_pictures = float(start) + self.length, True
         elif stream.duration:
             self.length = float(stream.duration * stream.time_base)
             self.promised, self.of_pictures = float(start) + self.length, True
-        elif container.duration:
-            self.length = container.duration / 1e6
-            self.promised, self.of_pictures = (container.start_time or 0) / 1e6 + self.length, False
+        elif container.duration:  # Matroska counts from 0, also if the first frame comes later
+            self.length = self.promised = container.duration / 1e6
+            self.of_pictures = False
         else:
             self.promised = None
 
     def see(self, packet) -> None:
         """Note where a packet ends."""
+        if packet.stream is self.stream and packet.size and not packet.is_discard:
+            self.frames += self.one_each
         time = packet.pts if packet.pts is not None else packet.dts
-        if time is None:
+        if time is None or packet.time_base is None:
             return
         end = float((time + (packet.duration or 0)) * packet.time_base)
         self.any = end if self.any is None else max(self.any, end)
         if packet.stream is self.stream:
             self.pictures = end if self.pictures is None else max(self.pictures, end)
 
-    def check(self, path: Path, count: int) -> None:
-        """Raise VideoError if the packets ended much earlier than promised."""
-        if self.promised is None:
-            return
-        reached = self.pictures if self.of_pictures else self.any
-        if reached is not None and reached < self.promised - 0.05 * self.length - 2 * self.step:
-            missing = self.promised - reached
-            raise VideoError(f"'{path}' breaks off after {count} frames, {missing:.1f} s before its end: it is damaged or cut short")
+    def check(self, count: int) -> float:
+        """Return by how many seconds the packets ended before the promised time, 0 if by less than three frames.
+
+        Raises:
+            VideoError: if they ended much earlier, or the mark at the end of the file is missing.
+        """
+        mark = END_MARKS.get(self.kind)
+        if mark is not None:
+            with open(self.path, "rb") as file:
+                file.seek(max(0, os.path.getsize(self.path) - 64))
+                if mark not in file.read():
+                    raise VideoError(f"'{self.path}' breaks off after {count} frames: it is damaged or cut short")
+        reached = self.pictures if self.promised is None or self.of_pictures else self.any
+        if self.promised is None or reached is None:
+            return 0.0
+        missing = self.promised - reached
+        if missing > 0.05 * self.length + 2 * self.step:
+            raise VideoError(f"'{self.path}' breaks off after {count} frames, {missing:.1f} s before its end: it is damaged or cut short")
+        return missing if missing > 2.5 * self.step else 0.0
 
 
 # ---- upright
@@ -268,7 +360,10 @@ def orientation(frame) -> int:
     """Return how a decoded frame must be turned and mirrored, as an EXIF orientation (1 to 8), from the file's display matrix."""
     from av.sidedata.sidedata import Type
 
-    matrix = frame.side_data.get(Type.DISPLAYMATRIX)
+    try:
+        matrix = frame.side_data.get(Type.DISPLAYMATRIX)
+    except ValueError:  # a frame with side data of a kind that PyAV does not know, such as EXIF
+        return {0: 1, 90: 8, 180: 3, 270: 6}.get(frame.rotation % 360, 1)
     if matrix is None:
         return 1
     a, b, _, c, d, *_ = np.frombuffer(bytes(matrix), np.int32).astype(np.float64)

@@ -5,7 +5,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -45,9 +45,10 @@ def read_joints(path: str | os.PathLike, size: tuple[int, int] | None = None, fr
 
     Args:
         path: a JSON file, or a table if the name ends in ``.csv``.
-        size: (height, width) of the frame; every keypoint that is present must be inside it.
-        frame: the number of the frame, for files that hold several; None is the first frame of a :func:`write_joints_csv` table, and
-            number 0 in a file by another tool.
+        size: (height, width) of the frame; every keypoint that is present must be inside it. Other tools let x run up to the width
+            and y up to the height, so their keypoints in the last half pixel are moved to the centre of the last pixel.
+        frame: the number of the frame, for files that hold several; None is the first frame or picture of the file. The number in the
+            name of a picture is the number of its frame, if each name in the file has a number of its own.
 
     Raises:
         JointsError: if the file is missing, malformed or empty, has no such frame, is about a picture of another size, or a keypoint
@@ -58,22 +59,36 @@ def read_joints(path: str | os.PathLike, size: tuple[int, int] | None = None, fr
         raise JointsError(f"no such joints file: '{path}'")
     # a table: ours or DeepLabCut's
     if path.suffix.lower() == ".csv":
-        found = read_deeplabcut(path, frame or 0)
+        foreign = found = read_deeplabcut(path, frame)
         if found is None:
             found = _keypoints_of_table(path, frame)
     # a JSON file: another tool's or ours
     else:
         content = load_json(path, JointsError, FORMS)
-        found = None
+        foreign = found = None
         if not isinstance(content, dict) or "joints" not in content:
-            found = read_keypoints(path, content, frame or 0)
+            foreign = found = read_keypoints(path, content, frame)
         if found is None:
             found = _our_keypoints(path, content)
     # check what holds for all of them
     if size is not None and found.size is not None and found.size != tuple(size):
         raise JointsError(f"'{path}' is about a {found.size[1]}x{found.size[0]} picture: expected {size[1]}x{size[0]} like the video")
+    if foreign is not None:
+        found = _moved_inside(foreign, size or foreign.size)
     _check_keypoints(path, found, size)
     return Joints(found.names, np.array(found.xy, dtype=np.float64), found.edges)
+
+
+def _moved_inside(found: Keypoints, size: tuple[int, int] | None) -> Keypoints:
+    """Move keypoints of another tool from the last half pixel of a picture (height, width) to the centre of the last pixel.
+
+    Our picture ends at width - 0.5, because (0, 0) is the centre of our first pixel. Other tools let x run from 0 to the width.
+    """
+    if size is None:
+        return found
+    height, width = size
+    xy = [(width - 1 if width - 0.5 < x <= width else x, height - 1 if height - 0.5 < y <= height else y) for x, y in found.xy]
+    return replace(found, xy=xy)
 
 
 def _check_keypoints(path: Path, found: Keypoints, size: tuple[int, int] | None) -> None:

@@ -5,6 +5,7 @@ The helpers at the top are shared with :mod:`~tinytrack.io.mask_formats`, becaus
 
 import contextlib
 import csv
+import itertools
 import json
 import math
 import re
@@ -15,6 +16,7 @@ from pathlib import Path
 from ..errors import JointsError, TinytrackError, describe_os_error
 
 MAX_PIXELS = 10**8  # a file that says its picture is larger is damaged, or is not about a video
+MIN_LIKELIHOOD = 0.05  # DeepLabCut writes a position even where it has no idea; below this likelihood, the keypoint is absent
 ABSENT = (math.nan, math.nan)
 
 COCO_PERSON = (
@@ -80,6 +82,11 @@ def is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def is_whole(value: object) -> bool:
+    """Tell whether a JSON value is a whole number; some programs write 128 as 128.0."""
+    return type(value) is int or (type(value) is float and value.is_integer())
+
+
 def finite_numbers(values: object) -> list[float] | None:
     """Return a JSON list of finite numbers as floats, or None if it is anything else."""
     if not isinstance(values, list) or not all(is_number(v) for v in values):
@@ -114,16 +121,59 @@ def declared_size(entry: dict, height: str, width: str) -> tuple[int, int] | Non
     size = (entry.get(height), entry.get(width))
     if size == (None, None):
         return None
-    if not all(isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in size) or size[0] * size[1] > MAX_PIXELS:
+    if not all(is_whole(side) and side > 0 for side in size) or size[0] * size[1] > MAX_PIXELS:
         raise Malformed(f"expected '{height}' and '{width}' to be whole numbers of pixels, for a picture of at most {MAX_PIXELS:,} pixels")
-    return size
+    return int(size[0]), int(size[1])
 
 
-def annotations_of_image(images: list[dict], annotations: list[dict], frame: int) -> tuple[dict, list[tuple[int, dict]]]:
-    """Choose image number ``frame`` of a COCO file, and return it with its annotations and their numbers in the file.
+def picture_number(name: object) -> int | None:
+    """Return the last number in the name of a picture, without its folder and extension: 10 for "v2/frame_000010.png", else None."""
+    if not isinstance(name, str):
+        return None
+    stem = re.sub(r"\.\w*[a-z]\w*$", "", re.split(r"[/\\]", name)[-1], flags=re.IGNORECASE)
+    stem = re.sub(r"\.rf\.[0-9a-f]*$", "", stem)  # Roboflow appends a hash to each name
+    digits = re.findall(r"[0-9]+", stem)
+    return int(digits[-1]) if digits and len(digits[-1]) <= 18 else None
 
-    Images are ordered by file name, with frame 10 after frame 9, or by id if not all of them have a name. The only image of a file is
-    chosen for every ``frame``. If no images are listed, they are those that the annotations mention.
+
+def choose_picture(names: list, order: list[int], frame: int | None, kind: str) -> int:
+    """Choose one of several pictures, and return its place in ``names``.
+
+    If each name has a number of its own, this is the number of its frame: we choose the picture whose number is ``frame``. If not,
+    we count the pictures from 0.
+
+    Args:
+        names: the names of the pictures; anything that is not a text has no number.
+        order: the places of the pictures in the order in which we count them.
+        frame: the number of the frame; None chooses the first picture.
+        kind: what the file calls a picture in an error message, such as "image".
+    """
+    numbers = [picture_number(name) for name in names]
+    if None not in numbers and len(set(numbers)) == len(numbers):
+        wanted = min(numbers) if frame is None else frame
+        if wanted not in numbers:
+            raise Malformed(_no_frame(wanted, numbers))
+        return numbers.index(wanted)
+    wanted = 0 if frame is None else frame
+    if not 0 <= wanted < len(order):
+        raise Malformed(f"there is no {kind} {wanted}, because it has {len(order)} {kind}s and the first is number 0")
+    return order[wanted]
+
+
+def _no_frame(frame: int, numbers: list[int]) -> str:
+    """Say that a file does not have a frame, and list a few of those that it has."""
+    known = [str(number) for number in sorted(set(numbers))]
+    listed = ", ".join(known) if len(known) <= 6 else f"{', '.join(known[:4])} ... {known[-1]}"
+    return f"there is no frame {frame} in it, expected one of the frames {listed}"
+
+
+def annotations_of_image(images: list[dict], annotations: list[dict], frame: int | None) -> tuple[dict, list[tuple[int, dict]]]:
+    """Choose the image of a frame in a COCO file, and return it with its annotations and their numbers in the file.
+
+    If each file name has a number of its own, the image with the number ``frame`` is chosen. Otherwise we count the images from 0, in
+    the order of their file names, with frame 10 after frame 9, or in the order of their ids if not all of them have a name. None
+    chooses the first image. The only image of a file is chosen for every ``frame``. If no images are listed, they are those that the
+    annotations mention.
     """
     owners = [identifier(annotation, "image_id") for annotation in annotations]
     images = images or [{"id": owner} for owner in dict.fromkeys(owners)] or [{}]
@@ -139,10 +189,9 @@ def annotations_of_image(images: list[dict], annotations: list[dict], frame: int
         keys = [(_natural(image["file_name"]), 0) for image in images]
     else:
         keys = [(_natural(i), 1) if isinstance(i, str) else ("", i) for i in ids]
-    # take the one with the number
-    if not 0 <= frame < len(images):
-        raise Malformed(f"there is no image {frame}, because it has {len(images)} images and the first is number 0")
-    chosen = sorted(range(len(images)), key=keys.__getitem__)[frame]
+    # take the one of the frame
+    order = sorted(range(len(images)), key=keys.__getitem__)
+    chosen = choose_picture([image.get("file_name") for image in images], order, frame, "image")
     return images[chosen], [(n, a) for n, (a, owner) in enumerate(zip(annotations, owners, strict=True)) if owner == ids[chosen]]
 
 
@@ -181,12 +230,12 @@ class Keypoints:
     size: tuple[int, int] | None = None
 
 
-def read_keypoints(path: Path, content: object, frame: int = 0) -> Keypoints | None:
+def read_keypoints(path: Path, content: object, frame: int | None = None) -> Keypoints | None:
     """Find the keypoints in the content of a JSON file by COCO, OpenPose or labelme; None if it is of none of these kinds.
 
     Args:
         path: named in errors.
-        frame: the number of the image, in a COCO file of several images.
+        frame: the number of the frame, in a COCO file of several images; None is its first image. See :func:`annotations_of_image`.
 
     Raises:
         JointsError: if the content is malformed or has no keypoints.
@@ -254,7 +303,7 @@ def _distinct(names: list[str]) -> tuple[str, ...]:
     return tuple(result)
 
 
-def _read_coco(content: dict, frame: int) -> Keypoints:
+def _read_coco(content: dict, frame: int | None) -> Keypoints:
     """Read ``{"images": [...], "annotations": [{"keypoints": [x, y, v, ...]}], "categories": [{"keypoints": [names]}]}``."""
     annotations, categories = list_of_objects(content, "annotations"), list_of_objects(content, "categories")
     image, chosen = annotations_of_image(list_of_objects(content, "images"), annotations, frame)
@@ -269,20 +318,23 @@ def _read_coco(content: dict, frame: int) -> Keypoints:
 
 
 def _coco_skeleton(category: dict) -> tuple[tuple[str, ...], list[tuple[int, int]]]:
-    """Return the names of a category's keypoints, and its edges as pairs of indices; in the file they count from 1."""
+    """Return the names of a category's keypoints, and its edges as pairs of indices.
+
+    Edges in the file count the keypoints from 1. Some programs count from 0, which shows if any edge has a 0.
+    """
     names, edges = category.get("keypoints"), category.get("skeleton")
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise Malformed("expected the category of every annotation that has keypoints to list their names in 'keypoints'")
     edges = [] if edges is None else edges
-    ok = isinstance(edges, list) and all(
-        isinstance(edge, list) and len(edge) == 2 and all(type(end) is int and 1 <= end <= len(names) for end in edge) for edge in edges
-    )
-    if not ok:
-        raise Malformed(f"expected 'skeleton' to be pairs of whole numbers from 1 to {len(names)}")
-    return tuple(names), [(a - 1, b - 1) for a, b in edges]
+    ok = isinstance(edges, list) and all(isinstance(e, list) and len(e) == 2 and all(type(end) is int for end in e) for e in edges)
+    first = 0 if ok and any(0 in edge for edge in edges) else 1
+    last = first + len(names) - 1
+    if not ok or not all(first <= end <= last for edge in edges for end in edge):
+        raise Malformed(f"expected 'skeleton' to be pairs of whole numbers from {first} to {last}")
+    return tuple(names), [(a - first, b - first) for a, b in edges]
 
 
-def _read_coco_results(content: list, frame: int) -> Keypoints:
+def _read_coco_results(content: list, frame: int | None) -> Keypoints:
     """Read ``[{"image_id": 1, "keypoints": [x, y, score, ...], "score": 0.9}, ...]``, the output of pose detectors."""
     if not all(isinstance(entry, dict) for entry in content):
         raise Malformed("expected a list of JSON objects with 'image_id' and 'keypoints'")
@@ -295,21 +347,27 @@ def _read_coco_results(content: list, frame: int) -> Keypoints:
     )
 
 
-def _read_openpose(content: dict, frame: int) -> Keypoints:
-    """Read ``{"people": [{"pose_keypoints_2d": [x, y, confidence, ...]}]}``; OpenPose writes one file per frame."""
-    people = []
-    for number, person in enumerate(list_of_objects(content, "people")):
-        values = person.get("pose_keypoints_2d")
-        if values in (None, []):  # only a face or a hand was found
+def _read_openpose(content: dict, frame: int | None) -> Keypoints:
+    """Read ``{"people": [{"pose_keypoints_2d": [x, y, confidence, ...]}]}``; OpenPose writes one file per frame.
+
+    Version 1.0 of the format has the key ``pose_keypoints`` instead.
+    """
+    people, listed = [], list_of_objects(content, "people")
+    for number, person in enumerate(listed):
+        key = next((key for key in ("pose_keypoints_2d", "pose_keypoints") if person.get(key) not in (None, [])), None)
+        if key is None:  # only a face or a hand was found
             continue
+        values = person[key]
         count = len(values) // 3 if isinstance(values, list) else 25
         if count not in OPENPOSE:
-            raise Malformed(f"expected person {number} to have 75 or 54 numbers in 'pose_keypoints_2d', for 25 or 18 keypoints")
-        people.append(_person(OPENPOSE[count], OPENPOSE_EDGES[count], values, f"'pose_keypoints_2d' of person {number}"))
+            raise Malformed(f"expected person {number} to have 75 or 54 numbers in '{key}', for 25 or 18 keypoints")
+        people.append(_person(OPENPOSE[count], OPENPOSE_EDGES[count], values, f"'{key}' of person {number}"))
+    if listed and not people:
+        raise Malformed("it holds no body keypoints, expected 'pose_keypoints_2d' of at least one person to have numbers")
     return _together(people)
 
 
-def _read_labelme(content: dict, frame: int) -> Keypoints:
+def _read_labelme(content: dict, frame: int | None) -> Keypoints:
     """Read the shapes of type "point" of ``{"shapes": [{"label": "nose", "shape_type": "point", "points": [[x, y]]}]}``."""
     size = declared_size(content, "imageHeight", "imageWidth")
     points = []
@@ -338,11 +396,15 @@ def labelme_shape(shape: dict, number: int) -> tuple[str, list[tuple[float, floa
 # ---- DeepLabCut
 
 
-def read_deeplabcut(path: Path, frame: int = 0) -> Keypoints | None:
+def read_deeplabcut(path: Path, frame: int | None = None) -> Keypoints | None:
     """Read one row of a table by DeepLabCut; None if the file is another table.
 
+    A keypoint whose likelihood is below 0.05 is absent.
+
     Args:
-        frame: the row whose index is this number; if the index is the names of pictures, the row at this place, counted from 0.
+        frame: the row of this frame; None is the first. The index of a row is the number of its frame or the name of its picture. If
+            each name has a number of its own, this is the number of the frame; otherwise we count the rows from 0. The only picture
+            of a table is used for every frame.
 
     Raises:
         JointsError: if the table is malformed, has no such row, or no keypoint is present in it.
@@ -360,7 +422,7 @@ def read_deeplabcut(path: Path, frame: int = 0) -> Keypoints | None:
         raise JointsError(f"'{path}' cannot be read: {describe_os_error(error)}") from error
 
 
-def _read_deeplabcut_rows(rows: Iterator[list[str]], frame: int) -> Keypoints:
+def _read_deeplabcut_rows(rows: Iterator[list[str]], frame: int | None) -> Keypoints:
     # the heading: rows named scorer, individuals (if there are several), bodyparts, coords
     heading = {}
     while "coords" not in heading:
@@ -372,16 +434,20 @@ def _read_deeplabcut_rows(rows: Iterator[list[str]], frame: int) -> Keypoints:
             heading[row[0]] = row
     columns = _deeplabcut_columns(heading)
     # the row of the frame
-    row = _deeplabcut_row(rows, frame)
+    row, where = _deeplabcut_row(rows, heading["coords"].index("x"), frame)
     # its keypoints
-    xy = [tuple(_deeplabcut_number(row, column, frame) for column in pair) for pair in columns.values()]
-    if not any(map(math.isfinite, (x + y for x, y in xy))):
-        raise Malformed(f"expected at least one keypoint that is present in row {frame}")
-    return Keypoints(_distinct([part for _, part in columns]), [p if math.isfinite(p[0] + p[1]) else ABSENT for p in xy])
+    xy = []
+    for axes in columns.values():
+        x, y, sure = (_deeplabcut_number(row, axes[name], where) if name in axes else math.nan for name in ("x", "y", "likelihood"))
+        xy.append((x, y) if math.isfinite(x + y) and not sure < MIN_LIKELIHOOD else ABSENT)
+    if not any(map(_is_present, xy)):
+        likely = f", with a likelihood of at least {MIN_LIKELIHOOD}" if any("likelihood" in axes for axes in columns.values()) else ""
+        raise Malformed(f"expected at least one keypoint that is present in {where}{likely}")
+    return Keypoints(_distinct([part for _, part in columns]), xy)
 
 
-def _deeplabcut_columns(heading: dict[str, list[str]]) -> dict[tuple[str, str], tuple[int, int]]:
-    """Return (individual, body part) -> the columns of its x and y."""
+def _deeplabcut_columns(heading: dict[str, list[str]]) -> dict[tuple[str, str], dict[str, int]]:
+    """Return (individual, body part) -> {"x": its column, "y": its column, "likelihood": its column, which need not be there}."""
     parts, coords = heading.get("bodyparts", []), heading["coords"]
     individuals = heading.get("individuals", [""] * len(parts))
     if not len(individuals) == len(parts) == len(coords):
@@ -396,31 +462,39 @@ def _deeplabcut_columns(heading: dict[str, list[str]]) -> dict[tuple[str, str], 
         axes[coords[column]] = column
     if not found or not all({"x", "y"} <= set(axes) for axes in found.values()):
         raise Malformed("expected every body part to have a column x and a column y")
-    return {key: (axes["x"], axes["y"]) for key, axes in found.items()}
+    return found
 
 
-def _deeplabcut_row(rows: Iterator[list[str]], frame: int) -> list[str]:
-    """Return the row with index ``frame``, or the row at that place if the first index is not a whole number."""
-    by_index, seen = None, []
-    for place, row in enumerate(row for row in rows if row):
-        if by_index is None:
-            by_index = re.fullmatch(r"\d{1,18}", row[0]) is not None
-        if by_index and not re.fullmatch(r"\d{1,18}", row[0]):
-            raise Malformed("expected the first cell of every row to be a whole number, as in the first row")
-        seen = [*seen[:1], int(row[0]) if by_index else place]
-        if seen[-1] == frame:
-            return row
-    if not seen:
+def _deeplabcut_row(rows: Iterator[list[str]], first: int, frame: int | None) -> tuple[list[str], str]:
+    """Return the row of a frame, and how an error message calls it; ``first`` is the first column that is not of the index."""
+    rows = (row for row in rows if row)
+    start = next(rows, None)
+    if start is None:
         raise Malformed("expected at least one row of numbers below its heading")
-    raise Malformed(f"there is no row {frame}, because its rows have the numbers {seen[0]} to {seen[-1]}")
+    rows = itertools.chain([start], rows)
+    # the index is the number of the frame: such a table can have a row for each frame of a long video, so we keep only the numbers
+    if re.fullmatch(r"[0-9]{1,18}", start[0]):
+        seen = []
+        for row in rows:
+            if not re.fullmatch(r"[0-9]{1,18}", row[0]):
+                raise Malformed("expected the first cell of every row to be a whole number, as in the first row")
+            seen.append(int(row[0]))
+            if frame is None or seen[-1] == frame:
+                return row, f"row {seen[-1]}"
+        raise Malformed(_no_frame(frame, seen))
+    # the index is the name of a picture, in the last column of the index
+    rows = list(rows)
+    names = [row[min(first, len(row)) - 1] for row in rows]
+    chosen = choose_picture(names, list(range(len(rows))), frame, "row") if len(rows) > 1 else 0
+    return rows[chosen], f"the row '{shown(names[chosen])}'"
 
 
-def _deeplabcut_number(row: list[str], column: int, frame: int) -> float:
+def _deeplabcut_number(row: list[str], column: int, where: str) -> float:
     """Return the number in a cell; an empty cell is NaN."""
     try:
         number = float(row[column]) if row[column].strip() else math.nan
     except (ValueError, IndexError):
         number = math.inf
     if math.isinf(number):
-        raise Malformed(f"expected row {frame} to have a finite number or an empty cell in column {column + 1}")
+        raise Malformed(f"expected {where} to have a finite number or an empty cell in column {column + 1}")
     return number

@@ -16,6 +16,8 @@ from .keypoint_formats import (
     category_of,
     declared_size,
     finite_numbers,
+    is_number,
+    is_whole,
     labelme_shape,
     list_of_objects,
     load_json,
@@ -31,7 +33,9 @@ POLYGONS = ("polygon", "oriented_rectangle")  # the shapes of labelme whose poin
 NOT_DRAWN = ("point", "points", "line", "linestrip")  # those that have no area
 
 
-def read_annotated_mask(path: str | os.PathLike, size: tuple[int, int] | None = None, frame: int = 0) -> tuple[np.ndarray, dict[int, str]]:
+def read_annotated_mask(
+    path: str | os.PathLike, size: tuple[int, int] | None = None, frame: int | None = None
+) -> tuple[np.ndarray, dict[int, str]]:
     """Read the objects of one picture from a JSON file by labelme or in the format of COCO.
 
     Objects are numbered in the order of the file, and a later object covers an earlier one. In a labelme file, shapes with the same
@@ -40,14 +44,15 @@ def read_annotated_mask(path: str | os.PathLike, size: tuple[int, int] | None = 
 
     Args:
         size: (height, width) that the picture must have; needed only if the file does not say how large its picture is.
-        frame: the number of the image, in a COCO file of several images.
+        frame: the number of the frame, in a COCO file of several images; None is its first image. If each file name has a number of
+            its own, such as ``frame_000010.png``, this is the number of its frame; otherwise we count the images from 0.
 
     Returns:
         Object ids uint8 (H, W), 0 is the background, and the name of each object that has pixels.
 
     Raises:
         MaskError: if the file is missing or malformed, if its picture has another size or is larger than 100 million pixels, or if it
-            has no object or more than 64.
+            has no such frame, no object or more than 64.
     """
     path = user_path(path)
     if not os.path.isfile(path):
@@ -173,7 +178,7 @@ def _labelme_mask(points: list[tuple[float, float]], text: object, size: tuple[i
 # ---- COCO
 
 
-def _read_coco(path: Path, content: dict, size: tuple[int, int] | None, frame: int) -> tuple[np.ndarray, dict[int, str]]:
+def _read_coco(path: Path, content: dict, size: tuple[int, int] | None, frame: int | None) -> tuple[np.ndarray, dict[int, str]]:
     """Draw the segmentations of one image of a COCO file."""
     # find the image and the annotations that have a segmentation; those that are only a box have none
     annotations, categories = list_of_objects(content, "annotations"), list_of_objects(content, "categories")
@@ -203,7 +208,12 @@ def _read_coco(path: Path, content: dict, size: tuple[int, int] | None, frame: i
 
 
 def _coco_polygons(segmentation: object, size: tuple[int, int], where: str) -> Iterator[np.ndarray]:
-    """Check the polygons of an annotation, lists of x, y, x, y, ..., and yield the points (N, 2) of each."""
+    """Check the polygons of an annotation, lists of x, y, x, y, ..., and yield the points (N, 2) of each.
+
+    Some programs write a single polygon without the list around it.
+    """
+    if isinstance(segmentation, list) and all(is_number(value) for value in segmentation):
+        segmentation = [segmentation]
     if not isinstance(segmentation, list) or not all(isinstance(polygon, list) for polygon in segmentation):
         raise Malformed(f"expected the 'segmentation' of {where} to be a list of polygons, or run lengths with 'counts' and 'size'")
     for polygon in segmentation:
@@ -252,7 +262,8 @@ def _decode_runs(segmentation: dict, size: tuple[int, int], where: str) -> np.nd
     counts = segmentation.get("counts")
     if isinstance(counts, str):
         counts = _decompress_runs(counts)
-    ok = isinstance(counts, list) and all(type(count) is int and count >= 0 for count in counts)
+    ok = isinstance(counts, list) and all(is_whole(count) and count >= 0 for count in counts)
+    counts = [int(count) for count in counts] if ok else []
     if not ok or sum(counts) != size[0] * size[1]:
         raise Malformed(f"expected the run lengths of {where} to be whole numbers that cover its {size[1]}x{size[0]} picture exactly")
     values = np.arange(len(counts)) % 2 == 1

@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import VideoError
 
 LARGEST = 100_000_000  # pixels of a picture: a header that declares more is damaged, or its picture would fill the memory
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # how the file of a TIFF or BigTIFF begins
 DEEP = {"I", "F"}  # Pillow's modes for gray with more than 8 bits, besides I;16 and its variants
 
 
@@ -25,8 +26,9 @@ class Header:
         size: (height, width) of the upright picture.
         mode: Pillow's mode, such as "RGB" or "P".
         deep: whether it has more than 8 bits per channel.
-        orientation: EXIF orientation, 1 to 8.
+        orientation: EXIF orientation, 1 to 8, of the pixels that Pillow decodes; it turns TIFFs itself, so theirs is 1.
         milliseconds: how long it is shown, for pictures of an animation; 0 if unknown.
+        inverted: whether 0 is white, and Pillow leaves it so.
     """
 
     size: tuple[int, int]
@@ -34,6 +36,7 @@ class Header:
     deep: bool
     orientation: int
     milliseconds: float = 0.0
+    inverted: bool = False
 
 
 class PictureFile:
@@ -90,19 +93,33 @@ class PictureFile:
                 raise ValueError("too many pixels")
             orientation = facts.get("Orientation", 1)
             orientation = orientation if orientation in range(1, 9) else 1  # some programs write 0
+            if self._is_tiff():
+                if orientation >= 5:  # not turned yet, and only new versions of Pillow give the size that it will have
+                    height, width = facts.get("ImageWidth", height), facts.get("ImageLength", width)
+                orientation = 1
             size = (width, height) if orientation >= 5 else (height, width)
             mode = facts["mode"]
-            deep = mode in DEEP or mode.startswith("I;16") or self._deep_color(facts)
-            return Header(size, mode, deep, orientation, float(facts.get("duration") or 0))
+            deep = mode in DEEP or mode.startswith("I;16") or (index == 0 and self._deep_color(facts))
+            inverted = mode.startswith("I;16") and facts.get("PhotometricInterpretation") == 0
+            return Header(size, mode, deep, orientation, float(facts.get("duration") or 0), inverted)
+
+    def _is_tiff(self) -> bool:
+        self._file.seek(0)
+        return self._file.read(4) in TIFF
 
     def _deep_color(self, facts: dict) -> bool:
-        """Tell whether a colour picture has 16 bits per channel, of which Pillow would keep only the upper eight."""
+        """Tell whether a colour picture has 16 bits per channel that FFmpeg can decode. Pillow keeps only the upper eight bits.
+
+        FFmpeg decodes only the first picture of a file. The pictures of a file with several therefore all count as 8-bit pictures.
+        """
         self._file.seek(0)
         start = self._file.read(26)
         if start.startswith(b"\x89PNG"):
-            return start[24:25] == b"\x10" and facts["mode"] in ("RGB", "RGBA", "LA")
-        bits = facts.get("BitsPerSample", 8)
-        return isinstance(bits, tuple) and len(bits) >= 3 and max(bits) == 16
+            deep = start[24:25] == b"\x10" and facts["mode"] in ("RGB", "RGBA", "LA")
+        else:
+            bits = facts.get("BitsPerSample", 8)
+            deep = isinstance(bits, tuple) and len(bits) >= 3 and max(bits) == 16
+        return deep and len(self) == 1
 
     def is_lossy(self) -> bool:
         """Tell whether the file is of a kind whose colours are only approximate."""
@@ -137,19 +154,24 @@ class PictureFile:
         """
         header = self.header(index)
         with self._trouble():
-            if mode is None and header.deep and header.mode in ("RGB", "RGBA", "LA") and index == 0:
-                pixels = _deep_pixels(self.path)
-            else:
-                pixels = self._source.read(index=index, mode=mode)
+            if mode is None and header.deep and header.mode in ("RGB", "RGBA", "LA"):
+                return _deep_pixels(self.path)
+            pixels = self._source.read(index=index, mode=mode)
+            if header.inverted and pixels.dtype.kind == "u" and pixels.itemsize == 2:
+                pixels = 65535 - pixels
             return upright(pixels, header.orientation)
 
 
 def _deep_pixels(path: Path) -> np.ndarray:
-    """Decode a colour picture with 16 bits per channel, uint16 (H, W, 3). Pillow cannot do that, FFmpeg can."""
+    """Decode a colour picture with 16 bits per channel, upright, as uint16 (H, W, 3). Pillow cannot do that, but FFmpeg can."""
     import av
+    from PIL import Image
 
+    with Image.open(path) as picture:  # opened once more, because Pillow forgets the orientation of a TIFF that it has decoded
+        orientation = picture.getexif().get(0x0112, 1)
     with av.open(f"file:{path}") as container:
-        return next(container.decode(video=0)).to_ndarray(format="rgb48le").copy()
+        pixels = next(container.decode(video=0)).to_ndarray(format="rgb48le")
+    return upright(pixels, orientation if orientation in range(1, 9) else 1).copy()
 
 
 def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
@@ -164,13 +186,16 @@ def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def is_stack(path: Path) -> bool:
-    """Tell whether a file is of a kind that FFmpeg reads only the first picture of: a TIFF, or a WebP animation."""
+    """Tell whether a file is of a kind that holds several pictures: a TIFF, a GIF or a WebP.
+
+    FFmpeg reads only the first picture of a TIFF or WebP, and loses those of a GIF that have no delay.
+    """
     try:
         with open(path, "rb") as file:
             start = file.read(12)
     except OSError:
         return False
-    return start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") or (start[:4] == b"RIFF" and start[8:] == b"WEBP")
+    return start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF8") or (start[:4] == b"RIFF" and start[8:] == b"WEBP")
 
 
 def read_frame(source: PictureFile, index: int = 0, white: float | None = None) -> np.ndarray:
@@ -226,3 +251,14 @@ def read_image(path: Path, white: float | None = None) -> np.ndarray:
             return read_frame(source, 0, white)
     except BadPicture as error:
         raise VideoError(f"'{path}' cannot be read as a picture: expected a frame of a video") from error
+
+
+def count_pictures(path: Path) -> int:
+    """Count the pictures in a file of a kind that can hold several; 1 for other files and damaged ones."""
+    if not is_stack(path):
+        return 1
+    try:
+        with PictureFile(path) as source:
+            return len(source)
+    except BadPicture:
+        return 1

@@ -9,7 +9,10 @@ from ..errors import VideoError
 
 IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm"}
 NUMBER = re.compile(r"([0-9]+(?:\.[0-9]+)?)")  # ASCII digits only: int() refuses others that str.isdigit() accepts, such as "²"
-CAMERAS = 8  # a number that takes at most this many values may be that of a camera
+CAMERA = re.compile(  # the text before the number of a camera or a scene: one of these words, which begins the text or follows no letter
+    r"(?:^|.*[^a-z])(?:cam|camera|view|take|shot|clip|scene|seq|sequence|sensor|channel|ch|kinect|gopro)[_ -]?"
+)
+HUMP = re.compile(r"(?<=[a-z])(?=[A-Z][a-z])")  # where a new word begins in names such as leftCam1
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -18,11 +21,13 @@ def list_images(folder: Path) -> list[Path]:
     Hidden files, folders and files of other kinds are ignored.
 
     Raises:
-        VideoError: if there are no pictures, or if they are more than one series, such as frames and their masks.
+        VideoError: if there are no pictures, if two have the same name up to the ending, or if they are more than one series, such as
+            frames and their masks.
     """
     found = [p for p in folder.iterdir() if p.suffix.lower() in IMAGES and not p.name.startswith(".") and not p.is_dir()]
     if not found:
         raise VideoError(f"the folder '{folder}' holds no pictures: expected frames such as 00000.jpg or 00000.png")
+    _check_names(folder, found)
     series = _split_cameras(_group_by_pattern(found))
     if len(series) > 1:
         one, other, *_ = sorted(series, key=len, reverse=True)
@@ -33,6 +38,23 @@ def list_images(folder: Path) -> list[Path]:
     return series[0]
 
 
+def _ending(path: Path) -> str:
+    """Return the kind of a picture file, such as ".jpg"; the two endings of JPEGs, and of TIFFs, are the same kind."""
+    return {".jpeg": ".jpg", ".tiff": ".tif"}.get(path.suffix.lower(), path.suffix.lower())
+
+
+def _check_names(folder: Path, paths: list[Path]) -> None:
+    """Make sure that the results of no two frames would have the same name, as those of 1.jpg and 1.jpeg would."""
+    seen = {}
+    for path in sorted(paths):
+        other = seen.setdefault((path.stem, _ending(path)), path)
+        if other != path:
+            raise VideoError(
+                f"the folder '{folder}' holds both '{other.name}' and '{path.name}', whose results would have the same name:"
+                " expected one picture per frame, so rename or remove one of them"
+            )
+
+
 def _group_by_pattern(paths: list[Path]) -> list[list[Path]]:
     """Group pictures whose names differ only in their numbers, each group in natural order.
 
@@ -40,8 +62,7 @@ def _group_by_pattern(paths: list[Path]) -> list[list[Path]]:
     """
     kinds = defaultdict(dict)  # text of the name without its numbers -> {ending: pictures}
     for path in paths:
-        ending = {".jpeg": ".jpg", ".tiff": ".tif"}.get(path.suffix.lower(), path.suffix.lower())
-        kinds[NUMBER.sub("#", path.stem).lower()].setdefault(ending, []).append(path)
+        kinds[NUMBER.sub("#", path.stem).lower()].setdefault(_ending(path), []).append(path)
     if not any("#" in text for text in kinds):  # no numbers at all: names such as a.png, b.png
         together = defaultdict(list)
         for by_ending in kinds.values():
@@ -59,18 +80,24 @@ def _group_by_pattern(paths: list[Path]) -> list[list[Path]]:
 
 
 def _split_cameras(groups: list[list[Path]]) -> list[list[Path]]:
-    """Split a series such as cam1_000, cam1_001, cam2_000, cam2_001, which has every frame number once for each camera."""
-    if len(groups) != 1 or len(groups[0]) < 4:
+    """Split a series whose names number the cameras, or the scenes, besides the frames: cam1_000, cam1_001, cam2_000, cam2_001.
+
+    Only the word before a number tells: the numbers of two cameras look like the hours and minutes of one.
+    """
+    if len(groups) != 1:
         return groups
+    texts = NUMBER.split(groups[0][0].stem)[::2]
     rows = [NUMBER.findall(path.stem) for path in groups[0]]
     varying = [n for n in range(len(rows[0])) if len({row[n] for row in rows}) > 1]
-    if len(varying) != 2:
-        return groups
-    for camera, frame in (varying, varying[::-1]):
-        cameras, frames = {row[camera] for row in rows}, {row[frame] for row in rows}
-        clock = len(frames) == 60  # full minutes of a recording, one picture per second
-        if 1 < len(cameras) <= CAMERAS and len(frames) >= len(cameras) and len(rows) == len(cameras) * len(frames) and not clock:
-            return [[p for p, row in zip(groups[0], rows, strict=True) if row[camera] == name] for name in sorted(cameras)]
+    for n in varying:
+        cameras, others = {row[n] for row in rows}, {(*row[:n], *row[n + 1 :]) for row in rows}
+        # the last number is that of the frame, as in 1_cam_000, unless it takes fewer values than the others, as in 000_cam1
+        few = 2 * len(cameras) <= len(rows) and (n != varying[-1] or len(cameras) <= len(others))
+        if few and any(CAMERA.fullmatch(text.lower()) for text in (texts[n], HUMP.sub("_", texts[n]))):
+            split = defaultdict(list)
+            for path, row in zip(groups[0], rows, strict=True):
+                split[row[n]].append(path)
+            return list(split.values())
     return groups
 
 

@@ -15,15 +15,15 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import VideoError
-from .container import main_stream, open_container, packet_times
-from .decode import FrameLog, file_frames, upright
+from .container import main_stream, open_container
+from .decode import FrameLog, file_frames, packet_times, upright
 from .frames import Size, fit_size
 from .header import Header, read_header
 from .paths import user_path
 from .pictures import BadPicture, PictureFile, is_stack
 from .seek import NEAR_THE_END, frames_near
 from .series import list_images
-from .stacks import FOLDER_FPS, picture_frames
+from .stacks import picture_frames, picture_pauses
 
 MILLISECONDS = Fraction(1, 24000)  # a clock that holds both whole milliseconds and 24 frames a second
 ROUNDING = 0.001  # seconds by which the times of frames may be rounded in a file
@@ -78,7 +78,10 @@ class Video:
                 height, width = source.header().size
         except BadPicture as error:
             raise VideoError(f"'{self._pictures[0]}' cannot be read as a picture: expected a frame of a video") from error
-        return Header(height, width) if self.path.is_dir() else Header(height, width, time_base=MILLISECONDS)
+        if self.path.is_dir():
+            return Header(height, width)
+        pauses = picture_pauses(self.path)
+        return Header(height, width, round(len(pauses) / sum(pauses), 6), MILLISECONDS)
 
     @property
     def height(self) -> int:
@@ -99,7 +102,7 @@ class Video:
     def seconds(self) -> float | None:
         """Length in seconds according to the header; None if it does not say."""
         if self._pictures is not None:
-            return sum(1 for _ in picture_frames(self._pictures, None)) / FOLDER_FPS
+            return sum(shown for _, shown, _ in picture_frames(self._pictures, None))
         with open_container(self.path) as container:
             stream = main_stream(container)
             if stream.duration:
@@ -128,7 +131,7 @@ class Video:
         if fps is not None and fps <= 0:
             raise VideoError(f"fps must be positive, got {fps}")
         log = FrameLog() if log is None else log
-        # the time of each frame, and a function that is called only for the frames that are kept
+        # the time of each frame, how long it is shown, and a function that is called only for the frames that are kept
         pictures = self._pictures
         if pictures is None:
             source = file_frames(self.path, self.start, self.stop, size, log)
@@ -136,7 +139,7 @@ class Video:
             source = itertools.islice(picture_frames(pictures, size), self.start, self.stop)
         first = due = None
         taken = 0
-        for seconds, frame in source:
+        for seconds, shown, frame in source:
             if max_frames is not None and taken >= max_frames:
                 return
             first = seconds if first is None else first
@@ -146,6 +149,7 @@ class Video:
                 # the next one is due in 1 / fps, counted from the first frame, or after a long pause from this one
                 due = max(first + taken / fps, seconds) if fps else seconds
                 log.times.append(seconds)
+                log.durations.append(shown)
                 yield frame()
 
     @cached_property
@@ -154,7 +158,7 @@ class Video:
         if self._pictures is None:
             times = packet_times(self.path)
         else:
-            times = [seconds for seconds, _ in picture_frames(self._pictures, None)]
+            times = [seconds for seconds, *_ in picture_frames(self._pictures, None)]
         times = times[self.start : self.stop]
         return [time - times[0] for time in times]
 
@@ -204,13 +208,16 @@ class Video:
         Raises:
             VideoError: as :meth:`frames`, and if the video ends before the last of them or one of them is damaged.
         """
-        # pictures: find the nearest
-        if self._pictures is not None:
-            pictures = list(itertools.islice(picture_frames(self._pictures, size), self.start, self.stop))
-            begin, last = pictures[0][0], pictures[-1][0]
-            if times[-1] > last - begin + NEAR_THE_END:
-                raise VideoError(f"'{self.title}' ends after {last - begin:.1f} s: there is no frame at {times[-1]:.1f} s")
-            return [min(pictures, key=lambda p, t=t: abs(p[0] - begin - t))[1]() for t in times]
+        # pictures: find the numbers of the nearest, then read them in order
+        pictures = self._pictures
+        if pictures is not None:
+            known = np.array(self.times)
+            if times[-1] > known[-1] + NEAR_THE_END:
+                raise VideoError(f"'{self.path}' ends after {known[-1]:.1f} s: there is no frame at {times[-1]:.1f} s")
+            numbers = [int(np.abs(known - time).argmin()) for time in times]
+            source = itertools.islice(picture_frames(pictures, size), self.start, self.stop)
+            found = {number: frame() for number, (*_, frame) in enumerate(source) if number in numbers}
+            return [found[number] for number in numbers]
         # a part of a file: shift the times to those of the whole file
         if self.start or self.stop is not None:
             first, last = self.start / self.fps, np.inf if self.stop is None else (self.stop - 1) / self.fps
@@ -237,6 +244,8 @@ def open_video(path: str | os.PathLike) -> Video:
     video = Video(path)
     if not os.path.exists(path):  # Path.exists raises if the name is too long
         raise VideoError(f"no such video: '{path}'")
+    if not path.is_dir() and not path.is_file():  # a pipe, which would never end
+        raise VideoError(f"'{path}' is neither a file nor a folder: expected a video")
     if not path.is_dir() and path.stat().st_size == 0:
         raise VideoError(f"'{path}' is empty: expected a video")
     if video._pictures is None:

@@ -17,6 +17,7 @@ from .sound import open_sound
 from .video import Video
 
 SLOW = 0.1  # frames per second of a time lapse
+FINE = 30000  # ticks per second, which also divide the rates of television
 STUDIO_RANGE = 1  # in FFmpeg's numbering of colour ranges: luma from 16 to 235
 
 
@@ -88,8 +89,11 @@ def _encode(scratch, path, frames: Iterator[np.ndarray], fps: float, quality: in
     rate = Fraction(fps).limit_denominator(1001) or Fraction(1, 1001)  # a frame every hour is still more than none
     times = None if log is None else log.times
     base = 1 / rate if times is None or like.names is not None else header.time_base
+    # mp4 counts the ticks between frames in 32 bits, and players allow fewer: pauses of an hour need a coarse clock
     if rate < SLOW:
-        base = Fraction(1, 100)  # mp4 counts the ticks between frames in 32 bits
+        base = Fraction(1, 100)
+    elif base.denominator > FINE:
+        base = max(base, Fraction(1, FINE))
     # open the file; the index in front lets a browser start playing before it has loaded the whole file
     options = {"movflags": "+faststart", "video_track_timescale": str(base.denominator)}
     options = options if scratch.suffix.lower() in {".mp4", ".mov"} else {}
@@ -111,20 +115,32 @@ def _encode(scratch, path, frames: Iterator[np.ndarray], fps: float, quality: in
         noise = None
         if sound is not None:
             noise = _Interleaved(container, sound, sound.add_to(container), log.origin + times[0] if times else 0.0)
+        lengths = {}  # in ticks, of the frames that the encoder holds back
+
+        def mux(packets) -> None:
+            for packet in packets:
+                packet.duration = lengths.pop(packet.pts, packet.duration)
+                container.mux(packet)
+
         # encode each frame at its time, and the sound up to there
-        tick, time = -1, 0.0
+        tick, time, before, shown = -1, 0.0, 0.0, 0.0
         for count, frame in enumerate(itertools.chain([first], frames), start=1):
             time = (count - 1) / float(rate) if times is None else times[count - 1] - times[0]
             tick = max(tick + 1, round(time / base))
             picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
             picture = picture.reformat(format="yuv420p", dst_colorspace="ITU709")
             picture.pts, picture.time_base = tick, base
-            container.mux(stream.encode(picture))
+            # a last frame that is said to be shown for next to nothing is shown as long as the one before
+            usual = min(1 / float(rate), time - before) if count > 1 else 1 / float(rate)
+            shown = max(usual, log.durations[count - 1] if log is not None else 0.0)
+            before = time
+            lengths[tick] = max(1, round(shown / base))
+            mux(stream.encode(picture))
             if noise is not None:
                 noise.write_until(time)
-        container.mux(stream.encode())  # the frames that the encoder still holds back
+        mux(stream.encode())  # the frames that the encoder still holds back
         if noise is not None:
-            noise.write_until(time + 1 / float(rate))
+            noise.write_until(time + shown)
     return count
 
 

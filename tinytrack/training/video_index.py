@@ -93,7 +93,7 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 def sentence(error: VideoError, path: Path, name: str) -> str:
     """Turn an error into one printable line, in which the file has its name from the index."""
-    return _printable(str(error).replace(str(path), name))
+    return _printable(str(error).replace(f"'{path}", f"'{name}"))  # with its quotation mark: a path can be as short as "v"
 
 
 def _printable(text: str) -> str:
