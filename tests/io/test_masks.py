@@ -73,6 +73,66 @@ def test_a_soft_brush_on_transparent_ground_is_one_object(tmp_path):
     assert 0.9 < (ids > 0).sum() / (np.array(drawing([(255, 255, 255)])) > 0)[..., 0].sum() < 1.1
 
 
+def small(radius, filter, shift=0.3, color=(255, 255, 255)):
+    """A disk of a few pixels, shrunk from eight times its size."""
+    center = np.array([W // 2 + shift, H // 2 + 0.7 * shift]) * 8
+    picture = Image.new("RGB", (W * 8, H * 8))
+    ImageDraw.Draw(picture).ellipse([*(center - radius * 8), *(center + radius * 8)], fill=color)
+    return picture.resize((W, H), RESAMPLING[filter])
+
+
+@pytest.mark.parametrize("filter", RESAMPLING)
+@pytest.mark.parametrize("radius", [1, 1.5, 2, 2.5, 3, 4, 6])
+@pytest.mark.parametrize("color", [(255, 255, 255), (255, 0, 0), (128, 128, 128)], ids=["white", "red", "gray"])
+def test_a_small_soft_disk_is_one_object(tmp_path, radius, filter, color):
+    small(radius, filter, color=color).save(tmp_path / "m.png")
+    ids = read_mask(tmp_path / "m.png")
+    assert np.unique(ids).tolist() == [0, 1]
+    assert abs((ids > 0).sum() - np.pi * radius**2) < max(3, 0.2 * np.pi * radius**2)
+
+
+@pytest.mark.parametrize("filter", RESAMPLING)
+@pytest.mark.parametrize("angle", [0.1, 0.2, 0.7])
+@pytest.mark.parametrize("width", [2, 3])
+def test_a_thin_soft_line_is_one_object(tmp_path, width, angle, filter):
+    step = np.array([np.cos(angle), np.sin(angle)]) * 300
+    center = np.array([W * 4 + 3, H * 4 + 3])
+    picture = Image.new("L", (W * 8, H * 8))
+    ImageDraw.Draw(picture).line([*(center - step), *(center + step)], fill=255, width=width * 8)
+    picture.resize((W, H), RESAMPLING[filter]).save(tmp_path / "m.png")
+    ids = read_mask(tmp_path / "m.png")
+    assert np.unique(ids).tolist() == [0, 1]
+    assert 0.75 < ids.sum() / (75 * width) < 1.25
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_thin_hard_objects_of_several_grays_are_kept_to_the_pixel(tmp_path, seed):
+    random = np.random.default_rng(seed)
+    ids = np.zeros((40, 50), np.uint8)
+    for n in range(1, 8):
+        y, x, length, thick = *random.integers(0, 40, 2), *random.integers((5, 1), (25, 3))
+        there = (slice(y, y + thick), slice(x, x + length))
+        ids[there if n % 2 else there[::-1]] = n
+    values = np.concatenate([[0], random.choice(np.arange(21, 256), 7, replace=False)]).astype(np.uint8)
+    Image.fromarray(values[ids]).save(tmp_path / "m.png")
+    gray = values[ids]
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.png"), np.searchsorted(np.unique(gray), gray))
+
+
+@pytest.mark.parametrize("peak", [1, 255])
+def test_a_soft_mask_of_floats_keeps_its_object(tmp_path, peak):
+    soft = np.array(drawing([(255, 255, 255)]).convert("L").filter(ImageFilter.GaussianBlur(2))).astype(np.float32)
+    Image.fromarray(soft * (peak / 255)).save(tmp_path / "m.tif")
+    assert_objects(tmp_path / "m.tif", [(255, 255, 255)])
+
+
+def test_hard_floats_from_0_to_1_are_kept_to_the_pixel(tmp_path):
+    floats = np.zeros((H, W), np.float32)
+    floats[10:40, 10:40], floats[10:40, 41], floats[50:80, 10:40] = 0.25, 0.5, 0.75
+    Image.fromarray(floats).save(tmp_path / "m.tif")
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.tif"), floats * 4)
+
+
 def test_hard_edges_are_kept_to_the_pixel(tmp_path):
     # One pixel wide, between two others, and lighter than one and darker than the other: yet an object, because edges are hard.
     gray = np.zeros((H, W), np.uint8)
@@ -146,6 +206,12 @@ def test_a_transparent_palette_colour_is_the_background(tmp_path):
     np.testing.assert_array_equal(read_mask(tmp_path / "m.png"), DISK)
 
 
+def test_a_transparent_palette_colour_is_the_background_beside_ids(tmp_path):
+    picture = palette_picture(np.where(DISK, 2, 3), [(0, 0, 0), (0, 255, 0), (255, 0, 0), (200, 200, 200)])
+    picture.save(tmp_path / "m.png", transparency=bytes([255, 255, 255, 0]))
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.png"), DISK * 2)
+
+
 def test_a_palette_picture_with_black_first_keeps_its_ids(tmp_path):
     ids = np.zeros((H, W), np.uint8)
     ids[10:30, 10:30], ids[50:80, 50:80], ids[30, 5:60] = 3, 7, 200
@@ -190,11 +256,36 @@ def test_black_ink_on_transparent_ground_is_the_object(tmp_path):
     np.testing.assert_array_equal(read_mask(tmp_path / "m.png"), DISK)
 
 
-def test_a_mask_of_a_turned_phone_picture_is_turned(tmp_path):
+@pytest.mark.parametrize("gray", [255, 0], ids=["white", "black"])
+def test_the_alpha_of_a_gray_picture_is_the_object_if_it_varies(tmp_path, gray):
+    Image.merge("LA", [Image.new("L", (W, H), gray), Image.fromarray(DISK.astype(np.uint8) * 255)]).save(tmp_path / "m.png")
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.png"), DISK)
+
+
+@pytest.mark.parametrize("alpha", [0, 100, 255])
+def test_a_constant_alpha_of_a_gray_picture_means_nothing(tmp_path, alpha):
+    for value in (3, 200):
+        picture = Image.fromarray(DISK.astype(np.uint8) * value)
+        Image.merge("LA", [picture, Image.new("L", (W, H), alpha)]).save(tmp_path / "m.png")
+        np.testing.assert_array_equal(read_mask(tmp_path / "m.png"), DISK)
+
+
+def test_transparent_ids_of_a_gray_picture_are_background(tmp_path):
+    ids = np.full((H, W), 1, np.uint8)
+    ids[:40] = 2
+    Image.merge("LA", [Image.fromarray(ids), Image.fromarray(DISK.astype(np.uint8) * 255)]).save(tmp_path / "m.png")
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.png"), ids * DISK)
+
+
+@pytest.mark.parametrize("ending", ["png", "tif"])
+@pytest.mark.parametrize("orientation, quarters", [(3, 2), (6, 1), (8, 3)])
+@pytest.mark.parametrize("mode", ["L", "RGB", "P"])
+def test_a_mask_of_a_turned_phone_picture_is_turned(tmp_path, ending, orientation, quarters, mode):
     tags = Image.Exif()
-    tags[0x0112] = 6
-    Image.fromarray(np.rot90(DISK).astype(np.uint8) * 255).save(tmp_path / "m.png", exif=tags)
-    np.testing.assert_array_equal(read_mask(tmp_path / "m.png", (H, W)), DISK)
+    tags[0x0112] = orientation
+    corner = DISK & (np.arange(W) < W // 2)
+    Image.fromarray(np.rot90(corner, quarters).astype(np.uint8) * 255).convert(mode).save(tmp_path / f"m.{ending}", exif=tags)
+    np.testing.assert_array_equal(read_mask(tmp_path / f"m.{ending}", (H, W)) > 0, corner)
 
 
 # ---- several masks, sizes, descriptions
@@ -207,6 +298,26 @@ def test_the_same_colour_is_the_same_object_in_all_masks(tmp_path):
     assert np.unique(a).tolist() == [0, 2]
     assert np.unique(b).tolist() == [0, 1, 2]
     assert b[48, 32] == a[48, 64] == 2, "red is object 2 in both, because blue comes first"
+
+
+def test_the_same_colour_is_the_same_object_in_all_jpegs(tmp_path):
+    colors = [(200, 30, 30), (40, 90, 220)]
+    drawing(colors).save(tmp_path / "a.jpg", quality=95)
+    drawing(colors[:1]).save(tmp_path / "b.jpg", quality=40)
+    drawing(colors[::-1]).save(tmp_path / "c.jpg", quality=70)
+    drawing(colors).save(tmp_path / "d.png")
+    a, b, c, d = read_mask_files([tmp_path / name for name in ("a.jpg", "b.jpg", "c.jpg", "d.png")])
+    assert np.unique(a).tolist() == np.unique(c).tolist() == np.unique(d).tolist() == [0, 1, 2]
+    assert np.unique(b).tolist() == [0, 2]
+    assert a[48, 32] == b[48, 64] == c[48, 96] == d[48, 32] == 2
+    assert a[48, 96] == c[48, 32] == d[48, 96] == 1
+
+
+def test_similar_colours_of_lossless_masks_are_different_objects(tmp_path):
+    for name, color in (("a.png", (200, 30, 30)), ("b.png", (202, 30, 30))):
+        drawing([color]).save(tmp_path / name)
+    a, b = read_mask_files([tmp_path / "a.png", tmp_path / "b.png"])
+    assert (a.max(), b.max()) == (1, 2)
 
 
 def test_the_size_is_compared_before_a_mask_is_decoded(tmp_path, monkeypatch):

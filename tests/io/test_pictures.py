@@ -1,5 +1,7 @@
 """Test reading pictures of any kind: orientation, bit depth, several pictures in a file, and damage."""
 
+import struct
+
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
@@ -7,7 +9,7 @@ from PIL import Image, ImageOps
 from tests.support.helpers import H, W, assert_one_sentence, index_frames, indices_of
 from tinytrack.errors import VideoError
 from tinytrack.io.decode import FrameLog
-from tinytrack.io.pictures import PictureFile, read_image, white_level
+from tinytrack.io.pictures import PictureFile, read_image, upright, white_level
 from tinytrack.io.video import open_video, read_video
 
 FRAME = index_frames(3)[2]
@@ -19,14 +21,75 @@ def exif(orientation):
     return tags
 
 
+def write_tiff(path, pages, orientation=1, photometric=None):
+    """Write pages of 16 bits, gray (H, W) or RGB (H, W, 3), with any orientation, which Pillow and FFmpeg cannot."""
+    data = b"II*\0" + struct.pack("<I", 8)
+    for number, page in enumerate(pages, start=1):
+        height, width, channels = (*page.shape, 1)[:3]
+        tags = [
+            (256, 4, width),
+            (257, 4, height),
+            (258, 3, 16),
+            (259, 3, 1),
+            (262, 3, photometric if photometric is not None else channels // 2 + 1),
+        ]
+        tags += [(273, 4, 0), (274, 3, orientation), (277, 3, channels), (278, 4, height), (279, 4, page.nbytes)]
+        bits = len(data) + 2 + 12 * len(tags) + 4
+        strip = bits + 6
+        data += struct.pack("<H", len(tags))
+        for tag, kind, value in tags:
+            if tag == 258 and channels == 3:
+                data += struct.pack("<HHII", tag, kind, 3, bits)
+            else:
+                data += struct.pack("<HHII", tag, kind, 1, strip if tag == 273 else value)
+        data += struct.pack("<I", strip + page.nbytes if number < len(pages) else 0) + struct.pack("<3H", 16, 16, 16)
+        data += page.astype("<u2").tobytes()
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("ending, compression", [("png", None), ("tif", None), ("tif", "tiff_lzw")], ids=["png", "tif", "lzw"])
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA"])
 @pytest.mark.parametrize("orientation", range(9))
-def test_every_picture_is_read_upright(tmp_path, mode, orientation):
-    path = tmp_path / "a.png"
-    Image.fromarray(FRAME).convert(mode).save(path, exif=exif(orientation))
-    with Image.open(path) as picture:
+def test_every_picture_is_read_upright(tmp_path, mode, orientation, ending, compression):
+    path = tmp_path / f"a.{ending}"
+    Image.fromarray(FRAME).convert(mode).save(path, exif=exif(orientation), compression=compression if orientation else None)
+    Image.fromarray(FRAME).convert(mode).save(tmp_path / "expected.png", exif=exif(orientation))
+    with Image.open(tmp_path / "expected.png") as picture:
         expected = np.array(ImageOps.exif_transpose(picture).convert("RGB"))
     np.testing.assert_array_equal(read_image(path), expected)
+    with PictureFile(path) as source:
+        assert source.header().size == expected.shape[:2]
+
+
+@pytest.mark.parametrize("channels", ["gray", "RGB"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_deep_tiff_is_read_upright(tmp_path, channels, orientation):
+    stored = FRAME[..., 0] if channels == "gray" else FRAME
+    write_tiff(tmp_path / "a.tif", [stored.astype(np.uint16) * 257], orientation)
+    expected = upright(FRAME[..., :1] if channels == "gray" else FRAME, orientation)
+    difference = read_image(tmp_path / "a.tif", 65535).astype(int) - expected
+    assert np.abs(difference).max() <= 1
+    with PictureFile(tmp_path / "a.tif") as source:
+        for _ in range(2):  # decoding makes Pillow forget the orientation
+            assert source.header().size == source.pixels().shape[:2] == expected.shape[:2]
+
+
+@pytest.mark.parametrize("kind", ["RGB", "RGB of 16 bits", "gray of 16 bits"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_tiff_stack_is_read_upright(tmp_path, orientation, kind):
+    frames = index_frames(4)
+    if kind == "RGB":
+        first, *rest = [Image.fromarray(frame) for frame in frames]
+        first.save(tmp_path / "a.tif", save_all=True, append_images=rest, exif=exif(orientation))
+    else:
+        frames = frames if kind == "RGB of 16 bits" else frames[..., 0]
+        write_tiff(tmp_path / "a.tif", [frame.astype(np.uint16) * 257 for frame in frames], orientation)
+    with PictureFile(tmp_path / "a.tif") as source:
+        for index in (0, 1, 2, 3, 3, 1, 0):
+            expected = upright(frames[index], orientation)
+            assert source.header(index).size == expected.shape[:2]
+            pixels = source.pixels(index, None if kind == "gray of 16 bits" else "RGB")
+            np.testing.assert_array_equal(pixels // 257 if kind == "gray of 16 bits" else pixels, expected)
 
 
 def test_frames_of_a_phone_are_upright(make_folder):
@@ -89,6 +152,11 @@ def test_deep_colour_frames_keep_their_colours(make_folder, ending):
     assert np.abs(read_video(folder)[1].astype(int) - FRAME).max() <= 1
 
 
+def test_gray_with_16_bits_whose_zero_is_white(tmp_path):
+    write_tiff(tmp_path / "a.tif", [65535 - FRAME[..., 0].astype(np.uint16) * 257], photometric=0)
+    assert np.abs(read_image(tmp_path / "a.tif", 65535).astype(int) - FRAME[..., :1]).max() <= 1
+
+
 def test_float_frames_range_from_0_to_1(make_folder):
     folder = make_folder(frames=0)
     for index in range(2):
@@ -128,6 +196,11 @@ def test_a_deep_stack_has_one_scale(tmp_path):
     pages = [Image.fromarray(np.full((H, W), value, np.uint16)) for value in (1000, 4000)]
     pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
     assert read_video(tmp_path / "a.tif")[:, 0, 0, 0].tolist() == [round(1000 * 255 / 4095), round(4000 * 255 / 4095)]
+
+
+def test_all_pictures_of_a_stack_of_deep_colour_are_equally_bright(tmp_path):
+    write_tiff(tmp_path / "a.tif", [frame.astype(np.uint16) * 257 for frame in index_frames(3)])
+    np.testing.assert_array_equal(read_video(tmp_path / "a.tif"), index_frames(3))
 
 
 def test_a_stack_with_pictures_of_two_sizes_is_refused(tmp_path):

@@ -21,6 +21,7 @@ from .stacks import FOLDER_FPS
 
 MOST_IN_A_ROW = 5  # frames in a row that may be damaged before a video counts as broken off
 MOST_DAMAGED = 0.05  # share of all frames that may be damaged
+MOST_LOST = 3  # frames that one damaged packet can make a decoder lose, because others are predicted from it
 ONE_FRAME_PER_PACKET = ("avi", "mov", "matroska")  # kinds of files in which each packet holds one frame ...
 HIDES_FRAMES = {"vp8"}  # ... unless the codec has packets that show nothing
 END_MARKS = {"apng": b"IEND"}  # bytes that end a file of this kind
@@ -137,13 +138,15 @@ def decoded(container, path: Path, log: FrameLog, threads: bool = True) -> Itera
             count += 1
             last, before = frame, time
             yield frame, time
-    numbers = _list(log.repeated)
+    # was it too much?
     if missing:
         raise VideoError(f"'{path}' breaks off after {count} frames: it is damaged or cut short")
-    if len(log.repeated) > max(1, MOST_DAMAGED * count):
-        raise VideoError(f"'{path}' has {len(log.repeated)} frames that cannot be decoded, {numbers}: it is damaged")
     log.early = end.check(count)
     log.lost = max(0, end.frames - count - log.left_out)
+    bad = len(log.repeated) + log.left_out + log.lost
+    if len(log.repeated) > max(1, MOST_DAMAGED * count) or bad > max(MOST_LOST, MOST_DAMAGED * count):
+        which = f", such as frame {log.repeated[0]}" if log.repeated else ""
+        raise VideoError(f"'{path}' has {bad} frames that cannot be decoded{which}: it is damaged")
 
 
 def _decode_packet(packet) -> tuple[list, int]:

@@ -107,6 +107,14 @@ class PictureFile:
         self._file.seek(0)
         return self._file.read(4) in TIFF
 
+    def _tiff_orientation(self) -> int:
+        """Return the EXIF orientation of a TIFF with one picture, as it is stored."""
+        from PIL import Image
+
+        with Image.open(self.path) as picture:  # opened once more, because Pillow forgets the orientation once it has turned the picture
+            orientation = picture.getexif().get(0x0112, 1)
+        return orientation if orientation in range(1, 9) else 1
+
     def _deep_color(self, facts: dict) -> bool:
         """Tell whether a colour picture has 16 bits per channel that FFmpeg can decode. Pillow keeps only the upper eight bits.
 
@@ -155,7 +163,7 @@ class PictureFile:
         header = self.header(index)
         with self._trouble():
             if mode is None and header.deep and header.mode in ("RGB", "RGBA", "LA"):
-                return _deep_pixels(self.path)
+                return upright(_deep_pixels(self.path), self._tiff_orientation() if self._is_tiff() else header.orientation)
             pixels = self._source.read(index=index, mode=mode)
             if header.inverted and pixels.dtype.kind == "u" and pixels.itemsize == 2:
                 pixels = 65535 - pixels
@@ -163,15 +171,11 @@ class PictureFile:
 
 
 def _deep_pixels(path: Path) -> np.ndarray:
-    """Decode a colour picture with 16 bits per channel, upright, as uint16 (H, W, 3). Pillow cannot do that, but FFmpeg can."""
+    """Decode a colour picture with 16 bits per channel, as stored, uint16 (H, W, 3). Pillow cannot do that, FFmpeg can."""
     import av
-    from PIL import Image
 
-    with Image.open(path) as picture:  # opened once more, because Pillow forgets the orientation of a TIFF that it has decoded
-        orientation = picture.getexif().get(0x0112, 1)
     with av.open(f"file:{path}") as container:
-        pixels = next(container.decode(video=0)).to_ndarray(format="rgb48le")
-    return upright(pixels, orientation if orientation in range(1, 9) else 1).copy()
+        return next(container.decode(video=0)).to_ndarray(format="rgb48le").copy()
 
 
 def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
