@@ -15,6 +15,7 @@ from .pictures import BadPicture, PictureFile
 
 VOID = 255  # the id of pixels that belong to no object and are not scored
 LAST_LABEL = 20  # gray values up to this one look black: a picture that uses only these and 255 holds object ids, and 255 is void
+BRIGHT = 128  # what is darker than this was hardly drawn with a soft brush: it may be object ids
 NEAR = 24  # in a lossy picture, colours that differ by at most this in each channel are the same
 CLEAR = 128  # pixels of a mask of ids are transparent if they are less opaque than this
 THIN = 16  # a mask with more colours that fill no 3x3 square is not one of thin objects: it has soft edges or noise
@@ -37,7 +38,7 @@ def read_mask(path: str | os.PathLike, size: tuple[int, int] | None = None) -> n
 
 
 def read_mask_files(
-    paths: Sequence[str | os.PathLike], size: tuple[int, int] | None = None, frames: Sequence[int] | None = None
+    paths: Sequence[str | os.PathLike], size: tuple[int, int] | None = None, frames: Sequence[int | None] | None = None
 ) -> list[np.ndarray]:
     """Read masks of the same objects, of several frames, as object ids: uint8 (H, W) each, 0 is the background.
 
@@ -55,10 +56,10 @@ def read_mask_files(
         MaskError: if a file is missing, is not a picture, is empty, has a white background, has another size, or has more than 64
             objects.
     """
-    frames = [0] * len(paths) if frames is None else frames
+    frames = [None] * len(paths) if frames is None else frames
     keys = [_object_keys(user_path(path), size, frame) for path, frame in zip(paths, frames, strict=True)]
-    # ids are kept; colours are numbered, the same colour alike in all masks
     _match_lossy(keys)
+    # ids are kept; colours are numbered, the same colour alike in all masks
     colors = np.unique(np.concatenate([np.unique(key.numbers[key.numbers > 0]) for key in keys if not key.are_ids] or [[]]))
     results = []
     for path, key in zip(map(user_path, paths), keys, strict=True):
@@ -89,7 +90,10 @@ class _Keys:
 
 
 def _match_lossy(masks: list[_Keys]) -> None:
-    """Give objects of lossy pictures the colour of the same object in another picture, in place; no picture's objects become one."""
+    """Give each object of a lossy picture the colour that it has in another picture, in place.
+
+    Colours that differ by at most :data:`NEAR` are the same object, but two objects of one picture never become one.
+    """
 
     def channels(colors: np.ndarray) -> np.ndarray:
         return np.stack([colors // 0x10000, colors // 0x100 % 0x100, colors % 0x100], axis=-1)
@@ -136,7 +140,7 @@ def describe_objects(ids: np.ndarray) -> str:
     return ", ".join(f"{n} ({count:,} pixels)" for n, count in zip(numbers, counts, strict=True))
 
 
-def _object_keys(path: Path, size: tuple[int, int] | None, frame: int) -> _Keys:
+def _object_keys(path: Path, size: tuple[int, int] | None, frame: int | None) -> _Keys:
     """Read one mask."""
     if not os.path.isfile(path):  # Path.is_file raises if the name is too long
         raise MaskError(f"no such mask: '{path}'")
@@ -196,9 +200,9 @@ def _gray_keys(source: PictureFile) -> np.ndarray:
     if alpha is not None:
         gray = np.round((gray if (gray * alpha).any() else 255) * alpha / 255)
     elif mode == "F" and values.max() <= 2 and len(labels):  # 0 to 1, and soft edges may reach a little beyond
-        gray = (gray * 255).clip(0, 255)
-        if len(values) > MAX_OBJECTS + 1:
-            gray = gray.round()
+        gray *= 255
+        if len(values) > MAX_OBJECTS + 1:  # these cannot all be objects
+            gray = gray.round().clip(0, 255)
     values = np.unique(gray)
     shown = np.repeat(values[:, None], 3, axis=1) * (255 / max(values.max(), 255))
     return values[_join_shades(np.searchsorted(values, gray), shown, source)] * (0x010101 if values.max() <= 255 else 1)
@@ -265,7 +269,7 @@ def _join_thin(index: np.ndarray, colors: np.ndarray, background: int, surely_so
     used = np.bincount(index.ravel(), minlength=len(colors)) > 0
     line = colors.astype(np.float64) - colors[background]
     end = np.where(used, np.square(line).sum(axis=1), -1).argmax()
-    if used.sum() < 3:
+    if used.sum() < 3 or (colors[end].max() < BRIGHT and not surely_soft):
         return index
     along = line @ line[end] / (line[end] @ line[end])  # 0 is the background, 1 is the other end
     if (np.abs(line - along[:, None] * line[end]).max(axis=1) > NEAR)[used].any():

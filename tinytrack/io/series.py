@@ -82,7 +82,7 @@ def _group_by_pattern(paths: list[Path]) -> list[list[Path]]:
 def _split_cameras(groups: list[list[Path]]) -> list[list[Path]]:
     """Split a series whose names number the cameras, or the scenes, besides the frames: cam1_000, cam1_001, cam2_000, cam2_001.
 
-    Only the word before a number tells: the numbers of two cameras look like the hours and minutes of one.
+    The word before a number tells what it counts. The numbers alone do not: those of two cameras may look like hours and minutes.
     """
     if len(groups) != 1:
         return groups
