@@ -15,7 +15,7 @@ from .pictures import BadPicture, PictureFile
 
 VOID = 255  # the id of pixels that belong to no object and are not scored
 LAST_LABEL = 20  # gray values up to this one look black: a picture that uses only these and 255 holds object ids, and 255 is void
-BRIGHT = 128  # what is darker than this was hardly drawn with a soft brush: it may be object ids
+BRIGHT = 80  # what is darker than this was hardly drawn with a soft brush: it may be the ids of up to 64 objects
 NEAR = 24  # in a lossy picture, colours that differ by at most this in each channel are the same
 CLEAR = 128  # pixels of a mask of ids are transparent if they are less opaque than this
 THIN = 16  # a mask with more colours that fill no 3x3 square is not one of thin objects: it has soft edges or noise
