@@ -60,13 +60,12 @@ def read_header(path: Path) -> Header:
         if not stream.frames and rate > FASTEST:
             rate = _measured_rate(path)
         # what the user should know
-        notes = []
-        if frame.color_trc in HDR:
-            notes.append(f"'{path}' is HDR ({HDR[frame.color_trc]}) and is read without tone mapping: its colours look dull")
+        notes, transfer, primaries = [], int(stream.codec_context.color_trc), int(stream.codec_context.color_primaries)
+        if transfer in HDR:
+            notes.append(f"'{path}' is HDR ({HDR[transfer]}) and is read without tone mapping: its colours look dull")
         if frame.interlaced_frame:
             notes.append(f"'{path}' is interlaced and is deinterlaced while it is read")
-        primaries = int(frame.color_primaries)
-        known = primaries != UNSPECIFIED and frame.color_trc not in HDR
+        known = primaries != UNSPECIFIED and transfer not in HDR
         return Header(h, w, rate, stream.time_base, 1 / aspect if turned else aspect, primaries if known else BT709, tuple(notes))
 
 
