@@ -213,6 +213,12 @@ def test_a_part_that_is_not_there_is_refused(track, given, here, kind):
     assert snapshot(here) == before
 
 
+def test_a_colour_frame_outside_of_the_part_is_refused(cli, given, here):
+    colorize = ("colorize", given.clip, "--model", given.model, "--start", "2")
+    assert_refused(cli(*colorize, "--reference", "0", "--out", "out"), "frame 0", "from frame 2")
+    assert cli(*colorize, "--out", "out").status == 0
+
+
 @pytest.mark.parametrize(
     "masks, part",
     [
@@ -346,6 +352,29 @@ def test_the_index_lists_whatever_can_be_tracked_and_names_the_rest(cli, here):
     listed = Path("videos/tinytrack-index.csv").read_text()
     for name in ("00001.MTS", "b.mkv", "c.mp4", "no ending", "stack/a.tif"):
         assert f"{name}," in listed
+
+
+def test_each_stack_of_a_folder_is_a_video_of_its_own(cli, here):
+    folder = here / "v"  # a name that is also in other words of a message
+    folder.mkdir()
+    pages = [Image.fromarray(frame) for frame in index_frames(6)]
+    for name in ("a.tif", "b.tif"):
+        pages[0].save(folder / name, save_all=True, append_images=pages[1:])
+    write_frames(folder / "mixed", scene(3))
+    Image.fromarray(scene()[0]).save(folder / "mixed/left_0.png")
+    result = cli("data", "index", "v", "--workers", "1")
+    assert result.status == 0, result.err
+    assert "2 videos" in result.out
+    assert "expected the frames of one video, so move the others" in result.out, "a short path must not be replaced inside words"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_a_pipe_is_not_waited_for(track, cli, here, make_video):
+    make_video("videos/a.mp4", frames=12)
+    folder = make_video("videos/b.mp4", frames=12).parent
+    os.mkfifo(folder / "pipe.mp4")
+    assert "2 videos" in cli("data", "index", folder, "--workers", "1").out
+    assert_refused(track(folder / "pipe.mp4", "--out", "out"), "pipe.mp4", "neither a file nor a folder")
 
 
 def test_a_file_that_is_no_index_is_not_replaced_by_one(cli, here, make_video):

@@ -190,11 +190,11 @@ def track_video(
     numbers = [span.index(frame, MaskError, "mask") for frame in masks]
     pictures = read_mask_files(list(masks.values()), (video.height, video.width), list(masks))
     ids = dict(zip(numbers, pictures, strict=True))
-    for frame, mask in ids.items():
-        tell(f"objects in frame {span.start + frame}: {describe_objects(mask)}")
     keys = {frame: {"mask": mask} for frame, mask in ids.items()}
     log = FrameLog()
     with results_folder(out, "track", ("masks", "overlay.mp4"), [video.path, *masks.values()]) as scratch:
+        for frame, mask in ids.items():
+            tell(f"objects in frame {span.start + frame}: {describe_objects(mask)}")
         (scratch / "masks").mkdir()
 
         def overlays() -> Iterator[np.ndarray]:
