@@ -82,8 +82,8 @@ def job(folder: Path, frames: int, objects: int, rows: int, threads: int) -> dic
     at, held = [], []
 
     class Watched(Video):
-        def moving_frames(self, size=None):
-            for frame in super().moving_frames(size):
+        def moving_frames(self, size=None, log=None):
+            for frame in super().moving_frames(size, log):
                 at.append(time.process_time())
                 held.append(megabytes("VmRSS"))
                 yield frame
