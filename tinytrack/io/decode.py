@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -209,17 +210,18 @@ def file_frames(
         VideoError: if the file is damaged, or ends before its header says so.
     """
     with open_container(path) as container:
-        shape = None
+        shape = way = None
         for count, (frame, seconds) in enumerate(decode(container, path, log)):
             if stop is not None and count >= stop:
                 return
-            shape = shape or (frame.width, frame.height)
+            if shape is None:
+                shape, way = (frame.width, frame.height), orientation(frame)
             if shape != (frame.width, frame.height):
                 sizes = f"frame {count} is {frame.width}x{frame.height}, expected {shape[0]}x{shape[1]} like the first"
                 raise VideoError(f"'{path}' changes its size: {sizes}")
             if count >= start:
                 shown = float(frame.duration * frame.time_base) if frame.duration and frame.time_base else 0.0
-                yield seconds, shown, lambda frame=frame: upright(frame, size)
+                yield seconds, shown, partial(upright, frame, size, way)
 
 
 # ---- time
@@ -361,10 +363,11 @@ class _End:
 
 def orientation(frame) -> int:
     """Return how a decoded frame must be turned and mirrored, as an EXIF orientation (1 to 8), from the file's display matrix."""
-    from av.sidedata.sidedata import Type
+    from av.sidedata.sidedata import SideDataContainer, Type
 
     try:
-        matrix = frame.side_data.get(Type.DISPLAYMATRIX)
+        # not frame.side_data: a frame that keeps its side data refers to itself, and stays in memory until the next garbage collection
+        matrix = SideDataContainer(frame).get(Type.DISPLAYMATRIX)
     except ValueError:  # a frame with side data of a kind that PyAV does not know, such as EXIF
         return {0: 1, 90: 8, 180: 3, 270: 6}.get(frame.rotation % 360, 1)
     if matrix is None:
@@ -375,15 +378,19 @@ def orientation(frame) -> int:
     return {(False, False): 5, (False, True): 6, (True, True): 7, (True, False): 8}[(b < 0, c < 0)]
 
 
-def upright(frame, size: Size) -> np.ndarray:
-    """Convert a decoded frame to uint8 RGB (H, W, 3): scaled by FFmpeg, then turned and mirrored as the file's display matrix says.
+def upright(frame, size: Size, way: int) -> np.ndarray:
+    """Convert a decoded frame to uint8 RGB (H, W, 3): scaled by FFmpeg, then turned and mirrored.
+
+    Args:
+        frame: from PyAV.
+        size: see :func:`~tinytrack.io.frames.fit_size`.
+        way: from :func:`orientation`.
 
     Raises:
         VideoError: if FFmpeg cannot convert it.
     """
     import av
 
-    way = orientation(frame)
     h, w = (frame.width, frame.height) if way >= 5 else (frame.height, frame.width)
     h, w = fit_size(h, w, size)
     try:

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import VideoError
 from .container import main_stream, open_container
-from .decode import FrameLog, file_frames, packet_times, upright
+from .decode import FrameLog, file_frames, orientation, packet_times, upright
 from .frames import Size, fit_size
 from .header import Header, read_header
 from .paths import user_path
@@ -224,7 +224,9 @@ class Video:
             if first + times[-1] > last + NEAR_THE_END:
                 raise VideoError(f"'{self.title}' ends after {last - first:.1f} s: there is no frame at {times[-1]:.1f} s")
             times = [min(first + t, last) for t in times]
-        return [upright(frame, size) for frame in frames_near(self.path, times)]
+        frames = frames_near(self.path, times)
+        way = orientation(frames[0])
+        return [upright(frame, size, way) for frame in frames]
 
     def read(self, size: Size = None, fps: float | None = None, max_frames: int | None = None) -> np.ndarray:
         """Read all frames at once: uint8 RGB (T, H, W, 3). Arguments as in :meth:`frames`."""
