@@ -1,18 +1,13 @@
 """Open video files with PyAV: the moving pictures and not the cover, and names that are never addresses."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import VideoError
+from .paths import av_name
 from .stacks import FOLDER_FPS
 
 STILL_CODECS = {"mjpeg", "png", "bmp", "webp", "gif"}  # of cover pictures, and seldom of videos
-
-
-def av_name(path: str | os.PathLike) -> str:
-    """Name a file for PyAV, which would take a name such as ``http:clip.mp4`` or ``concat:a.mp4`` for an address."""
-    return f"file:{os.fspath(path)}"
 
 
 def open_container(path: Path):

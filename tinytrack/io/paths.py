@@ -16,6 +16,11 @@ def user_path(path: str | os.PathLike) -> Path:
     return Path(os.path.expanduser(path))  # Path.expanduser raises where there is no such user
 
 
+def av_name(path: str | os.PathLike) -> str:
+    """Name a file for PyAV, which would take a name such as ``http:clip.mp4`` or ``concat:a.mp4`` for an address."""
+    return f"file:{os.fspath(path)}"
+
+
 def find_weights(name: str | os.PathLike) -> Path:
     """Find the weights file behind ``--model``: a shipped name such as "tiny-gray", or a path.
 

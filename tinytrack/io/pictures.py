@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import VideoError
+from .paths import av_name
 
 LARGEST = 100_000_000  # pixels of a picture: a header that declares more is damaged, or its picture would fill the memory
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # how the file of a TIFF or BigTIFF begins
@@ -174,7 +175,7 @@ def _deep_pixels(path: Path) -> np.ndarray:
     """Decode a colour picture with 16 bits per channel, as stored, uint16 (H, W, 3). Pillow cannot do that, FFmpeg can."""
     import av
 
-    with av.open(f"file:{path}") as container:
+    with av.open(av_name(path)) as container:
         return next(container.decode(video=0)).to_ndarray(format="rgb48le").copy()
 
 
@@ -199,7 +200,7 @@ def is_stack(path: Path) -> bool:
             start = file.read(12)
     except OSError:
         return False
-    return start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF8") or (start[:4] == b"RIFF" and start[8:] == b"WEBP")
+    return start[:4] in (*TIFF, b"GIF8") or (start[:4] == b"RIFF" and start[8:] == b"WEBP")
 
 
 def read_frame(source: PictureFile, index: int = 0, white: float | None = None) -> np.ndarray:
@@ -244,6 +245,11 @@ def deep_pictures(paths: Iterable[Path]) -> Iterator[np.ndarray]:
                     yield source.pixels(index)
 
 
+def unreadable(path: Path) -> VideoError:
+    """Return the error for a picture that was to be a frame."""
+    return VideoError(f"'{path}' cannot be read as a picture: expected a frame of a video")
+
+
 def read_image(path: Path, white: float | None = None) -> np.ndarray:
     """Read one picture file as a frame: uint8 RGB (H, W, 3), upright. See :func:`read_frame`.
 
@@ -254,7 +260,7 @@ def read_image(path: Path, white: float | None = None) -> np.ndarray:
         with PictureFile(path) as source:
             return read_frame(source, 0, white)
     except BadPicture as error:
-        raise VideoError(f"'{path}' cannot be read as a picture: expected a frame of a video") from error
+        raise unreadable(path) from error
 
 
 def count_pictures(path: Path) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import VideoError
 from .frames import Size, fit_size, resize
-from .pictures import BadPicture, PictureFile, deep_pictures, read_frame, white_level
+from .pictures import BadPicture, PictureFile, deep_pictures, read_frame, unreadable, white_level
 
 FOLDER_FPS = 24.0  # frame rate of videos that have no clock, such as a folder of frames (DAVIS was published at 24)
 SHORTEST_PAUSE = 0.01  # seconds; pictures of a GIF that are shown for no longer are shown for ...
@@ -46,7 +46,7 @@ def picture_frames(paths: list[Path], size: Size) -> Iterator[tuple[float, float
             with PictureFile(path) as source:
                 return read(source, 0)
         except BadPicture as error:
-            raise _unreadable(path) from error
+            raise unreadable(path) from error
 
     # the files of a folder
     if len(paths) > 1:
@@ -63,12 +63,12 @@ def picture_frames(paths: list[Path], size: Size) -> Iterator[tuple[float, float
                     try:
                         return read(source, index)
                     except BadPicture as error:
-                        raise _unreadable(paths[0]) from error
+                        raise unreadable(paths[0]) from error
 
                 yield seconds, shown, picture
                 seconds += shown
     except BadPicture as error:
-        raise _unreadable(paths[0]) from error
+        raise unreadable(paths[0]) from error
 
 
 def picture_pauses(path: Path) -> list[float]:
@@ -88,7 +88,7 @@ def picture_pauses(path: Path) -> list[float]:
                     source.pixels(index)  # how long a picture is shown is known only once it has been decoded
                 pauses.append(source.header(index).milliseconds / 1000)
     except BadPicture as error:
-        raise _unreadable(path) from error
+        raise unreadable(path) from error
     if kind == "gif" and not _ends_as_gif(path):
         raise VideoError(f"'{path}' breaks off after {count} frames: it is damaged or cut short")
     return [pause if pause > SHORTEST_PAUSE else USUAL_PAUSE for pause in pauses]
@@ -105,7 +105,3 @@ def _ends_as_gif(path: Path) -> bool:
     with open(path, "rb") as file:
         file.seek(max(0, os.path.getsize(path) - 8))
         return b";" in file.read()
-
-
-def _unreadable(path: Path) -> VideoError:
-    return VideoError(f"'{path}' cannot be read as a picture: expected a frame of a video")

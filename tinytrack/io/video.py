@@ -20,7 +20,7 @@ from .decode import FrameLog, file_frames, orientation, packet_times, upright
 from .frames import Size, fit_size
 from .header import Header, read_header
 from .paths import user_path
-from .pictures import BadPicture, PictureFile, is_stack
+from .pictures import BadPicture, PictureFile, is_stack, unreadable
 from .seek import NEAR_THE_END, frames_near
 from .series import list_images
 from .stacks import picture_frames, picture_pauses
@@ -77,7 +77,7 @@ class Video:
             with PictureFile(self._pictures[0]) as source:
                 height, width = source.header().size
         except BadPicture as error:
-            raise VideoError(f"'{self._pictures[0]}' cannot be read as a picture: expected a frame of a video") from error
+            raise unreadable(self._pictures[0]) from error
         if self.path.is_dir():
             return Header(height, width)
         pauses = picture_pauses(self.path)

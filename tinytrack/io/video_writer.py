@@ -10,9 +10,9 @@ import numpy as np
 
 from ..errors import OutputError
 from .atomic import staged_file
-from .container import av_name
 from .decode import FrameLog
 from .header import BT709, Header
+from .paths import av_name
 from .sound import open_sound
 from .video import Video
 
