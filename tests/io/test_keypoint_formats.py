@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.support.helpers import assert_one_sentence
+from tests.support.helpers import assert_one_sentence, changed
 from tinytrack.errors import JointsError
 from tinytrack.io.joints import read_joints
 from tinytrack.io.keypoint_formats import COCO_PERSON, COCO_PERSON_EDGES, OPENPOSE, OPENPOSE_EDGES, picture_number
@@ -52,16 +52,6 @@ def write(folder, content, name="labels.json"):
     path = folder / name
     path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
     return path
-
-
-def changed(content, *place, to):
-    """A copy of the content with another value at a place such as "annotations", 0, "keypoints"."""
-    content = copy.deepcopy(content)
-    at = content
-    for key in place[:-1]:
-        at = at[key]
-    at[place[-1]] = to
-    return content
 
 
 def without(content, *place):

@@ -1,7 +1,6 @@
 """Test mask files of other tools: the shapes of labelme and the segmentations of COCO."""
 
 import base64
-import copy
 import io
 import json
 import tracemalloc
@@ -11,7 +10,7 @@ import pytest
 from matplotlib.path import Path as Outline
 from PIL import Image
 
-from tests.support.helpers import assert_one_sentence
+from tests.support.helpers import assert_one_sentence, changed
 from tinytrack.errors import MaskError
 from tinytrack.io import masks
 from tinytrack.io.mask_formats import MAX_OBJECTS, fill_polygon, read_annotated_mask
@@ -51,16 +50,6 @@ def coco(*segmentations, **more):
         ],
         "categories": [{"id": 0, "name": "cat"}, {"id": 1, "name": "dog"}],
     } | more
-
-
-def changed(content, *place, to):
-    """A copy of the content with another value at a place such as "images", 0, "width"."""
-    content = copy.deepcopy(content)
-    at = content
-    for key in place[:-1]:
-        at = at[key]
-    at[place[-1]] = to
-    return content
 
 
 def box(top, bottom, left, right, value=1):

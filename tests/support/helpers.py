@@ -1,5 +1,6 @@
 """Helpers shared by several test files: frames that encode their own index, and checks of a run's output."""
 
+import copy
 import re
 from types import SimpleNamespace
 
@@ -38,6 +39,16 @@ def indices_of(frames):
         assert min(off) < 7, f"{seen} is not the colour of any index"
         found.append(int(np.argmin(off)))
     return found
+
+
+def changed(content, *place, to):
+    """A copy of plain JSON values with another value at a place such as "images", 0, "width"."""
+    content = copy.deepcopy(content)
+    at = content
+    for key in place[:-1]:
+        at = at[key]
+    at[place[-1]] = to
+    return content
 
 
 def assert_one_sentence(error, *parts):
