@@ -220,6 +220,17 @@ def test_references_with_and_without_a_window_share_one_softmax(anywhere, top_k,
     assert torch.allclose(found, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("top_k", [None, 3])
+@pytest.mark.parametrize("share", [0, 0.02, 0.5, 1])
+def test_only_the_chosen_cells_are_computed(share, top_k, device):
+    target, reference, labels = (x.to(device) for x in random_maps(2, 3, 6, 2, 2 * TILE + 3, TILE + 5))
+    cells = torch.rand(2, *target.shape[2:], generator=torch.Generator().manual_seed(1)).to(device) < share
+    cells[:, :TILE, :TILE] = False  # a tile without any
+    options = {"temperature": 0.5, "radius": 4, "top_k": top_k, "anywhere": 1}
+    everything = point_and_copy(target, reference, labels, **options)
+    assert torch.allclose(point_and_copy(target, reference, labels, **options, cells=cells), everything * cells[:, None], atol=1e-12)
+
+
 def oracle(target, reference, labels, temperature=1.0, radius=None, top_k=None, anywhere=0):
     """Apply the equations exactly as written to maps."""
     r, h, w = reference.shape[1], *reference.shape[3:]

@@ -10,14 +10,14 @@ import torch.nn.functional as F
 from tests.support.helpers import assert_one_sentence
 from tinytrack.datasets.synth import moving_shapes
 from tinytrack.draw.pictures import to_gray
-from tinytrack.embed import PaperNet
+from tinytrack.embed import PaperNet, embed
 from tinytrack.errors import JointsError, MaskError, ModelError, VideoError
 from tinytrack.evaluation.baselines import baseline_model
 from tinytrack.evaluation.metrics import color_error, region_j
 from tinytrack.label_maps import joint_maps, locate_joints, mask_labels, paint, read_masks
-from tinytrack.model import Model, random_model
+from tinytrack.model import Model, load_model, random_model
 from tinytrack.pointer import affinity, copy, pixels
-from tinytrack.propagate import MODERN, PAPER, PROTOCOLS, WINDOWED, Protocol, propagate
+from tinytrack.propagate import MODERN, PAPER, PROTOCOLS, REFINED, WINDOWED, Protocol, propagate
 from tinytrack.track import carry, colorize, embed_frames, label_grid, track_joints, track_masks, working_size
 
 SMALL = replace(MODERN, size=64, radius=6)
@@ -297,7 +297,7 @@ def test_several_objects_keep_their_ids():
 
 
 @pytest.mark.parametrize("size", [(61, 83), (97, 33)])
-@pytest.mark.parametrize("protocol", [SMALL, PAPER])
+@pytest.mark.parametrize("protocol", [SMALL, PAPER, replace(REFINED, size=64, radius=6)])
 def test_results_have_the_size_of_the_input_even_if_it_is_odd(size, protocol):
     frames = noise(3, *size)
     mask = np.zeros(size, np.uint8)
@@ -316,7 +316,7 @@ def test_the_working_size_is_a_multiple_of_the_stride():
     assert label_grid(480, 854, model, MODERN) == (60, 107)
     assert working_size(480, 854, model, PAPER) == (256, 256)
     assert label_grid(480, 854, model, PAPER) == (32, 32)
-    assert PROTOCOLS == {"paper": PAPER, "modern": MODERN, "windowed": WINDOWED}
+    assert PROTOCOLS == {"paper": PAPER, "modern": MODERN, "windowed": WINDOWED, "refined": REFINED}
 
 
 def test_papernet_follows_the_protocol_of_the_paper():
@@ -505,16 +505,17 @@ def test_balanced_decoding_is_argmax_if_classes_are_equally_large():
     assert np.array_equal(*(read_masks(soft, ids, (48, 64), read=read) for read in ("argmax", "balanced")))
 
 
-@pytest.mark.parametrize("read", ["argmax", "balanced", "min_max"])
+@pytest.mark.parametrize("read", ["argmax", "balanced", "min_max", "guided"])
 def test_the_order_of_objects_does_not_matter(read):
     soft = torch.rand(4, 12, 16, generator=torch.Generator().manual_seed(0)) * torch.tensor([8.0, 1, 3, 0.5])[:, None, None]
     soft = soft / soft.sum(0)
     ids = np.array([2, 5, 7])
     order = [2, 0, 1]
     turned = torch.cat([soft[:1], soft[1:][order]])
-    before = read_masks(soft, ids, (48, 64), read=read)
-    assert np.array_equal(read_masks(turned, ids[order], (48, 64), read=read), before)
-    assert len(np.unique(before)) > 2
+    guide = torch.rand(3, 48, 64, generator=torch.Generator().manual_seed(1))
+    before = read_masks(soft, ids, (48, 64), read=read, guide=guide)
+    assert (read_masks(turned, ids[order], (48, 64), read=read, guide=guide) == before).mean() > (0.999 if read == "guided" else 0.9999999)
+    assert len(np.unique(before)) > (1 if read == "guided" else 2)  # the filter smooths the noise of these maps away
 
 
 @pytest.mark.parametrize("read", ["argmax", "balanced", "min_max"])
@@ -537,6 +538,65 @@ def test_decoding_map_by_map_equals_decoding_all_at_once(read):
 
 
 def test_an_unknown_decoding_is_refused():
-    with pytest.raises(ValueError, match="argmax, min_max or balanced, not 'loudest'"):
+    with pytest.raises(ValueError, match="argmax, min_max, balanced or guided, not 'loudest'"):
         read_masks(torch.rand(2, 4, 4), np.array([1]), (8, 8), read="loudest")
-    assert {p.read for p in PROTOCOLS.values()} <= {"argmax", "balanced"}
+    assert {p.read for p in PROTOCOLS.values()} <= {"argmax", "balanced", "guided"}
+
+
+# ---- the refined protocol
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_guided_outlines_follow_the_edges_of_the_picture(channels, device):
+    """A disc whose outline the grid cannot hold: scaling up bilinearly misses pixels that the guided filter finds."""
+    y, x = np.mgrid[:64, :80]
+    mask = (((y - 30.3) ** 2 + (x - 41.7) ** 2) < 13.2**2).astype(np.uint8)
+    mask[28:33] |= (abs(x[28:33] - 41) < 30).astype(np.uint8)  # and two thin arms
+    guide = torch.as_tensor(0.2 + 0.6 * mask, dtype=torch.float32, device=device).expand(channels, -1, -1)
+    labels = mask_labels(mask, np.array([1]), (16, 20), device)
+    scores = {read: region_j(read_masks(labels, np.array([1]), mask.shape, read, guide=guide), mask) for read in ("balanced", "guided")}
+    assert scores["guided"] > 0.97, scores
+    assert scores["guided"] > scores["balanced"] + 0.05, scores
+
+
+def test_a_twin_far_away_is_not_taken_for_the_object():
+    """The object appears a second time, in a place that no window restricts, because the first frame is searched everywhere."""
+    frames, mask = noise(1, 96, 160).repeat(12, axis=0), np.zeros((96, 160), np.uint8)
+    mask[8:32, 8:32] = 1
+    frames[1:, 64:88, 128:152] = frames[0, 8:32, 8:32]
+    protocol = replace(MODERN, size=96, radius=6, back=(1,))
+    open_, gated = (list(track_masks(frames, mask, patch_model(), replace(protocol, gate=gate))) for gate in (None, 8))
+    assert open_[-1][64:88, 128:152].mean() > 0.9
+    assert gated[-1][64:88, 128:152].max() == 0
+    assert region_j(gated[-1], mask) > 0.85  # the balanced read-out makes a small object larger by half a cell
+
+
+def test_views_of_a_network_that_sees_colour_hide_one_channel_each(device):
+    net = random_model(channels=3, device=device).net
+    picture = torch.rand(2, 3, 32, 40, device=device)
+    with torch.no_grad():
+        f = embed(net, picture, views=True)
+        assert f.shape == (2, 192, 8, 10)
+        assert torch.allclose(f.norm(dim=1), torch.ones(2, 8, 10, device=device), atol=1e-5)
+        for hidden, part in enumerate(f.split(64, dim=1)):
+            other = picture.clone()
+            other[:, hidden] += 1  # what a view does not see cannot change it
+            assert torch.equal(embed(net, other, views=True).split(64, dim=1)[hidden], part)
+        gray = random_model(device=device).net
+        assert torch.equal(embed(gray, picture[:, :1], views=True), gray(picture[:, :1]))  # a network that sees gray has one view
+
+
+def test_the_refined_protocol_tracks_one_or_several_objects_with_joints_and_colours(device):
+    scene = moving_shapes(4, frames=6, height=64, width=80)
+    protocol = replace(REFINED, size=64, radius=6)
+    model = load_model("tiny-gray", device)
+    ids = np.unique(scene.masks[0])[1:]
+    assert len(ids) > 1
+    tracked = list(carry(scene.frames, scene.masks[0], np.array([[20.0, 15.5]]), scene.frames[0], model=model, protocol=protocol))
+    alone = list(track_masks(scene.frames, scene.masks[0], model, protocol))
+    scores = []
+    for with_others, ids_alone, truth in zip(tracked, alone, scene.masks, strict=True):
+        assert (with_others.ids == ids_alone).mean() > 0.999
+        assert set(ids) <= set(np.unique(ids_alone))
+        scores.append(np.mean([region_j(ids_alone == n, truth == n) for n in ids]))
+    assert np.mean(scores) > 0.6, scores

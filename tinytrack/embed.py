@@ -164,6 +164,25 @@ class PaperNet(nn.Module):
         return torch.stack([x_, y]).expand(len(x), -1, -1, -1)
 
 
+def embed(net: nn.Module, picture: Tensor, views: bool = False) -> Tensor:
+    """Embed pictures (..., T, C, H, W) for tracking -> (..., T, D, h, w).
+
+    Args:
+        net: TinyNet, PaperNet, or anything else with their interface.
+        picture: from :func:`~tinytrack.color.network_input`.
+        views: a TinyNet that sees Lab has never seen all three channels together in training. With ``views`` it embeds each picture
+            three times, each time without one channel, and the three embeddings become one of length 1, with 3D numbers.
+    """
+    if not views or not isinstance(net, TinyNet) or net.channels == 1:
+        return net(picture)
+    parts = []
+    for hidden in range(net.channels):
+        view = picture.clone()
+        view[..., hidden, :, :] = 0
+        parts.append(net(view))
+    return torch.cat(parts, dim=-3) / len(parts) ** 0.5
+
+
 def count_parameters(net: nn.Module) -> int:
     """Count the weights that training changes."""
     return sum(p.numel() for p in net.parameters() if p.requires_grad)

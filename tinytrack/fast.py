@@ -46,6 +46,7 @@ def point_and_copy(
     radius: int | None = None,
     top_k: int | None = None,
     anywhere: int = 0,
+    cells: Tensor | None = None,
 ) -> Tensor:
     """Point and copy (Eq. 2, then Eq. 1) on maps, with a window and top-k.
 
@@ -59,6 +60,7 @@ def point_and_copy(
         temperature, top_k: as in :func:`~tinytrack.pointer.affinity`.
         radius: a target pixel points only within a square of +-radius cells; None: anywhere.
         anywhere: the first ``anywhere`` references ignore the radius.
+        cells: (B, h, w) bool, the target cells to compute; None: all. The others cost nothing, and their labels are zero.
 
     Returns:
         (B, K, h, w) labels of the target frame.
@@ -70,17 +72,19 @@ def point_and_copy(
     r, _, h, w = reference.shape[1:]
     if radius is None or radius >= max(h, w) - 1:
         radius, anywhere = 0, r
+    if cells is None:
+        cells = torch.ones(len(target), h, w, dtype=torch.bool, device=target.device)
     # channels last, temperature divided once
     target, reference, labels = target.movedim(1, -1) / temperature, reference.movedim(2, -1), labels.movedim(2, -1)
     with _one_thread_per_column(target.device) as run:
-        maps = [_tile_by_tile(*item, radius, top_k, anywhere, run) for item in zip(target, reference, labels, strict=True)]
+        maps = [_tile_by_tile(*item, radius, top_k, anywhere, run) for item in zip(target, reference, labels, cells, strict=True)]
     return torch.stack(maps).movedim(-1, 1)
 
 
 def _tile_by_tile(
-    target: Tensor, reference: Tensor, labels: Tensor, radius: int, top_k: int | None, anywhere: int, run: Callable
+    target: Tensor, reference: Tensor, labels: Tensor, cells: Tensor, radius: int, top_k: int | None, anywhere: int, run: Callable
 ) -> Tensor:
-    """Target (h, w, D), reference (R, h, w, D), labels (R, h, w, K) -> (h, w, K). ``run`` is ``map``, or a ``map`` on threads.
+    """Target (h, w, D), reference (R, h, w, D), labels (R, h, w, K), cells (h, w) -> (h, w, K). ``run`` is ``map``, or one on threads.
 
     The m targets of a tile share one neighbourhood of n reference pixels, so their logits are a small matrix product that stays in
     the processor's cache. Logits are (n, m) here, references first, because products and maxima are fastest that way.
@@ -92,41 +96,52 @@ def _tile_by_tile(
     may_win = _pruner(far, top_k) if top_k and len(windows) and len(far) else None
     tile = TILE if target.device.type == "cpu" else 4 * TILE  # a GPU prefers few large steps
     outside = _outside(tile, radius, target)
-    y = c.new_empty(h, w, c.shape[1])
+    y = c.new_zeros(h, w, c.shape[1])
+    wanted = cells.cpu()  # looked at tile by tile
 
     def column_of_tiles(span: tuple[slice, slice, slice]) -> None:
         columns, near_columns, outside_columns = span
+        if not wanted[:, columns].any():
+            return
         strip = windows[:, :, near_columns].contiguous()  # each window is then a matrix in memory, without another copy
         for rows, near_rows, outside_rows in _spans(h, tile, radius):
-            f_j = target[rows, columns]
-            shape, f_j = f_j.shape[:2], f_j.flatten(0, 1)
+            # the targets of this tile, (m, D)
+            some = wanted[rows, columns]
+            if not some.any():
+                continue
+            whole = bool(some.all())
+            at = slice(None) if whole else cells[rows, columns].flatten().nonzero()[:, 0]
+            shape, f_j = some.shape, target[rows, columns].flatten(0, 1)[at]
             candidates = []  # pairs (logits, pixel numbers): with top-k both (k, m), otherwise (n, m) and (n,)
             # references with a window
             if len(windows):
                 logits = strip[:, near_rows].flatten(1, 2) @ f_j.T  # (R, n, m)
-                barred = outside[outside_rows, outside_columns, : shape[0], : shape[1]].reshape(-1, len(f_j))
+                barred = outside[outside_rows, outside_columns, : shape[0], : shape[1]].reshape(-1, shape.numel())[:, at]
                 index = number[anywhere:, near_rows, near_columns].flatten()
                 if top_k is None:
                     candidates.append(((logits + barred).flatten(0, 1), index))
                 else:
-                    logits, at = _top_k_of_windows(logits, barred, top_k)
-                    candidates.append((logits, index[at]))
+                    logits, best = _top_k_of_windows(logits, barred, top_k)
+                    candidates.append((logits, index[best]))
             # references without a window; most of their pixels are discarded before they are compared
             if len(far):
                 index = may_win(f_j, logits) if may_win else number[:anywhere].flatten()
                 logits = (far[index] if may_win else far) @ f_j.T
                 if top_k is not None:
-                    logits, at = _top_k(logits, top_k)
-                    index = index[at]
+                    logits, best = _top_k(logits, top_k)
+                    index = index[best]
                 candidates.append((logits, index))
             # softmax over the candidates of all references together, then copy
             logits, index = (torch.cat(parts) for parts in zip(*candidates, strict=True))
             if top_k is None:
                 found = copy(logits.T.softmax(1), c[index])
             else:
-                logits, at = _top_k(logits, top_k)
-                found = F.embedding_bag(index.gather(0, at).T, c, per_sample_weights=logits.T.softmax(1), mode="sum")
-            y[rows, columns] = found.unflatten(0, shape)
+                logits, best = _top_k(logits, top_k)
+                found = F.embedding_bag(index.gather(0, best).T, c, per_sample_weights=logits.T.softmax(1), mode="sum")
+            if whole:
+                y[rows, columns] = found.unflatten(0, shape)
+            else:
+                y[rows, columns][cells[rows, columns]] = found
 
     list(run(column_of_tiles, _spans(w, tile, radius)))
     return y

@@ -7,8 +7,10 @@ from torch import Tensor
 
 from .color import chroma, frames_to_lab, lab_to_frames
 from .errors import VideoError
+from .guided import GuidedFilter
 from .io.frames import rescale
 
+CELL = 2  # pixels per cell of the label grid at which the guided filter is fitted; with 4 it takes twice the time and scores the same
 BALANCE = 0.2  # exponent of the class prior in the "balanced" read-out; chosen by J on masks of the DAVIS *train* split
 GRAY = 2.0  # chroma (Lab units) below which a picture counts as gray: rounding to 8 bits alone makes about 1
 LOST_BELOW = 0.05  # a keypoint is lost when its peak is lower than this share of its peak in the first frame
@@ -27,8 +29,20 @@ def mask_labels(mask: np.ndarray, ids: np.ndarray, grid: tuple[int, int], device
     return torch.cat([F.adaptive_avg_pool2d(one[None], grid) for one in one_hot])
 
 
-def read_masks(labels: Tensor, ids: np.ndarray, size: tuple[int, int], read: str = "argmax", balance: float = BALANCE) -> np.ndarray:
-    """Read object ids uint8 (H, W) out of class maps (K, h, w): scale up bilinearly, then choose one class per pixel.
+def remove_prior(labels: Tensor, balance: float = BALANCE) -> Tensor:
+    """Divide class maps (K, h, w) by p_k^balance, where the prior p_k is the share of the frame that map k holds."""
+    return labels / labels.mean((1, 2), keepdim=True).clamp(min=1e-4) ** balance
+
+
+def read_masks(
+    labels: Tensor,
+    ids: np.ndarray,
+    size: tuple[int, int],
+    read: str = "argmax",
+    balance: float = BALANCE,
+    guide: Tensor | None = None,
+) -> np.ndarray:
+    """Read object ids uint8 (H, W) out of class maps (K, h, w): scale up, then choose one class per pixel.
 
     Propagated masks *fade*: whenever a pointer goes astray, it copies some other class, most often the background, because the
     background is large. The map stays on the object, but its probability sinks below one half, and a plain argmax loses it.
@@ -37,16 +51,19 @@ def read_masks(labels: Tensor, ids: np.ndarray, size: tuple[int, int], read: str
         labels: from :func:`~tinytrack.propagate.propagate`, background first.
         ids: the K - 1 objects.
         size: (H, W).
-        read: "argmax": the largest y_k. "balanced": the largest y_k / p_k^balance, where the prior p_k is the share of the frame
-            that map k holds, so an object does not lose only because it is small (known as logit adjustment). "min_max": each map
-            is first stretched to [0, 1], as in the script of DINO; a single outlier then changes the whole map.
+        read: "argmax": the largest y_k. "balanced": the largest y_k / p_k^balance, see :func:`remove_prior`, so an object does not lose
+            only because it is small (known as logit adjustment). "guided": the same, but scaled up along the edges of the picture, see
+            :mod:`tinytrack.guided`; the others scale up bilinearly. "min_max": each map is first stretched to [0, 1], as in the
+            script of DINO; a single outlier then changes the whole map.
         balance: 0 ignores the prior, 1 divides it out completely.
+        guide: for "guided", the frame itself: (1, H, W) gray or (3, H, W) RGB in [0, 1].
     """
-    if read == "balanced":
-        # on the small grid: the result is the same, because scaling up is linear
-        labels = labels / labels.mean((1, 2), keepdim=True).clamp(min=1e-4) ** balance
-    elif read not in ("argmax", "min_max"):
-        raise ValueError(f"masks are read by argmax, min_max or balanced, not '{read}'")
+    if read not in ("argmax", "min_max", "balanced", "guided"):
+        raise ValueError(f"masks are read by argmax, min_max, balanced or guided, not '{read}'")
+    if read in ("balanced", "guided"):
+        labels = remove_prior(labels, balance)  # on the small grid: the result is the same, because scaling up is linear
+    if read == "guided":
+        return _read_guided(labels, ids, guide)
     best, found = -np.inf, np.zeros(size, np.uint8)
     for n, label in zip([0, *ids], labels.detach().cpu(), strict=True):  # one full-size map at a time: memory does not grow with K
         y = F.interpolate(label[None, None], size, mode="bilinear", align_corners=False)[0, 0].numpy()
@@ -55,6 +72,22 @@ def read_masks(labels: Tensor, ids: np.ndarray, size: tuple[int, int], read: str
         found[y > best] = n
         best = np.maximum(best, y)
     return found
+
+
+def _read_guided(labels: Tensor, ids: np.ndarray, guide: Tensor) -> np.ndarray:
+    """Scale class maps (K, h, w) up with a guided filter, then choose one class per pixel."""
+    labels = labels / labels.sum(0).clamp(min=1e-8)
+    small = F.interpolate(guide[None], [CELL * v for v in labels.shape[1:]], mode="area")[0]
+    scale_up = GuidedFilter(small)
+    found = torch.zeros(guide.shape[1:], dtype=torch.uint8, device=guide.device)
+    best, background = torch.zeros_like(guide[0]), torch.ones_like(guide[0])
+    for n, label in zip(ids, labels[1:], strict=True):
+        y = scale_up(label, guide)
+        found[y > best] = int(n)
+        best = torch.maximum(best, y)
+        background -= y  # the filter is linear, so the maps still sum to one
+    found[background >= best] = 0
+    return found.cpu().numpy()
 
 
 # ---- keypoints

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from .fast import point_and_copy
+from .gate import Gate
 from .io.frames import Size
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How labels are propagated through a video. Three have a name: :data:`PAPER`, :data:`MODERN`, :data:`WINDOWED`."""
+    """How labels are propagated through a video. Four have a name: :data:`PAPER`, :data:`MODERN`, :data:`WINDOWED`, :data:`REFINED`."""
 
     name: str
     size: Size  # of the network's input: the shorter side, or (height, width)
@@ -28,7 +29,9 @@ class Protocol:
     first_anywhere: bool = False  # the first frame is searched without a window once it is further back than the other references
     top_k: int | None = None  # softmax over the k best logits, jointly over all references; None: over all
     sharpen: float = 1.0  # tracking temperature = sharpen x training temperature: below 1 the softmax gets sharper
-    read: str = "argmax"  # how masks are decoded: "argmax", "min_max" or "balanced", see label_maps.read_masks
+    read: str = "argmax"  # how masks are decoded: "argmax", "min_max", "balanced" or "guided", see label_maps.read_masks
+    gate: int | None = None  # an object may appear within +-gate cells of where it was one frame before, see gate.Gate; None: anywhere
+    views: bool = False  # a network that sees Lab embeds each frame three times, each time without one channel, as in training
 
     def references(self, index: int) -> list[int]:
         """List the frames at which frame ``index`` points, in ascending order; includes the first frame if it is kept."""
@@ -49,12 +52,20 @@ MODERN = Protocol(
     "modern", size=240, back=(1, 2, 3, 4, 5, 6, 7), keep_first=True, radius=12, first_anywhere=True, top_k=10, read="balanced"
 )
 
+# Tracks best, and is the command line's default: adds to "modern" what notebook 05 does not need. Objects stay within a gate, outlines
+# are fitted to the edges of the picture, and networks that see colour embed frames as they did in training.
+REFINED = replace(MODERN, name="refined", read="guided", gate=8, views=True)
+
 WINDOWED = replace(MODERN, name="windowed", first_anywhere=False)  # the window in the first frame too, as in later work
-PROTOCOLS = {"paper": PAPER, "modern": MODERN, "windowed": WINDOWED}
+PROTOCOLS = {"paper": PAPER, "modern": MODERN, "windowed": WINDOWED, "refined": REFINED}
 
 
 def propagate(
-    embeddings: Iterable[Tensor], first_labels: Tensor, protocol: Protocol = MODERN, temperature: float = 1.0
+    embeddings: Iterable[Tensor],
+    first_labels: Tensor,
+    protocol: Protocol = MODERN,
+    temperature: float = 1.0,
+    gate: Gate | None = None,
 ) -> Iterator[Tensor]:
     """Propagate the first frame's labels: each frame points at its references (Eq. 2) and copies their labels (Eq. 1).
 
@@ -64,6 +75,7 @@ def propagate(
         first_labels: (K, h, w) labels of the first frame: colours, class distributions, heat maps.
         protocol: which frames are references, and how the pointer is restricted.
         temperature: of Eq. 2 in training; tracking uses ``protocol.sharpen`` times this.
+        gate: tells where the labels of a frame may appear; None: anywhere.
 
     Yields:
         (K, h, w) per frame; the first is ``first_labels`` itself. Labels stay soft and become references as they are.
@@ -93,6 +105,9 @@ def propagate(
                 radius=protocol.radius,
                 top_k=protocol.top_k,
                 anywhere=int(protocol.searches_first(index)),
+                cells=None if gate is None else gate.cells[None],
             )[0]
+            if gate is not None:
+                labels = gate.restrict(labels)
         past.append((target, labels))
         yield labels

@@ -14,7 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .color import frames_to_lab, network_input
+from .embed import embed
 from .errors import JointsError, MaskError, ModelError, VideoError
+from .gate import Gate
 from .io.frames import fit_size, resize
 from .label_maps import LOST_BELOW, certain, color_labels, find_joints, joint_maps, mask_labels, paint, read_masks
 from .model import Model
@@ -44,7 +46,7 @@ def embed_frames(frames: Iterable[np.ndarray], model: Model, protocol: Protocol 
         small = resize(frame, *working_size(*frame.shape[:2], model, protocol))
         picture = network_input(frames_to_lab(small, model.device, model.net.channels), model.net.channels)
         clip.extend([picture] * (1 if clip else clip.maxlen))  # pad the start with copies of the first frame
-        f = model.net(torch.stack(tuple(clip)))
+        f = embed(model.net, torch.stack(tuple(clip)), protocol.views)
         # average to the protocol's grid, and give the averages the mean length of the embeddings
         if protocol.grid is not None and f.shape[-2:] != torch.Size(protocol.grid):
             length = f.norm(dim=1, keepdim=True).mean()
@@ -150,17 +152,26 @@ def carry(
         parts["colors"] = color_labels(colors, grid, model.device)
     # one propagation for all of them
     frames, seen = itertools.tee(frames)  # both are read in step, so at most one frame waits
-    propagated = propagate(embed_frames(seen, model, protocol), torch.cat(list(parts.values())), protocol, model.temperature)
+    first_labels = torch.cat(list(parts.values()))
+    gate = Gate(first_labels, len(parts["mask"]), protocol.gate) if mask is not None and protocol.gate is not None else None
+    propagated = propagate(embed_frames(seen, model, protocol), first_labels, protocol, model.temperature, gate)
     # label maps -> labels of every frame
     for index, (labels, frame) in enumerate(zip(propagated, frames, strict=True)):
         maps = dict(zip(parts, labels.split([len(p) for p in parts.values()]), strict=True))
         result = {"ab": maps.get("colors"), "frame": frame}
         if mask is not None:
-            result["ids"] = mask.astype(np.uint8) if index == 0 else read_masks(maps["mask"], ids, size, protocol.read)
+            guide = _guide(frame, model) if protocol.read == "guided" else None
+            result["ids"] = mask.astype(np.uint8) if index == 0 else read_masks(maps["mask"], ids, size, protocol.read, guide=guide)
         if xy is not None:
             known = xy, certain(xy)
             result["xy"], result["confidence"] = known if index == 0 else find_joints(maps["joints"], parts["joints"], size, lost_below)
         yield Carried(**result)
+
+
+def _guide(frame: np.ndarray, model: Model) -> Tensor:
+    """Turn a frame uint8 (H, W, 3) into a guide (C, H, W) in [0, 1]: RGB, or gray for a model that sees gray."""
+    picture = torch.as_tensor(frame, device=model.device).movedim(-1, 0).float() / 255
+    return picture if model.sees_color else picture.mean(0, keepdim=True)
 
 
 def _check_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -8,7 +8,7 @@ from .. import __version__
 from ..recipe import PRESETS
 
 DEFAULT_MODEL = "tiny-gray"
-PROTOCOLS = ("modern", "windowed", "paper")  # named here again, because importing propagate would import torch
+PROTOCOLS = ("modern", "refined", "windowed", "paper")  # named here again, because importing propagate would import torch
 DATASETS = {
     "davis": "masks of the DAVIS 2016 or 2017 benchmark: J and F",
     "badja": "hand-labelled joints of animals in DAVIS videos: PCK",
@@ -101,7 +101,8 @@ def _add_model(models, sub) -> None:
         "--protocol",
         default="modern",
         choices=PROTOCOLS,
-        help="modern: a window in all frames but the first; windowed: in the first too; paper: 32x32 grid, no window (default: modern)",
+        help="modern: a window in all frames but the first; refined: also gates objects and fits outlines to edges, tracks best; "
+        "windowed: modern with a window in the first frame too; paper: 32x32 grid, no window (default: modern)",
     )
 
 
