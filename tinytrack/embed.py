@@ -6,6 +6,8 @@ its own stride x stride square of pixels, just as area-averaged labels are. Pape
 cell further up and to the left.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -48,12 +50,13 @@ class TinyNet(nn.Module):
             and must be predicted from the two others (the idea of CorrFlow, Lai and Xie 2019; the paper's network sees gray).
         width: channels of the hidden layers.
         dim: D, the size of an embedding.
+        dilations: of the residual blocks, one number each.
     """
 
     stride = 4
     clip_frames = 1
 
-    def __init__(self, channels: int = 1, width: int = 64, dim: int = 64):
+    def __init__(self, channels: int = 1, width: int = 64, dim: int = 64, dilations: Sequence[int] = (1, 2, 4, 1)):
         super().__init__()
         self.channels = channels
         self.dim = dim
@@ -66,7 +69,7 @@ class TinyNet(nn.Module):
             nn.BatchNorm2d(width),
             nn.ReLU(inplace=True),
         )
-        self.blocks = nn.Sequential(*(_Residual(width, d) for d in (1, 2, 4, 1)))
+        self.blocks = nn.Sequential(*(_Residual(width, d) for d in dilations))
         self.head = nn.Conv2d(width, dim, 1)
         self.to(memory_format=torch.channels_last)  # the layout of the pictures too: a fifth faster on a CPU
 

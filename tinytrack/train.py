@@ -104,22 +104,29 @@ class Trainer:
         """Return the clips of the next step: uint8 (B, T, crop, crop, 3)."""
         return self.source.clips(self.count)
 
-    def batch(self, clips: Tensor | None = None) -> tuple[Tensor, Tensor, int]:
+    def batch(self, clips: Tensor | None = None, numbers: Sequence[int] | None = None) -> tuple[Tensor, Tensor, int]:
         """Turn clips, by default those of the next step, into what the network sees and what it must predict.
+
+        Args:
+            clips: uint8 (B, T, crop, crop, 3).
+            numbers: the numbers of these clips within the step; default: 0, 1, ...
 
         Returns:
             Network input (B, T, channels, H, W), true classes (B, T, h, w), and the number of classes.
         """
         lab = frames_to_lab(self.clips() if clips is None else clips, self.device)  # (B, T, 3, H, W)
-        # the target: the classes of the hidden channels, on the network's grid
-        rng = np.random.default_rng([self.config.seed, self.count, 1])  # the 1 keeps it apart from the clips' generator
-        hidden, palette = self.targets[rng.integers(len(self.targets))]
-        labels = palette.hard(F.avg_pool2d(lab[:, :, hidden].flatten(0, 1), self.net.stride).unflatten(0, lab.shape[:2]))
-        # the input: gray, or Lab without the hidden channel
-        picture = network_input(lab, self.config.channels)
-        if self.config.channels == 3:
-            picture[:, :, hidden] = 0
-        return picture, labels, len(palette)
+        picture = network_input(lab, self.config.channels)  # gray, or Lab
+        cells = F.avg_pool2d(lab.flatten(0, 1), self.net.stride).unflatten(0, lab.shape[:2])  # (B, T, 3, h, w)
+        # the target of each clip: the classes of its hidden channels. Every batch has all targets, so that batch normalisation meets
+        # in training what it meets in tracking; the first one changes from step to step (the 1 keeps it apart from the clips' generator)
+        first = int(np.random.default_rng([self.config.seed, self.count, 1]).integers(len(self.targets)))
+        labels = []
+        for clip, number in enumerate(range(len(lab)) if numbers is None else numbers):
+            hidden, palette = self.targets[(first + number) % len(self.targets)]
+            labels.append(palette.hard(cells[clip, :, hidden]))
+            if self.config.channels == 3:
+                picture[clip, :, hidden] = 0
+        return picture, torch.stack(labels), max(len(palette) for _, palette in self.targets)
 
     def embed(self, picture: Tensor) -> Tensor:
         """Run the network on a batch."""

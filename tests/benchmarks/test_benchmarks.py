@@ -276,9 +276,13 @@ def test_each_variant_of_the_recipe_trains(name):
 
 
 def test_the_ablation_table_shows_the_difference_to_the_base():
-    row = {"J": 50.0, "F": 60.0, "seconds": 0.25}
-    text = ablate.table({"base": row, "worse": row | {"J": 49.0}}, "training")
-    assert text.splitlines()[2:] == ["| base | 50.0 | 60.0 | 55.0 |  | 0.25 |", "| worse | 49.0 | 60.0 | 54.5 | -0.5 | 0.25 |"]
+    row = {"J": 50.0, "F": 60.0, "seconds": 0.25, "videos": [[40.0, 50.0], [60.0, 70.0]]}
+    worse = row | {"J": 49.0, "videos": [[40.0, 48.0], [60.0, 70.0]]}
+    text = ablate.table({"base": row, "worse": worse}, "training")
+    assert text.splitlines()[2:] == [
+        "| base | 50.0 | 60.0 | 55.0 |  |  | 0.25 |",
+        "| worse | 49.0 | 60.0 | 54.5 | -0.5 | -1.0 to +0.0 | 0.25 |",
+    ]
     assert len(set(ablate.HELD_OUT)) == 8
     for changes in ablate.TRACKING.values():
         dataclasses.replace(MODERN, **changes)

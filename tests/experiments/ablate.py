@@ -1,17 +1,18 @@
 """Ablation: change one setting at a time and score the result on masks of held-out DAVIS *train* sequences.
 
-python tests/experiments/ablate.py DAVIS [--out FILE.json] [--steps 300] [--frames 25] [--only "NAME;NAME"] [--part train|track]
+python tests/experiments/ablate.py DAVIS [--out FILE.json] [--steps 300] [--frames 25] [--only "ROW;ROW"] [--part train|track]
+                                        [--weights ROW]
 
 The network trains on twenty-two of the thirty train sequences, without their masks. The masks of the other eight are used for scoring.
-Each row is a whole training run or, with --part track, one way to track with the weights of the row "base". All rows together take hours,
-so rows that FILE.json already contains are not run again, and several processes can share the work with --only. Variants that did not
-improve the result exist only in this file.
+Each row is a whole training run or, with --part track, one way to track with the weights of one of these runs, --weights, which is "base"
+unless you say otherwise. All rows together take hours, so rows that FILE.json already contains are not run again, and several processes
+can share the work with --only. The tables give each row's difference to the base with a 90 % interval, from a bootstrap over the eight
+sequences: a difference whose interval contains 0 may be noise. Variants that did not improve the result exist only in this file.
 """
 
 import argparse
 import contextlib
 import dataclasses
-import functools
 import json
 import time
 from collections.abc import Callable
@@ -27,11 +28,12 @@ from tinytrack.batches import sample_clips
 from tinytrack.datasets.davis import Davis
 from tinytrack.embed import TinyNet
 from tinytrack.evaluation.metrics import boundary_f, region_j
+from tinytrack.fast import attend
 from tinytrack.io.atomic import write_json
 from tinytrack.loss import color_loss
 from tinytrack.model import Model, load_model
 from tinytrack.pointer import affinity, copy, pixels, window
-from tinytrack.propagate import MODERN, PAPER, Protocol
+from tinytrack.propagate import MODERN, PAPER, REFINED, Protocol
 from tinytrack.recipe import TINY, TrainConfig
 from tinytrack.track import carry
 from tinytrack.train import Trainer
@@ -85,8 +87,8 @@ class Cycle(Trainer):
 class Tinted(Trainer):
     """Scales each channel of each frame by a random factor of 0.8 to 1.2, so that the network cannot rely on absolute values."""
 
-    def batch(self, clips: Tensor | None = None) -> tuple[Tensor, Tensor, int]:
-        picture, labels, classes = super().batch(clips)
+    def batch(self, *args) -> tuple[Tensor, Tensor, int]:
+        picture, labels, classes = super().batch(*args)
         scale = np.random.default_rng([self.config.seed, self.count, 3]).uniform(0.8, 1.2, (*picture.shape[:3], 1, 1))
         return picture * torch.as_tensor(scale, dtype=picture.dtype), labels, classes
 
@@ -106,6 +108,48 @@ class Averaged(Trainer):
         now, model = self.net.state_dict(), super().model(card)
         model.net.load_state_dict(getattr(self, "mean", now))
         return model
+
+
+class AllFrames(Trainer):
+    """Predicts every frame of a clip from the three others, instead of only the last one."""
+
+    def loss(self, picture: Tensor, labels: Tensor, classes: int) -> Tensor:
+        f, c = self.net(picture), F.one_hot(labels.flatten(2), classes).to(picture)  # (B, T, D, h, w), (B, T, M, K)
+        losses = []
+        for t in range(f.shape[1]):
+            others = [i for i in range(f.shape[1]) if i != t]
+            y = attend(pixels(f[:, t]), pixels(f[:, others]), c[:, others].flatten(1, 2), self.config.temperature)
+            losses.append(color_loss(y, labels[:, t].flatten(1)))
+        return torch.stack(losses).mean()
+
+
+class Warped(Trainer):
+    """Zooms (by a factor of 0.78 to 1.28) and turns (by up to 11 degrees) each frame of a clip on its own."""
+
+    def clips(self) -> Tensor:
+        clips = super().clips()
+        rng = np.random.default_rng([self.config.seed, self.count, 4])
+        zoom, angle = np.exp(rng.uniform(-0.25, 0.25, clips.shape[:2])), rng.uniform(-0.2, 0.2, clips.shape[:2])
+        turn = np.stack([np.cos(angle), -np.sin(angle), 0 * angle, np.sin(angle), np.cos(angle), 0 * angle], axis=-1)
+        matrix = torch.as_tensor((turn * zoom[..., None]).reshape(-1, 2, 3), dtype=torch.float32)
+        frames = clips.flatten(0, 1).movedim(-1, 1).float()
+        grid = F.affine_grid(matrix, list(frames.shape), align_corners=False)
+        frames = F.grid_sample(frames, grid, padding_mode="reflection", align_corners=False)
+        return frames.round().clamp(0, 255).to(torch.uint8).movedim(1, -1).unflatten(0, clips.shape[:2])
+
+
+class Lightness(Trainer):
+    """Predicts lightness in every second step, from gray frames whose contrast and brightness are changed at random."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.targets = [*self.targets, (slice(0, 1), *self.fit_palettes(slice(0, 1)))]
+
+    def batch(self, *args) -> tuple[Tensor, Tensor, int]:
+        picture, labels, classes = super().batch(*args)
+        power, gain, shift = np.random.default_rng([self.config.seed, self.count, 3]).uniform(-0.5, 0.5, (3, *picture.shape[:2], 1, 1, 1))
+        power, gain, shift = (torch.as_tensor(v, dtype=picture.dtype) for v in (np.exp(power), 1 + 0.4 * gain, 0.4 * shift))
+        return (((picture + 1) / 2).clamp(0, 1) ** power * 2 - 1) * gain + shift, labels, classes
 
 
 class NoUnitLength(TinyNet):
@@ -176,6 +220,13 @@ TRAINING = {
     "1,000 steps": ({"steps": 1000}, Trainer, None),
     "width 32": ({}, Trainer, network(width=32)),
     "width 96": ({}, Trainer, network(width=96)),
+    "width 128": ({}, Trainer, network(width=128)),
+    "32 dimensions": ({}, Trainer, network(dim=32)),
+    "128 dimensions": ({}, Trainer, network(dim=128)),
+    "two blocks": ({}, Trainer, network(dilations=(1, 2))),
+    "seven blocks": ({}, Trainer, network(dilations=(1, 2, 4, 1, 2, 4, 1))),
+    "no dilation": ({}, Trainer, network(dilations=(1, 1, 1, 1))),
+    "dilations up to 8": ({}, Trainer, network(dilations=(1, 4, 8, 1))),
     "8 colours": ({"colors": 8}, Trainer, None),
     "64 colours": ({"colors": 64}, Trainer, None),
     "regression instead of classes": ({"colors": 256}, Regression, None),
@@ -190,16 +241,22 @@ TRAINING = {
     "window of 12 in training": ({}, Windowed, None),
     "no jitter of the crop": ({"jitter": 0}, Trainer, None),
     "gap 1-3 frames": ({"gap": (1, 3)}, Trainer, None),
+    "gap 1-16 frames": ({"gap": (1, 16)}, Trainer, None),
     "1 reference": ({"references": 1}, Trainer, None),
     "5 references": ({"references": 5}, Trainer, None),
     "crop 96, batch 7": ({"crop": 96, "batch": 7}, Trainer, None),
     "frames 240 high": ({"height": 240}, Trainer, None),
+    "frames 240 high, crop 192, batch 2": ({"height": 240, "crop": 192, "jitter": 24, "batch": 2}, Trainer, None),
+    "every frame is a target": ({}, AllFrames, None),
+    "each frame zoomed and turned": ({}, Warped, None),
+    "lightness too": ({}, Lightness, None),
     "zoom 0.67-1.5": ({"height": 240}, Trainer, clips(zoomed)),
     "tint 0.2": ({}, Tinted, None),
     "cycle consistency": ({}, Cycle, None),
     "constant step size, EMA": ({"schedule": "drop"}, Averaged, None),
     "half backwards": ({}, Trainer, clips(both_ways)),
     "Lab": ({"channels": 3}, Trainer, None),
+    "Lab, another seed": ({"channels": 3, "seed": 1}, Trainer, None),
     "Lab, tint 0.2": ({"channels": 3}, Tinted, None),
 }
 
@@ -225,6 +282,14 @@ TRACKING = {
     "argmax": {"read": "argmax"},
     "min-max": {"read": "min_max"},
     "protocol of the paper": dataclasses.asdict(PAPER),
+    "gate of 4": {"gate": 4},
+    "gate of 8": {"gate": 8},
+    "gate of 12": {"gate": 12},
+    "guided": {"read": "guided"},
+    "gate of 8, guided": {"gate": 8, "read": "guided"},
+    "views": {"views": True},  # changes something only with --weights Lab
+    "refined": dataclasses.asdict(REFINED),
+    "refined, input 360 high": dataclasses.asdict(REFINED) | {"size": 360, "radius": 18, "gate": 12},
 }
 
 
@@ -239,28 +304,42 @@ def judge(davis: Davis, model: Model, protocol: Protocol, frames: int) -> dict:
     return dict(zip("JF", np.mean(found, axis=0).round(2).tolist(), strict=True)) | {"videos": np.round(found, 1).tolist()}
 
 
-def trained(davis: Davis, name: str, steps: int, weights: Path) -> tuple[Model, float]:
-    """Train the row's model; return it with its seconds per step. The base model is also saved in the folder ``weights``."""
+def trained(davis: Davis, name: str, steps: int, folder: Path) -> tuple[Model, float]:
+    """Train the row's model; return it with its seconds per step. Its weights stay in the folder."""
     changes, trainer, patch = TRAINING[name]
     config = dataclasses.replace(TINY, **({"steps": steps} | changes))
     with patch() if patch else contextlib.nullcontext():
         run = trainer(load_shots([davis.video(s) for s in davis.sequences("train") if s not in HELD_OUT], config), config)
+        began = time.perf_counter()
         while not run.done:
             run.step()
+        seconds = (time.perf_counter() - began) / run.count
         model = run.model()
-    if name == "base":
-        model.save(weights / "base.pt")
-    return model, run.seconds / run.count
+    model.save(weights_file(folder, name))
+    return model, seconds
+
+
+def weights_file(folder: Path, name: str) -> Path:
+    return folder / f"{name.replace(' ', '-').replace(',', '')}.pt"
+
+
+def interval(row: dict, base: dict, draws: int = 10_000) -> tuple[float, float]:
+    """The 90 % bootstrap interval of the difference in J&F of a row to the base: the sequences are drawn anew, the same for both."""
+    difference = np.mean(row["videos"], axis=1) - np.mean(base["videos"], axis=1)  # J&F per sequence
+    drawn = np.random.default_rng(0).integers(len(difference), size=(draws, len(difference)))
+    low, high = np.percentile(difference[drawn].mean(1), [5, 95])
+    return float(low), float(high)
 
 
 def table(rows: dict, kind: str) -> str:
-    """The rows as a Markdown table, each with its difference to the base."""
-    lines = [f"| {kind} | J | F | J&F | against base | seconds |", "| --- | --- | --- | --- | --- | --- |"]
-    base = (rows["base"]["J"] + rows["base"]["F"]) / 2
+    """The rows as a Markdown table, each with its difference to the base and the interval of that difference."""
+    lines = [f"| {kind} | J | F | J&F | against base | 90 % interval | seconds |", "| --- | --- | --- | --- | --- | --- | --- |"]
+    base = next(iter(rows.values()))
     for name, row in rows.items():
         both = (row["J"] + row["F"]) / 2
-        against = "" if name == "base" else f"{both - base:+.1f}"
-        lines.append(f"| {name} | {row['J']:.1f} | {row['F']:.1f} | {both:.1f} | {against} | {row['seconds']:.2f} |")
+        against = "" if row is base else f"{both - (base['J'] + base['F']) / 2:+.1f}"
+        between = "" if row is base else "{:+.1f} to {:+.1f}".format(*interval(row, base))
+        lines.append(f"| {name} | {row['J']:.1f} | {row['F']:.1f} | {both:.1f} | {against} | {between} | {row['seconds']:.2f} |")
     return "\n".join(lines)
 
 
@@ -272,31 +351,35 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=25)
     parser.add_argument("--only")
     parser.add_argument("--part", choices=("train", "track"), default="train")
+    parser.add_argument("--weights", default="base", choices=TRAINING, metavar="ROW")
     args = parser.parse_args()
     davis = Davis(args.davis)
     names = args.only.split(";") if args.only else list(TRAINING if args.part == "train" else TRACKING)
+    part = args.part if args.part == "train" or args.weights == "base" else f"track {args.weights}"
 
     def rows() -> dict:
-        return json.loads(args.out.read_text()) if args.out.exists() else {"train": {}, "track": {}}
+        return json.loads(args.out.read_text()) if args.out.exists() else {}
 
-    base = functools.cache(lambda: load_model(args.out.parent / "base.pt"))
     for name in names:
-        if name in rows()[args.part]:
+        if name in rows().get(part, {}):
             continue
         began = time.perf_counter()
         if args.part == "train":
             model, seconds = trained(davis, name, args.steps, args.out.parent)
             row = judge(davis, model, MODERN, args.frames) | {"seconds": round(seconds, 3)}
         else:
-            row = judge(davis, base(), dataclasses.replace(MODERN, **TRACKING[name]), args.frames)
+            model = load_model(weights_file(args.out.parent, args.weights))
+            row = judge(davis, model, dataclasses.replace(MODERN, **TRACKING[name]), args.frames)
             row["seconds"] = round((time.perf_counter() - began) / (len(HELD_OUT) * args.frames), 3)
         content = rows()
-        content[args.part][name] = row
+        content.setdefault(part, {})[name] = row
         write_json(args.out, content)
         print(f"{name}: J {row['J']:.1f}, F {row['F']:.1f}", flush=True)
-    for part, kind, order in (("train", "training (seconds a step)", TRAINING), ("track", "tracking (seconds a frame)", TRACKING)):
-        found = {name: rows()[part][name] for name in order if name in rows()[part]}
+    for part, found in rows().items():
+        order = TRAINING if part == "train" else TRACKING
+        found = {name: found[name] for name in order if name in found}
         if "base" in found:
+            kind = "training (seconds a step)" if part == "train" else f"tracking{part.removeprefix('track')} (seconds a frame)"
             print("\n" + table(found, kind))
 
 

@@ -220,8 +220,9 @@ def gradient_of(trainer):
     return torch.cat([p.grad.flatten() for p in trainer.trained])
 
 
-def test_the_gradient_of_two_micro_batches_equals_that_of_the_whole_batch(shots):
-    config = dataclasses.replace(FAST, batch=4, accumulate=2)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_gradient_of_two_micro_batches_equals_that_of_the_whole_batch(shots, channels):
+    config = dataclasses.replace(FAST, batch=4, accumulate=2, channels=channels)
     trainer = ParallelTrainer(shots, config)
     trainer.net.eval()  # so that batch normalisation does not depend on the micro-batch
     value = trainer.backward()
@@ -230,7 +231,7 @@ def test_the_gradient_of_two_micro_batches_equals_that_of_the_whole_batch(shots)
     whole.net.eval()
     assert value == pytest.approx(whole.backward(), rel=1e-5)
     torch.testing.assert_close(found, gradient_of(whole), rtol=1e-3, atol=1e-5)
-    pictures = [trainer.batch(clips)[0] for clips in trainer.clips().chunk(2)]
+    pictures = [trainer.batch(*part)[0] for part in zip(trainer.clips().chunk(2), ([0, 1], [2, 3]), strict=True)]
     assert torch.equal(torch.cat(pictures), whole.batch()[0])
     assert not torch.equal(*pictures)
 
