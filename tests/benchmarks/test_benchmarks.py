@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import importlib
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # the benchmarks run from the repository: python -m tests.benchmarks
 
 from tests.benchmarks import __main__ as program  # noqa: E402
-from tests.benchmarks import long, quietly, ratio, start, throughput, training, video, with_threads  # noqa: E402
+from tests.benchmarks import gpu, long, propagate, quietly, ratio, start, throughput, training, video, with_threads  # noqa: E402
 from tests.experiments import ablate, kinetics  # noqa: E402
 from tinytrack.datasets.synth import moving_shapes  # noqa: E402
 from tinytrack.io.masks import read_mask  # noqa: E402
@@ -317,3 +318,16 @@ def test_memory_for_the_backward_pass_grows_with_the_number_of_clips():
     )
     assert one > 1e6
     assert 1.9 < two / one < 2.1
+
+
+def test_the_gpu_table_has_all_rows(device, monkeypatch):
+    """On a small scale; on the CPU, this shows that the script works."""
+    monkeypatch.setattr(gpu, "TINY", dataclasses.replace(TINY, height=64, crop=48))
+    monkeypatch.setattr(gpu, "PAPER", dataclasses.replace(gpu.PAPER, height=32, crop=32))
+    monkeypatch.setattr(gpu, "PRESETS", {"lab": dataclasses.replace(gpu.PRESETS["lab"], height=64, crop=48)})
+    monkeypatch.setattr(gpu, "GRIDS", {8: (12, 20)})
+    monkeypatch.setattr(propagate, "GRIDS", {8: (12, 20)})
+    rows = gpu.measure(device, rounds=1, paper_batch=2, frames=8, size=(96, 160))
+    assert len(rows) == 1 + 6 + 1 + 1 + 4
+    assert len({what for what, _ in rows}) == len(rows)
+    assert all(re.search(r"\d", figure) for _, figure in rows[1:])

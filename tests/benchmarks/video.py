@@ -24,7 +24,7 @@ from tinytrack.io.video import Video, open_video
 from tinytrack.io.video_writer import write_video
 from tinytrack.label_maps import mask_labels, read_masks
 from tinytrack.model import Model, load_model
-from tinytrack.propagate import MODERN, Protocol, propagate
+from tinytrack.propagate import MODERN, REFINED, Protocol, propagate
 from tinytrack.track import embed_frames, label_grid, working_size
 
 from . import quietly, ratio, with_threads
@@ -34,6 +34,8 @@ STAGES = ("decode", "resize_lab", "embed", "propagate", "read_masks", "draw", "e
 
 ABOUT = {
     "fps_480p_s8": (">= 5", "frames per second of 854x480, from file to overlay and masks: one object, the modern protocol (60x107 grid)"),
+    "fps_480p_refined": (">= 5", "the same with the refined protocol"),
+    "fps_480p_refined_lab": (">= 5", "the same with the refined protocol and tiny-lab"),
     "fps_480p_s4": ("", "the same with the input as high as the video (120x214 grid)"),
     "fps_over_compute": ("", "fps_480p_s8 / frames per second of embed and propagate alone: what all other stages cost"),
     "embed_threads_speedup": ("", "speed of embedding a frame on two threads / on one"),
@@ -128,10 +130,15 @@ def measure(rounds: int = 1, frames: int = 40, size: tuple[int, int] = (480, 854
         def embed():
             model.net(gray)
 
-        def job(video: Video = video, protocol: Protocol = protocol):
+        def job(video: Video = video, protocol: Protocol = protocol, model: Model = model):
             track_video(video, mask, model, folder / "out", protocol)
 
+        refined = replace(REFINED, size=protocol.size, radius=protocol.radius, back=protocol.back)
+        sees_color = load_model("tiny-lab")
+
         seconds, share = ratio(compute, quietly(job), rounds)
+        jobs = (lambda: job(protocol=refined)), (lambda: job(protocol=refined, model=sees_color))
+        refined_gray, refined_lab = (ratio(quietly(job), quietly(other), rounds)[0] for other in jobs)
         began = time.perf_counter()
         few = min(frames, FINE_FRAMES)
         quietly(lambda: job(video.part(0, few), replace(protocol, size=2 * protocol.size)))()
@@ -141,6 +148,8 @@ def measure(rounds: int = 1, frames: int = 40, size: tuple[int, int] = (480, 854
         middle = {key: statistics.median(turn[key] for turn in turns) for key in turns[0]}
     return {
         "fps_480p_s8": frames / seconds,
+        "fps_480p_refined": frames / refined_gray,
+        "fps_480p_refined_lab": frames / refined_lab,
         "fps_480p_s4": 1 / fine,
         "fps_over_compute": share,
         "embed_threads_speedup": embed_faster,
