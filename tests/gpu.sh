@@ -3,5 +3,7 @@
 set -e
 cd "$(dirname "$0")/.."
 python -c 'import sys, torch; sys.exit(0 if torch.cuda.is_available() else "tests/gpu.sh: no GPU that torch can use: expected CUDA")'
-python -m pytest -q -k cuda tests || echo "tests/gpu.sh: some tests failed on the GPU, see above"
+status=0
+python -m pytest -q -k cuda tests || status=$?
 python -m tests.benchmarks.gpu
+exit $status

@@ -505,17 +505,16 @@ def test_balanced_decoding_is_argmax_if_classes_are_equally_large():
     assert np.array_equal(*(read_masks(soft, ids, (48, 64), read=read) for read in ("argmax", "balanced")))
 
 
-@pytest.mark.parametrize("read", ["argmax", "balanced", "min_max", "guided"])
+@pytest.mark.parametrize("read", ["argmax", "balanced", "min_max"])
 def test_the_order_of_objects_does_not_matter(read):
     soft = torch.rand(4, 12, 16, generator=torch.Generator().manual_seed(0)) * torch.tensor([8.0, 1, 3, 0.5])[:, None, None]
     soft = soft / soft.sum(0)
     ids = np.array([2, 5, 7])
     order = [2, 0, 1]
     turned = torch.cat([soft[:1], soft[1:][order]])
-    guide = torch.rand(3, 48, 64, generator=torch.Generator().manual_seed(1))
-    before = read_masks(soft, ids, (48, 64), read=read, guide=guide)
-    assert (read_masks(turned, ids[order], (48, 64), read=read, guide=guide) == before).mean() > (0.999 if read == "guided" else 0.9999999)
-    assert len(np.unique(before)) > (1 if read == "guided" else 2)  # the filter smooths the noise of these maps away
+    before = read_masks(soft, ids, (48, 64), read=read)
+    assert np.array_equal(read_masks(turned, ids[order], (48, 64), read=read), before)
+    assert len(np.unique(before)) > 2
 
 
 @pytest.mark.parametrize("read", ["argmax", "balanced", "min_max"])
@@ -557,6 +556,17 @@ def test_guided_outlines_follow_the_edges_of_the_picture(channels, device):
     scores = {read: region_j(read_masks(labels, np.array([1]), mask.shape, read, guide=guide), mask) for read in ("balanced", "guided")}
     assert scores["guided"] > 0.97, scores
     assert scores["guided"] > scores["balanced"] + 0.05, scores
+
+
+def test_the_order_of_objects_does_not_matter_to_the_guided_read_out():
+    mask = np.zeros((48, 64), np.uint8)
+    mask[4:22, 5:29], mask[26:45, 8:31], mask[9:40, 37:60] = 2, 5, 7
+    guide = torch.rand(3, 48, 64, generator=torch.Generator().manual_seed(1))
+    found = []
+    for ids in (np.array([2, 5, 7]), np.array([7, 2, 5])):
+        found.append(read_masks(mask_labels(mask, ids, (12, 16)), ids, mask.shape, "guided", guide=guide))
+        assert set(np.unique(found[-1])) == {0, 2, 5, 7}
+    assert (found[0] == found[1]).mean() > 0.999  # the background is what the objects leave, summed in another order
 
 
 def test_a_twin_far_away_is_not_taken_for_the_object():

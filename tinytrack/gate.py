@@ -26,17 +26,18 @@ class Gate:
 
     def __init__(self, first_labels: Tensor, classes: int, radius: int):
         self.classes, self.radius = classes, radius
+        self.others = len(first_labels) > classes
         self.mean_area = None
         self._look(first_labels)
 
     @property
     def cells(self) -> Tensor:
         """The cells (h, w) that any label may reach, bool."""
-        return self.near.any(0)
+        return torch.ones_like(self.near[0]) if self.others else self.near.any(0)
 
     def restrict(self, labels: Tensor) -> Tensor:
         """Turn what is outside the gates into background: labels (K, h, w) of the next frame, as they are copied."""
-        objects = labels[1 : self.classes] * self.near[: self.classes - 1]
+        objects = labels[1 : self.classes] * self.near
         background = 1 - objects.sum(0, keepdim=True)
         labels = torch.cat([background, objects, labels[self.classes :]])
         self._look(labels)
@@ -50,6 +51,4 @@ class Gate:
         self.mean_area = area if self.mean_area is None else MEMORY * self.mean_area + (1 - MEMORY) * area
         lost = area < HELD * self.mean_area
         near = F.max_pool2d(present.float(), 2 * self.radius + 1, 1, self.radius) > 0
-        self.near = near | (lost | (area == 0))[:, None, None]
-        if len(labels) > self.classes:
-            self.near = torch.cat([self.near, torch.ones_like(self.near[:1])])
+        self.near = near | (lost | (area == 0))[:, None, None]  # (objects, h, w), where each may appear in the next frame

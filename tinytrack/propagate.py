@@ -52,8 +52,8 @@ MODERN = Protocol(
     "modern", size=240, back=(1, 2, 3, 4, 5, 6, 7), keep_first=True, radius=12, first_anywhere=True, top_k=10, read="balanced"
 )
 
-# Tracks best, and is the command line's default: adds to "modern" what notebook 05 does not need. Objects stay within a gate, outlines
-# are fitted to the edges of the picture, and networks that see colour embed frames as they did in training.
+# Adds three things to "modern": objects stay within a gate, outlines are fitted to the edges of the picture, and networks that see
+# colour embed frames as they did in training.
 REFINED = replace(MODERN, name="refined", read="guided", gate=8, views=True)
 
 WINDOWED = replace(MODERN, name="windowed", first_anywhere=False)  # the window in the first frame too, as in later work

@@ -9,7 +9,7 @@ class TrainConfig:
     """Everything that decides a training run. Defaults are the tiny recipe; comments give the paper's value where it differs."""
 
     network: str = "TinyNet"  # paper: PaperNet
-    channels: int = 1  # channels the network sees: 1 gray, as in the paper; 3 Lab, of which one is hidden and copied in each step
+    channels: int = 1  # channels the network sees: 1 gray, as in the paper; 3 Lab, of which one is hidden and copied in each clip
     task: str = "copy"  # paper: "copy"; its control is "classify": predict each frame's colours from that frame alone, no pointing
     height: int = 160  # pixels on the shorter side of a training frame; paper: 256
     crop: int = 128  # side of the square crop; paper: the whole 256x256 frame

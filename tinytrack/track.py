@@ -160,8 +160,11 @@ def carry(
         maps = dict(zip(parts, labels.split([len(p) for p in parts.values()]), strict=True))
         result = {"ab": maps.get("colors"), "frame": frame}
         if mask is not None:
-            guide = _guide(frame, model) if protocol.read == "guided" else None
-            result["ids"] = mask.astype(np.uint8) if index == 0 else read_masks(maps["mask"], ids, size, protocol.read, guide=guide)
+            if index == 0:
+                result["ids"] = mask.astype(np.uint8)
+            else:
+                guide = _guide(frame, model) if protocol.read == "guided" else None
+                result["ids"] = read_masks(maps["mask"], ids, size, protocol.read, guide=guide)
         if xy is not None:
             known = xy, certain(xy)
             result["xy"], result["confidence"] = known if index == 0 else find_joints(maps["joints"], parts["joints"], size, lost_below)

@@ -5,34 +5,33 @@
 
 import argparse
 import dataclasses
-import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
 
 from tinytrack.datasets.synth import moving_shapes
-from tinytrack.fast import point_and_copy
 from tinytrack.model import load_model
 from tinytrack.propagate import MODERN, REFINED, Protocol
 from tinytrack.recipe import PAPER, PRESETS, TINY, TrainConfig
 from tinytrack.track import carry
 from tinytrack.training.parallel import ParallelTrainer
 
-from .propagate import GRIDS, RADIUS, TEMPERATURE, TOP_K, make_inputs, room_for_textbook, textbook
+from .propagate import GRIDS, make_inputs, ours, room_for_textbook, textbook
+from .throughput import in_turn, network_alone
 
 
-def median_seconds(function: Callable, device: torch.device, rounds: int) -> float:
-    """Median seconds of a function on a device, after one call that warms up."""
-    times = []
-    for _ in range(rounds + 1):
-        began = time.perf_counter()
+def median_seconds(functions: list[Callable], device: torch.device, rounds: int) -> list[float]:
+    """Median seconds of each function on a device, called in turn."""
+
+    def to_the_end(function: Callable) -> None:
         function()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        times.append(time.perf_counter() - began)
-    return statistics.median(times[1:])
+
+    return in_turn([partial(to_the_end, function) for function in functions], rounds)
 
 
 def training(config: TrainConfig, device: torch.device, rounds: int) -> tuple[float, float]:
@@ -40,14 +39,8 @@ def training(config: TrainConfig, device: torch.device, rounds: int) -> tuple[fl
     side = max(config.height, config.crop)
     shots = [moving_shapes(seed, frames=24, height=side, width=side).frames for seed in range(4)]
     trainer = ParallelTrainer(shots, config, device=device)
-    batch = trainer.batch(torch.as_tensor(trainer.source.clips(0)).to(device))
-
-    def network() -> None:
-        trainer.optimizer.zero_grad(set_to_none=True)
-        trainer.loss(*batch).backward()
-        trainer.optimizer.step()
-
-    return tuple(config.batch / median_seconds(f, device, rounds) for f in (trainer.step, network))
+    whole, alone = median_seconds([trainer.step, network_alone(trainer)], device, rounds)
+    return config.batch / whole, config.batch / alone
 
 
 @torch.inference_mode()
@@ -61,9 +54,9 @@ def propagation(stride: int, device: torch.device, rounds: int) -> tuple[float, 
         found["textbook"] = textbook(target, reference, labels, *room)
 
     def fast() -> None:
-        found["ours"] = point_and_copy(target[None], reference[None], labels[None], TEMPERATURE, radius=RADIUS, top_k=TOP_K)[0]
+        found["ours"] = ours(target, reference, labels)
 
-    milliseconds = [1000 * median_seconds(f, device, rounds) for f in (slow, fast)]
+    milliseconds = [1000 * seconds for seconds in median_seconds([slow, fast], device, rounds)]
     return *milliseconds, (found["textbook"] - found["ours"]).abs().max().item()
 
 

@@ -117,6 +117,18 @@ def closing(stream: ClipStream) -> Iterator[ClipStream]:
         stream.close()
 
 
+def network_alone(trainer: Trainer) -> Callable:
+    """A training step without its batch, which is made beforehand: forward pass, loss, backward pass and update."""
+    batch = trainer.batch()
+
+    def step() -> None:
+        trainer.optimizer.zero_grad(set_to_none=True)
+        trainer.loss(*batch).backward()
+        trainer.optimizer.step()
+
+    return step
+
+
 def measure_recipe(config: TrainConfig, indexes: dict[str, VideoIndex], rounds: int) -> dict:
     """Measure all keys of :func:`_about` that need one training process. The recipe's name is left out of the keys."""
     found = {}
@@ -130,15 +142,9 @@ def measure_recipe(config: TrainConfig, indexes: dict[str, VideoIndex], rounds: 
         found["decode_workers"] = per_second(lambda: [stream.clips(next(steps)) for _ in range(24 // config.batch)], 24, rounds)
     with closing(ClipStream(index, config, workers=2)) as stream:
         trainer = ParallelTrainer(stream, config)
-        picture, labels, classes = trainer.batch()
+        network = network_alone(trainer)
         found["batch"] = per_second(trainer.batch, config.batch, rounds)
         found["gflop"] = operations(trainer) / 1e9
-
-        def network() -> None:
-            trainer.optimizer.zero_grad(set_to_none=True)
-            trainer.loss(picture, labels, classes).backward()
-            trainer.optimizer.step()
-
         alone, whole = in_turn([network, trainer.step], rounds)
         found |= {"network": config.batch / alone, "whole": config.batch / whole, "share": alone / whole}
         found["gflops"] = found["gflop"] * found["network"]

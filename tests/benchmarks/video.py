@@ -28,6 +28,7 @@ from tinytrack.propagate import MODERN, REFINED, Protocol, propagate
 from tinytrack.track import embed_frames, label_grid, working_size
 
 from . import quietly, ratio, with_threads
+from .throughput import in_turn
 
 FINE_FRAMES = 12  # of the slowest measurement, the fine grid
 STAGES = ("decode", "resize_lab", "embed", "propagate", "read_masks", "draw", "encode", "write_masks")
@@ -137,8 +138,8 @@ def measure(rounds: int = 1, frames: int = 40, size: tuple[int, int] = (480, 854
         sees_color = load_model("tiny-lab")
 
         seconds, share = ratio(compute, quietly(job), rounds)
-        jobs = (lambda: job(protocol=refined)), (lambda: job(protocol=refined, model=sees_color))
-        refined_gray, refined_lab = (ratio(quietly(job), quietly(other), rounds)[0] for other in jobs)
+        jobs = [quietly(lambda m=m: job(protocol=refined, model=m)) for m in (model, sees_color)]
+        refined_gray, refined_lab = in_turn(jobs, rounds)
         began = time.perf_counter()
         few = min(frames, FINE_FRAMES)
         quietly(lambda: job(video.part(0, few), replace(protocol, size=2 * protocol.size)))()

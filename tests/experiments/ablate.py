@@ -13,6 +13,7 @@ sequences: a difference whose interval contains 0 may be noise. Variants that di
 import argparse
 import contextlib
 import dataclasses
+import functools
 import json
 import time
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from tinytrack.batches import sample_clips
 from tinytrack.datasets.davis import Davis
 from tinytrack.embed import TinyNet
 from tinytrack.evaluation.metrics import boundary_f, region_j
+from tinytrack.evaluation.statistics import bootstrap
 from tinytrack.fast import attend
 from tinytrack.io.atomic import write_json
 from tinytrack.loss import color_loss
@@ -139,7 +141,7 @@ class Warped(Trainer):
 
 
 class Lightness(Trainer):
-    """Predicts lightness in every second step, from gray frames whose contrast and brightness are changed at random."""
+    """Predicts lightness in every second clip, from gray frames whose contrast and brightness are changed at random."""
 
     def __init__(self, *args):
         super().__init__(*args)
@@ -323,18 +325,16 @@ def weights_file(folder: Path, name: str) -> Path:
     return folder / f"{name.replace(' ', '-').replace(',', '')}.pt"
 
 
-def interval(row: dict, base: dict, draws: int = 10_000) -> tuple[float, float]:
+def interval(row: dict, base: dict) -> np.ndarray:
     """The 90 % bootstrap interval of the difference in J&F of a row to the base: the sequences are drawn anew, the same for both."""
     difference = np.mean(row["videos"], axis=1) - np.mean(base["videos"], axis=1)  # J&F per sequence
-    drawn = np.random.default_rng(0).integers(len(difference), size=(draws, len(difference)))
-    low, high = np.percentile(difference[drawn].mean(1), [5, 95])
-    return float(low), float(high)
+    return bootstrap(len(difference), lambda drawn: difference[drawn].mean())
 
 
 def table(rows: dict, kind: str) -> str:
     """The rows as a Markdown table, each with its difference to the base and the interval of that difference."""
     lines = [f"| {kind} | J | F | J&F | against base | 90 % interval | seconds |", "| --- | --- | --- | --- | --- | --- | --- |"]
-    base = next(iter(rows.values()))
+    base = rows["base"]
     for name, row in rows.items():
         both = (row["J"] + row["F"]) / 2
         against = "" if row is base else f"{both - (base['J'] + base['F']) / 2:+.1f}"
@@ -360,6 +360,7 @@ def main() -> None:
     def rows() -> dict:
         return json.loads(args.out.read_text()) if args.out.exists() else {}
 
+    weights = functools.cache(lambda: load_model(weights_file(args.out.parent, args.weights)))
     for name in names:
         if name in rows().get(part, {}):
             continue
@@ -368,8 +369,7 @@ def main() -> None:
             model, seconds = trained(davis, name, args.steps, args.out.parent)
             row = judge(davis, model, MODERN, args.frames) | {"seconds": round(seconds, 3)}
         else:
-            model = load_model(weights_file(args.out.parent, args.weights))
-            row = judge(davis, model, dataclasses.replace(MODERN, **TRACKING[name]), args.frames)
+            row = judge(davis, weights(), dataclasses.replace(MODERN, **TRACKING[name]), args.frames)
             row["seconds"] = round((time.perf_counter() - began) / (len(HELD_OUT) * args.frames), 3)
         content = rows()
         content.setdefault(part, {})[name] = row

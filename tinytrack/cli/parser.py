@@ -101,7 +101,7 @@ def _add_model(models, sub) -> None:
         "--protocol",
         default="modern",
         choices=PROTOCOLS,
-        help="modern: a window in all frames but the first; refined: also gates objects and fits outlines to edges, tracks best; "
+        help="modern: a window in all frames but the first; refined: also gates objects and fits outlines to edges; "
         "windowed: modern with a window in the first frame too; paper: 32x32 grid, no window (default: modern)",
     )
 
