@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tinytrack.embed import PaperNet, TinyNet, count_parameters
+from tinytrack.embed import LabNet, PaperNet, TinyNet, count_parameters
 
 
 def gray(*shape, seed=0):
@@ -23,6 +23,25 @@ def test_tinynet_size_is_the_sum_of_its_layers():
     blocks = 4 * 2 * (64 * 64 * 3 * 3 + 2 * 64)
     head = 64 * 64 + 64
     assert count_parameters(TinyNet()) == stem + blocks + head
+
+
+def test_labnet_joins_three_unit_vectors_each_blind_to_one_channel(device):
+    net = LabNet(width=16, dim=8).to(device).eval()
+    picture = gray(2, 3, 32, 40).to(device)
+    with torch.no_grad():
+        f = net(picture)
+        assert f.shape == (2, 24, 8, 10)
+        assert torch.allclose(f.norm(dim=1), torch.ones(2, 8, 10, device=device), atol=1e-5)
+        for hidden, view in enumerate(f.split(8, dim=1)):
+            assert torch.allclose(view.norm(dim=1), torch.full((2, 8, 10), 3**-0.5, device=device), atol=1e-5)
+            other = picture.clone()
+            other[:, hidden] += 1
+            for channel, again in enumerate(net(other).split(8, dim=1)):
+                assert torch.equal(again, f.split(8, dim=1)[channel]) == (channel == hidden)
+
+
+def test_labnet_size_is_three_networks_that_see_two_channels():
+    assert count_parameters(LabNet()) == 3 * count_parameters(TinyNet(2, 48, 32))
 
 
 def test_papernet_shape_at_the_paper_s_size(device):

@@ -26,7 +26,7 @@ def model(request):
 
 def untrained(model):
     """The control: the same kind of network with random weights."""
-    return random_model(channels=model.net.channels)
+    return random_model(model.name)
 
 
 @pytest.fixture(scope="module")

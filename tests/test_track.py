@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from tests.support.helpers import assert_one_sentence
 from tinytrack.datasets.synth import moving_shapes
 from tinytrack.draw.pictures import to_gray
-from tinytrack.embed import PaperNet, embed
+from tinytrack.embed import PaperNet
 from tinytrack.errors import JointsError, MaskError, ModelError, VideoError
 from tinytrack.evaluation.baselines import baseline_model
 from tinytrack.evaluation.metrics import color_error, region_j
@@ -579,21 +579,6 @@ def test_a_twin_far_away_is_not_taken_for_the_object():
     assert open_[-1][64:88, 128:152].mean() > 0.9
     assert gated[-1][64:88, 128:152].max() == 0
     assert region_j(gated[-1], mask) > 0.85  # the balanced read-out makes a small object larger by half a cell
-
-
-def test_views_of_a_network_that_sees_colour_hide_one_channel_each(device):
-    net = random_model(channels=3, device=device).net
-    picture = torch.rand(2, 3, 32, 40, device=device)
-    with torch.no_grad():
-        f = embed(net, picture, views=True)
-        assert f.shape == (2, 192, 8, 10)
-        assert torch.allclose(f.norm(dim=1), torch.ones(2, 8, 10, device=device), atol=1e-5)
-        for hidden, part in enumerate(f.split(64, dim=1)):
-            other = picture.clone()
-            other[:, hidden] += 1  # what a view does not see cannot change it
-            assert torch.equal(embed(net, other, views=True).split(64, dim=1)[hidden], part)
-        gray = random_model(device=device).net
-        assert torch.equal(embed(gray, picture[:, :1], views=True), gray(picture[:, :1]))  # a network that sees gray has one view
 
 
 def test_the_refined_protocol_tracks_one_or_several_objects_with_joints_and_colours(device):

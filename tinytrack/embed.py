@@ -1,6 +1,6 @@
 """Networks that turn gray frames into embeddings: one vector of D numbers for each cell of a coarse grid.
 
-Both share one interface, ``net(gray) -> embeddings``: gray (..., T, 1, H, W) in [-1, 1] gives (..., T, D, h, w) with h = H / stride
+All share one interface, ``net(gray) -> embeddings``: gray (..., T, 1, H, W) in [-1, 1] gives (..., T, D, h, w) with h = H / stride
 and w = W / stride. A network with ``channels`` = 3 sees Lab frames (..., T, 3, H, W) instead. A cell of TinyNet's grid is centred on
 its own stride x stride square of pixels, just as area-averaged labels are. PaperNet's cells, as in any ResNet, are centred half a
 cell further up and to the left.
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 def _check_picture(picture: Tensor, stride: int, channels: int = 1) -> None:
     if picture.dim() < 4 or picture.shape[-3] != channels:
-        kind = {1: "gray", 3: "Lab"}[channels]
+        kind = {1: "gray", 2: "two-channel", 3: "Lab"}[channels]
         raise ValueError(f"expected {kind} frames (..., T, {channels}, H, W), got shape {tuple(picture.shape)}")
     if picture.shape[-2] % stride or picture.shape[-1] % stride:
         raise ValueError(f"height and width must be multiples of {stride}, got {picture.shape[-2]}x{picture.shape[-1]}")
@@ -46,8 +46,7 @@ class TinyNet(nn.Module):
     notebooks/02_embedding_net.ipynb.
 
     Args:
-        channels: 1: the network sees gray and must predict colour. 3: it sees Lab; during training one channel at a time is hidden
-            and must be predicted from the two others (the idea of CorrFlow, Lai and Xie 2019; the paper's network sees gray).
+        channels: that the network sees: 1 is gray; LabNet's networks see 2.
         width: channels of the hidden layers.
         dim: D, the size of an embedding.
         dilations: of the residual blocks, one number each.
@@ -58,6 +57,7 @@ class TinyNet(nn.Module):
 
     def __init__(self, channels: int = 1, width: int = 64, dim: int = 64, dilations: Sequence[int] = (1, 2, 4, 1)):
         super().__init__()
+        self.shape = {"channels": channels, "width": width, "dim": dim}
         self.channels = channels
         self.dim = dim
         # Even kernels with stride 2 are centred between pixels, exactly where area-averaged labels are centred too.
@@ -81,6 +81,39 @@ class TinyNet(nn.Module):
         x = picture.flatten(0, -4).contiguous(memory_format=torch.channels_last)
         f = F.normalize(self.head(self.blocks(self.stem(x))), dim=1)
         return f.unflatten(0, picture.shape[:-3])
+
+
+class LabNet(nn.Module):
+    """Three small TinyNets for frames in colour: each sees two channels of Lab and learns by predicting the third.
+
+    A network that sees the colour it must copy can point at the same colour and need not know what it looks at. (CorrFlow, Lai and
+    Xie 2019, hides one channel at a time from one network instead; three networks, each of which always sees the same two channels,
+    track better.) An embedding is the three embeddings of unit length, one after the other, scaled to unit length again. Explained
+    in notebooks/08_what_came_next.ipynb.
+
+    Args:
+        width: channels of the hidden layers of each network.
+        dim: numbers that each network adds to an embedding: D = 3 dim.
+    """
+
+    stride = 4
+    clip_frames = 1
+    channels = 3
+
+    def __init__(self, width: int = 48, dim: int = 32):
+        super().__init__()
+        self.shape = {"width": width, "dim": dim}
+        self.dim = 3 * dim
+        self.views = nn.ModuleList(TinyNet(2, width, dim) for _ in range(3))
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """Embed Lab frames (..., T, 3, H, W) from ``network_input``, H and W at least 20 -> (..., T, D, H/4, W/4), unit length."""
+        _check_picture(picture, self.stride, self.channels)
+        views = []
+        for hidden, net in enumerate(self.views):
+            seen = [channel for channel in range(3) if channel != hidden]
+            views.append(net(picture[..., seen, :, :]))
+        return torch.cat(views, dim=-3) / 3**0.5
 
 
 class _BasicBlock(nn.Module):
@@ -125,10 +158,11 @@ class PaperNet(nn.Module):
     stride = 8
     clip_frames = 4
     channels = 1
+    dim = 64
 
-    def __init__(self, dim: int = 64):
+    def __init__(self):
         super().__init__()
-        self.dim = dim
+        self.shape = {}
         self.stem = nn.Sequential(nn.Conv2d(1, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1))
         stages = []
         inputs = 64
@@ -137,7 +171,7 @@ class PaperNet(nn.Module):
             inputs = channels
         self.trunk = nn.Sequential(*stages)
         self.context = nn.Sequential(*(_SpaceTime(256 + 2 if d == 1 else 256, 256, d) for d in (1, 2, 4, 8, 16)))
-        self.head = nn.Conv3d(256, dim, 1)
+        self.head = nn.Conv3d(256, self.dim, 1)
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.Conv3d)):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
@@ -165,25 +199,6 @@ class PaperNet(nn.Module):
         h, w = x.shape[-2:]
         y, x_ = torch.meshgrid(torch.linspace(-1, 1, h).to(x), torch.linspace(-1, 1, w).to(x), indexing="ij")
         return torch.stack([x_, y]).expand(len(x), -1, -1, -1)
-
-
-def embed(net: nn.Module, picture: Tensor, views: bool = False) -> Tensor:
-    """Embed pictures (..., T, C, H, W) for tracking -> (..., T, D, h, w).
-
-    Args:
-        net: TinyNet, PaperNet, or anything else with their interface.
-        picture: from :func:`~tinytrack.color.network_input`.
-        views: a TinyNet that sees Lab has never seen all three channels together in training. With ``views`` it embeds each picture
-            three times, each time without one channel, and the three embeddings become one of length 1, with 3D numbers.
-    """
-    if not views or not isinstance(net, TinyNet) or net.channels == 1:
-        return net(picture)
-    parts = []
-    for hidden in range(net.channels):
-        view = picture.clone()
-        view[..., hidden, :, :] = 0
-        parts.append(net(view))
-    return torch.cat(parts, dim=-3) / len(parts) ** 0.5
 
 
 def count_parameters(net: nn.Module) -> int:

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from .color import Palette
-from .embed import PaperNet, TinyNet
+from .embed import LabNet, PaperNet, TinyNet
 from .errors import ModelError, TinytrackError
 from .io.atomic import save_tensors
 from .io.paths import find_weights
 
 FORMAT = "tinytrack model 1"
-NETWORKS = {"TinyNet": TinyNet, "PaperNet": PaperNet}
+NETWORKS = {"TinyNet": TinyNet, "LabNet": LabNet, "PaperNet": PaperNet}
 
 
 @dataclasses.dataclass
@@ -25,7 +25,7 @@ class Model:
     """What tracking needs from training.
 
     Attributes:
-        net: TinyNet or PaperNet.
+        net: TinyNet, LabNet or PaperNet.
         palette: the colour classes it was trained to point at.
         temperature: of Eq. 2 in training (the paper's is 1).
         card: how it was trained, as plain numbers and strings.
@@ -61,7 +61,7 @@ class Model:
         content = {
             "format": FORMAT,
             "network": self.name,
-            "channels": self.net.channels,
+            "shape": self.net.shape,
             "weights": {k: v.detach().cpu().contiguous() for k, v in self.net.state_dict().items()},
             "palette": self.palette.centers.cpu(),
             "temperature": float(self.temperature),
@@ -86,32 +86,28 @@ def best_device(name: str = "auto") -> str:
     return name
 
 
-def make_network(name: str, channels: int = 1) -> nn.Module:
+def make_network(name: str, **shape: int) -> nn.Module:
     """Make an untrained network from torch's random state.
 
     Args:
         name: a key of :data:`NETWORKS`.
-        channels: what the network sees: 1 gray, 3 Lab (TinyNet only).
+        shape: what its constructor takes, such as ``width``; default: the shape of the smallest shipped weights.
 
     Raises:
         ModelError: if there is no such network.
     """
     if name not in NETWORKS:
         raise ModelError(f"unknown network '{name}': expected one of {', '.join(NETWORKS)}")
-    if channels == 1:
-        return NETWORKS[name]()
-    if name != "TinyNet" or channels != 3:
-        raise ModelError(f"no {name} sees {channels} channels: expected 1 (gray), or 3 (Lab) with TinyNet")
-    return TinyNet(channels)
+    return NETWORKS[name](**shape)
 
 
-def random_model(network: str = "TinyNet", seed: int = 0, device: torch.device | str = "cpu", channels: int = 1) -> Model:
+def random_model(network: str = "TinyNet", seed: int = 0, device: torch.device | str = "cpu") -> Model:
     """Make a model with random weights: the control for every claim that training achieved something."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = make_network(network, channels)
+        net = make_network(network)
     gray = Palette(torch.zeros(1, 2))
-    return Model(net.to(device).eval(), gray, 0.07 if network == "TinyNet" else 1.0, {"trained": "not at all", "seed": seed})
+    return Model(net.to(device).eval(), gray, 1.0 if network == "PaperNet" else 0.07, {"trained": "not at all", "seed": seed})
 
 
 def load_model(name: str | os.PathLike = "tiny-gray", device: torch.device | str = "cpu", network: str | None = None) -> Model:
@@ -120,7 +116,7 @@ def load_model(name: str | os.PathLike = "tiny-gray", device: torch.device | str
     Args:
         name: a shipped name (:data:`tinytrack.io.paths.SHIPPED`) or a path.
         device: where to put the network.
-        network: the network that the caller needs, "TinyNet" or "PaperNet"; None: any.
+        network: the network that the caller needs, such as "TinyNet"; None: any.
 
     Raises:
         ModelError: if the file is missing, is not a tinytrack model, or holds another network's weights.
@@ -143,12 +139,11 @@ def load_model(name: str | os.PathLike = "tiny-gray", device: torch.device | str
         raise ModelError(f"'{path}' holds weights of {stored}: expected {network}")
     # build the network and fill in its weights
     try:
-        net = make_network(stored, content.get("channels", 1))  # files older than Lab networks have no such key
+        # files of the first versions say at most how many channels the network sees
+        net = make_network(stored, **content.get("shape", {k: content[k] for k in ("channels",) if k in content and stored == "TinyNet"}))
         net.load_state_dict(content["weights"])
         palette = Palette(content["palette"].float().reshape(-1, 2))
         model = Model(net.to(device).eval(), palette, float(content["temperature"]), dict(content.get("card", {})))
-    except ModelError as error:  # from make_network, which does not know the file
-        raise ModelError(f"'{path}' cannot be used: {error}") from error
     except (KeyError, RuntimeError, AttributeError, TypeError, ValueError) as error:
         raise ModelError(f"'{path}' does not fit {stored}: its weights are of another network or another version") from error
     if not all(torch.isfinite(v).all() for v in net.state_dict().values() if isinstance(v, Tensor)):

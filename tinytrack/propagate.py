@@ -31,7 +31,6 @@ class Protocol:
     sharpen: float = 1.0  # tracking temperature = sharpen x training temperature: below 1 the softmax gets sharper
     read: str = "argmax"  # how masks are decoded: "argmax", "min_max", "balanced" or "guided", see label_maps.read_masks
     gate: int | None = None  # an object may appear within +-gate cells of where it was one frame before, see gate.Gate; None: anywhere
-    views: bool = False  # a network that sees Lab embeds each frame three times, each time without one channel, as in training
 
     def references(self, index: int) -> list[int]:
         """List the frames at which frame ``index`` points, in ascending order; includes the first frame if it is kept."""
@@ -52,9 +51,8 @@ MODERN = Protocol(
     "modern", size=240, back=(1, 2, 3, 4, 5, 6, 7), keep_first=True, radius=12, first_anywhere=True, top_k=10, read="balanced"
 )
 
-# Adds three things to "modern": objects stay within a gate, outlines are fitted to the edges of the picture, and networks that see
-# colour embed frames as they did in training.
-REFINED = replace(MODERN, name="refined", read="guided", gate=8, views=True)
+# Adds two things to "modern": objects stay within a gate, and outlines are fitted to the edges of the picture.
+REFINED = replace(MODERN, name="refined", read="guided", gate=8)
 
 WINDOWED = replace(MODERN, name="windowed", first_anywhere=False)  # the window in the first frame too, as in later work
 PROTOCOLS = {"paper": PAPER, "modern": MODERN, "windowed": WINDOWED, "refined": REFINED}

@@ -1,15 +1,16 @@
 """Recipes: everything that decides a training run, and the four that have a name."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """Everything that decides a training run. Defaults are the tiny recipe; comments give the paper's value where it differs."""
 
-    network: str = "TinyNet"  # paper: PaperNet
-    channels: int = 1  # channels the network sees: 1 gray, as in the paper; 3 Lab, of which one is hidden and copied in each clip
+    network: str = "TinyNet"  # or LabNet, which sees colour; paper: PaperNet
+    width: int = 64  # channels of the hidden layers, see TinyNet and LabNet; PaperNet's are fixed
+    dim: int = 64  # numbers of an embedding; LabNet has three times as many
     task: str = "copy"  # paper: "copy"; its control is "classify": predict each frame's colours from that frame alone, no pointing
     height: int = 160  # pixels on the shorter side of a training frame; paper: 256
     crop: int = 128  # side of the square crop; paper: the whole 256x256 frame
@@ -31,6 +32,11 @@ class TrainConfig:
     steps: int = 2000  # paper: 400,000
     seed: int = 0
 
+    @property
+    def shape(self) -> dict:
+        """The arguments of the network's constructor."""
+        return {} if self.network == "PaperNet" else {"width": self.width, "dim": self.dim}
+
 
 TINY = TrainConfig()
 PAPER = TrainConfig(
@@ -49,9 +55,10 @@ PAPER = TrainConfig(
     weight_decay=0.0,
     steps=400_000,
 )
-LAB = TrainConfig(channels=3)  # for a network that sees colour, but never the channel it must predict
+LAB = TrainConfig(network="LabNet", width=48, dim=32)  # for networks that see colour, but never the channel they must predict
 SINGLE = TrainConfig(task="classify", steps=1000)  # the paper's control, colorization of single images: does colour alone track?
-PRESETS = {"tiny": TINY, "lab": LAB, "paper": PAPER, "single": SINGLE}
+SMALL_LAB = replace(LAB, width=64, dim=48, steps=3000)  # larger networks and longer runs, for the best tracking
+PRESETS = {"tiny": TINY, "lab": LAB, "small-lab": SMALL_LAB, "paper": PAPER, "single": SINGLE}
 
 
 def learning_rate(config: TrainConfig, step: int, progress: float) -> float:

@@ -14,7 +14,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .color import frames_to_lab, network_input
-from .embed import embed
 from .errors import JointsError, MaskError, ModelError, VideoError
 from .gate import Gate
 from .io.frames import fit_size, resize
@@ -46,7 +45,7 @@ def embed_frames(frames: Iterable[np.ndarray], model: Model, protocol: Protocol 
         small = resize(frame, *working_size(*frame.shape[:2], model, protocol))
         picture = network_input(frames_to_lab(small, model.device, model.net.channels), model.net.channels)
         clip.extend([picture] * (1 if clip else clip.maxlen))  # pad the start with copies of the first frame
-        f = embed(model.net, torch.stack(tuple(clip)), protocol.views)
+        f = model.net(torch.stack(tuple(clip)))
         # average to the protocol's grid, and give the averages the mean length of the embeddings
         if protocol.grid is not None and f.shape[-2:] != torch.Size(protocol.grid):
             length = f.norm(dim=1, keepdim=True).mean()

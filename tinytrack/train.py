@@ -40,14 +40,14 @@ class Trainer:
     def __init__(self, source: Sequence[np.ndarray] | ClipSource, config: TrainConfig = TINY, device: torch.device | str = "cpu"):
         self.source = Shots(source, config) if isinstance(source, Sequence) else source
         self.config, self.device = config, torch.device(device)
-        # what a step may have to predict: (channels of Lab, the palette of their classes)
-        hidden = [] if config.channels == 1 else [slice(c, c + 1) for c in range(3)]
+        # what is predicted: (channels of Lab, the palette of their classes); each of LabNet's networks predicts the channel it cannot see
+        hidden = [slice(c, c + 1) for c in range(3)] if config.network == "LabNet" else []
         self.palette, *palettes = self.fit_palettes(COLORS, *hidden)
         self.targets = list(zip(hidden, palettes, strict=True)) or [(COLORS, self.palette)]
         # weights from the seed, without touching the global generator
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.net = make_network(config.network, config.channels).to(self.device).train()
+            self.net = make_network(config.network, **config.shape).to(self.device).train()
             self.prototypes = None
             if config.task == "classify":
                 self.prototypes = nn.Parameter(F.normalize(torch.randn(len(self.palette), self.net.dim), dim=1).to(self.device))
@@ -104,40 +104,33 @@ class Trainer:
         """Return the clips of the next step: uint8 (B, T, crop, crop, 3)."""
         return self.source.clips(self.count)
 
-    def batch(self, clips: Tensor | None = None, numbers: Sequence[int] | None = None) -> tuple[Tensor, Tensor, int]:
+    def batch(self, clips: Tensor | None = None) -> tuple[Tensor, Tensor, int]:
         """Turn clips, by default those of the next step, into what the network sees and what it must predict.
 
         Args:
             clips: uint8 (B, T, crop, crop, 3).
-            numbers: the numbers of these clips within the step; default: 0, 1, ...
 
         Returns:
-            Network input (B, T, channels, H, W), true classes (B, T, h, w), and the number of classes.
+            Network input (B, T, channels, H, W); true classes (V, B, T, h, w), one set for a network that sees gray and one for each of
+            LabNet's three; and the number of classes.
         """
         lab = frames_to_lab(self.clips() if clips is None else clips, self.device)  # (B, T, 3, H, W)
-        picture = network_input(lab, self.config.channels)  # gray, or Lab
-        cells = F.avg_pool2d(lab.flatten(0, 1), self.net.stride).unflatten(0, lab.shape[:2])  # (B, T, 3, h, w)
-        # the target of each clip: the classes of its hidden channels. Every batch has all targets, so that batch normalisation meets
-        # in training what it meets in tracking; the first one changes from step to step (the 1 keeps it apart from the clips' generator)
-        first = int(np.random.default_rng([self.config.seed, self.count, 1]).integers(len(self.targets)))
-        labels = []
-        for clip, number in enumerate(range(len(lab)) if numbers is None else numbers):
-            hidden, palette = self.targets[(first + number) % len(self.targets)]
-            labels.append(palette.hard(cells[clip, :, hidden]))
-            if self.config.channels == 3:
-                picture[clip, :, hidden] = 0
-        return picture, torch.stack(labels), max(len(palette) for _, palette in self.targets)
+        cells = F.avg_pool2d(lab.flatten(0, 1), self.net.stride)  # (B * T, 3, h, w)
+        labels = [palette.hard(cells[:, channels]).unflatten(0, lab.shape[:2]) for channels, palette in self.targets]
+        return network_input(lab, self.net.channels), torch.stack(labels), max(len(palette) for _, palette in self.targets)
 
     def embed(self, picture: Tensor) -> Tensor:
         """Run the network on a batch."""
         return self.net(picture)
 
     def loss(self, picture: Tensor, labels: Tensor, classes: int) -> Tensor:
-        """Compute Eq. 3 of one :meth:`batch`."""
+        """Compute Eq. 3 of one :meth:`batch`, averaged over what is predicted."""
         embeddings = self.embed(picture)
         if self.config.task == "classify":
-            return single_image_loss(embeddings, labels, self.prototypes, self.config.temperature)
-        return clip_loss(embeddings, labels, classes, self.config.temperature)
+            return single_image_loss(embeddings, labels[0], self.prototypes, self.config.temperature)
+        views = embeddings.chunk(len(labels), dim=2)  # each of unit length, once the scale of LabNet's concatenation is undone
+        losses = [clip_loss(f * len(labels) ** 0.5, y, classes, self.config.temperature) for f, y in zip(views, labels, strict=True)]
+        return torch.stack(losses).mean()
 
     def model(self, card: dict | None = None) -> Model:
         """Return a copy of the network as it is now, ready to track with.
@@ -145,6 +138,6 @@ class Trainer:
         Args:
             card: facts to keep with the weights.
         """
-        net = make_network(self.config.network, self.config.channels)
+        net = make_network(self.config.network, **self.config.shape)
         net.load_state_dict(self.net.state_dict())
         return Model(net.to(self.device).eval(), self.palette, self.config.temperature, card or {})

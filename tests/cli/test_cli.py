@@ -681,7 +681,7 @@ def test_every_command_refuses_an_unknown_model(cli, given, here, command):
 
 @pytest.mark.parametrize("command", [pytest.param("demo", marks=needs_carphone), "colorize"])
 def test_colour_commands_refuse_a_model_that_sees_colour(cli, given, here, command):
-    model.random_model(channels=3).save(here / "lab.pt")
+    model.random_model("LabNet").save(here / "lab.pt")
     before = snapshot(here)
     result = cli(*arguments(command, SimpleNamespace(**{**vars(given), "model": "lab.pt"})), "--out", "out")
     assert_refused(result, "sees colour", "expected one that sees gray, such as tiny-gray")

@@ -46,7 +46,7 @@ def run(tmp_path, one_thread):
 
 @pytest.mark.parametrize("what", JOBS)
 def test_a_network_that_sees_colour_can_track_but_not_colorize(run, tmp_path, what):
-    model = random_model(channels=3)
+    model = random_model("LabNet")
     if what != "colorize":
         assert "overlay.mp4" in run(what, model, "out")
         return

@@ -36,7 +36,7 @@ from tinytrack.loss import color_loss
 from tinytrack.model import Model, load_model
 from tinytrack.pointer import affinity, copy, pixels, window
 from tinytrack.propagate import MODERN, PAPER, REFINED, Protocol
-from tinytrack.recipe import TINY, TrainConfig
+from tinytrack.recipe import LAB, TINY, TrainConfig
 from tinytrack.track import carry
 from tinytrack.train import Trainer
 from tinytrack.training.sources import load_shots
@@ -44,41 +44,46 @@ from tinytrack.training.sources import load_shots
 HELD_OUT = ("bmx-bumps", "breakdance-flare", "dance-jump", "horsejump-low", "kite-walk", "rollerblade", "soccerball", "tennis")
 
 
-class RareColors(Trainer):
-    """Weights each pixel by 1 / sqrt(frequency of its colour class), so that gray walls do not outweigh a red bow tie."""
+class Variant(Trainer):
+    """A trainer with another loss: :meth:`compare` takes embeddings (B, T, D, h, w), classes (B, T, h, w) and their number."""
 
     def loss(self, picture: Tensor, labels: Tensor, classes: int) -> Tensor:
-        f, truth = self.net(picture), labels[:, -1].flatten(1)
+        return self.compare(self.net(picture), labels[0], classes)
+
+
+class RareColors(Variant):
+    """Weights each pixel by 1 / sqrt(frequency of its colour class), so that gray walls do not outweigh a red bow tie."""
+
+    def compare(self, f: Tensor, labels: Tensor, classes: int) -> Tensor:
+        truth = labels[:, -1].flatten(1)
         A = affinity(pixels(f[:, -1]), pixels(f[:, :-1]), self.config.temperature)
         y = copy(A, F.one_hot(labels[:, :-1].flatten(1), classes).to(A.dtype))
         weight = (1 / (1 + torch.bincount(truth.flatten(), minlength=classes)).sqrt())[truth]
         return -(y.gather(-1, truth[..., None])[..., 0].clamp(1e-4, 1).log() * weight).mean() / weight.mean()
 
 
-class Regression(Trainer):
+class Regression(Variant):
     """Copies the mean (a, b) itself instead of colour classes, with a Huber loss in units of 10 Lab."""
 
-    def loss(self, picture: Tensor, labels: Tensor, classes: int) -> Tensor:
-        f, ab = self.net(picture), self.palette.decode(labels) / 10  # (B, T, 2, h, w), the centre of the nearest of many clusters
+    def compare(self, f: Tensor, labels: Tensor, classes: int) -> Tensor:
+        ab = self.palette.decode(labels) / 10  # (B, T, 2, h, w), the centre of the nearest of many clusters
         A = affinity(pixels(f[:, -1]), pixels(f[:, :-1]), self.config.temperature)
         return F.smooth_l1_loss(copy(A, pixels(ab[:, :-1])), pixels(ab[:, -1]))
 
 
-class Windowed(Trainer):
+class Windowed(Variant):
     """Restricts the pointer to +-12 cells in training too."""
 
-    def loss(self, picture: Tensor, labels: Tensor, classes: int) -> Tensor:
-        f = self.net(picture)
+    def compare(self, f: Tensor, labels: Tensor, classes: int) -> Tensor:
         allowed = window(*f.shape[-2:], 12, f.shape[1] - 1)
         A = affinity(pixels(f[:, -1]), pixels(f[:, :-1]), self.config.temperature, allowed=allowed)
         return color_loss(copy(A, F.one_hot(labels[:, :-1].flatten(1), classes).to(A.dtype)), labels[:, -1].flatten(1))
 
 
-class Cycle(Trainer):
+class Cycle(Variant):
     """Adds cycle consistency: pointing to the references and back should lead to the same cell or one of its neighbours."""
 
-    def loss(self, picture: Tensor, labels: Tensor, classes: int) -> Tensor:
-        f = self.net(picture)
+    def compare(self, f: Tensor, labels: Tensor, classes: int) -> Tensor:
         there = affinity(pixels(f[:, -1]), pixels(f[:, :-1]), self.config.temperature)
         back = affinity(pixels(f[:, :-1]), pixels(f[:, -1]), self.config.temperature)
         home = ((there @ back) * window(*f.shape[-2:], 1)).sum(-1).clamp(1e-6, 1)
@@ -112,11 +117,11 @@ class Averaged(Trainer):
         return model
 
 
-class AllFrames(Trainer):
+class AllFrames(Variant):
     """Predicts every frame of a clip from the three others, instead of only the last one."""
 
-    def loss(self, picture: Tensor, labels: Tensor, classes: int) -> Tensor:
-        f, c = self.net(picture), F.one_hot(labels.flatten(2), classes).to(picture)  # (B, T, D, h, w), (B, T, M, K)
+    def compare(self, f: Tensor, labels: Tensor, classes: int) -> Tensor:
+        c = F.one_hot(labels.flatten(2), classes).to(f)  # (B, T, M, K)
         losses = []
         for t in range(f.shape[1]):
             others = [i for i in range(f.shape[1]) if i != t]
@@ -140,18 +145,29 @@ class Warped(Trainer):
         return frames.round().clamp(0, 255).to(torch.uint8).movedim(1, -1).unflatten(0, clips.shape[:2])
 
 
-class Lightness(Trainer):
-    """Predicts lightness in every second clip, from gray frames whose contrast and brightness are changed at random."""
+class Hiding(TinyNet):
+    """Sees all three channels of Lab, of which training hides one; tracking embeds a frame three times, without each channel once."""
 
-    def __init__(self, *args):
-        super().__init__(*args)
-        self.targets = [*self.targets, (slice(0, 1), *self.fit_palettes(slice(0, 1)))]
+    def forward(self, picture: Tensor) -> Tensor:
+        if self.training:
+            return super().forward(picture)
+        shown = 1 - torch.eye(3)[..., None, None]  # of each view, (3, 1, 1)
+        return torch.cat([super(Hiding, self).forward(picture * which) for which in shown], dim=-3) / 3**0.5
+
+
+class OneNetwork(Trainer):
+    """One network learns to predict all three channels: each clip of a batch hides another one (CorrFlow's idea)."""
+
+    def __init__(self, source, config: TrainConfig = TINY):
+        super().__init__(source, config)
+        self.targets = [(slice(c, c + 1), palette) for c, palette in enumerate(self.fit_palettes(*(slice(c, c + 1) for c in range(3))))]
 
     def batch(self, *args) -> tuple[Tensor, Tensor, int]:
         picture, labels, classes = super().batch(*args)
-        power, gain, shift = np.random.default_rng([self.config.seed, self.count, 3]).uniform(-0.5, 0.5, (3, *picture.shape[:2], 1, 1, 1))
-        power, gain, shift = (torch.as_tensor(v, dtype=picture.dtype) for v in (np.exp(power), 1 + 0.4 * gain, 0.4 * shift))
-        return (((picture + 1) / 2).clamp(0, 1) ** power * 2 - 1) * gain + shift, labels, classes
+        hidden = [(self.count + clip) % 3 for clip in range(len(picture))]
+        for clip, channel in enumerate(hidden):
+            picture[clip, :, channel] = 0
+        return picture, torch.stack([labels[channel, clip] for clip, channel in enumerate(hidden)])[None], classes
 
 
 class NoUnitLength(TinyNet):
@@ -167,8 +183,8 @@ class OverTime(TinyNet):
 
     clip_frames = 4
 
-    def __init__(self, channels: int = 1):
-        super().__init__(channels)
+    def __init__(self, **shape):
+        super().__init__(**shape)
         self.time = torch.nn.Conv3d(64, 64, (3, 1, 1), padding=(1, 0, 0), bias=False)
         self.norm = torch.nn.BatchNorm3d(64)
 
@@ -186,8 +202,8 @@ class Coarse(TinyNet):
 
     stride = 8
 
-    def __init__(self, channels: int = 1):
-        super().__init__(channels)
+    def __init__(self, **shape):
+        super().__init__(**shape)
         self.stem.extend([torch.nn.Conv2d(64, 64, 4, 2, 1, bias=False), torch.nn.BatchNorm2d(64), torch.nn.ReLU(inplace=True)])
 
 
@@ -207,24 +223,25 @@ def both_ways(shots: list[np.ndarray], config: TrainConfig, step: int, which=Non
 
 def network(kind: type[TinyNet] = TinyNet, **changes) -> Callable:
     """A patch that makes the trainer use another shape or kind of TinyNet."""
-    return lambda: mock.patch("tinytrack.train.make_network", lambda name, channels: kind(channels, **changes))
+    return lambda: mock.patch("tinytrack.train.make_network", lambda name, **shape: kind(**shape | changes))
 
 
 def clips(how: Callable) -> Callable:
     return lambda: mock.patch("tinytrack.batches.sample_clips", how)
 
 
+LAB_SHAPE = {"network": LAB.network, "width": LAB.width, "dim": LAB.dim}
 # name -> (changes to the recipe TINY, trainer, patch). "base" comes first, and all other rows are compared with it.
 TRAINING = {
     "base": ({}, Trainer, None),
     "base, another seed": ({"seed": 1}, Trainer, None),
     "100 steps": ({"steps": 100}, Trainer, None),
     "1,000 steps": ({"steps": 1000}, Trainer, None),
-    "width 32": ({}, Trainer, network(width=32)),
-    "width 96": ({}, Trainer, network(width=96)),
-    "width 128": ({}, Trainer, network(width=128)),
-    "32 dimensions": ({}, Trainer, network(dim=32)),
-    "128 dimensions": ({}, Trainer, network(dim=128)),
+    "width 32": ({"width": 32}, Trainer, None),
+    "width 96": ({"width": 96}, Trainer, None),
+    "width 128": ({"width": 128}, Trainer, None),
+    "32 dimensions": ({"dim": 32}, Trainer, None),
+    "128 dimensions": ({"dim": 128}, Trainer, None),
     "two blocks": ({}, Trainer, network(dilations=(1, 2))),
     "seven blocks": ({}, Trainer, network(dilations=(1, 2, 4, 1, 2, 4, 1))),
     "no dilation": ({}, Trainer, network(dilations=(1, 1, 1, 1))),
@@ -251,15 +268,16 @@ TRAINING = {
     "frames 240 high, crop 192, batch 2": ({"height": 240, "crop": 192, "jitter": 24, "batch": 2}, Trainer, None),
     "every frame is a target": ({}, AllFrames, None),
     "each frame zoomed and turned": ({}, Warped, None),
-    "lightness too": ({}, Lightness, None),
     "zoom 0.67-1.5": ({"height": 240}, Trainer, clips(zoomed)),
     "tint 0.2": ({}, Tinted, None),
     "cycle consistency": ({}, Cycle, None),
     "constant step size, EMA": ({"schedule": "drop"}, Averaged, None),
     "half backwards": ({}, Trainer, clips(both_ways)),
-    "Lab": ({"channels": 3}, Trainer, None),
-    "Lab, another seed": ({"channels": 3, "seed": 1}, Trainer, None),
-    "Lab, tint 0.2": ({"channels": 3}, Tinted, None),
+    "Lab": (LAB_SHAPE, Trainer, None),
+    "Lab, another seed": (LAB_SHAPE | {"seed": 1}, Trainer, None),
+    "Lab, width 32": (LAB_SHAPE | {"width": 32}, Trainer, None),
+    "Lab, width 64, dim 48": (LAB_SHAPE | {"width": 64, "dim": 48}, Trainer, None),
+    "Lab, one network": ({}, OneNetwork, network(Hiding, channels=3)),
 }
 
 TRACKING = {
@@ -289,7 +307,6 @@ TRACKING = {
     "gate of 12": {"gate": 12},
     "guided": {"read": "guided"},
     "gate of 8, guided": {"gate": 8, "read": "guided"},
-    "views": {"views": True},  # changes something only with --weights Lab
     "refined": dataclasses.asdict(REFINED),
     "refined, input 360 high": dataclasses.asdict(REFINED) | {"size": 360, "radius": 18, "gate": 12},
 }

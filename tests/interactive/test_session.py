@@ -925,7 +925,7 @@ def test_networks_that_see_colour_cannot_colour_and_gray_videos_have_no_colours(
     session.colors = True
     dot(session, 0)
     with pytest.raises(ModelError) as error:
-        run(session, random_model(channels=3))
+        run(session, random_model("LabNet"))
     assert_one_sentence(error, "sees colour")
     gray = opened(make_video("gray.mp4", np.repeat(index_frames(4).mean(-1, keepdims=True).astype(np.uint8), 3, axis=-1)))
     gray.colors = True

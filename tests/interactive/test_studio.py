@@ -35,7 +35,7 @@ RED = "color:#d32f2f"
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """Use an untrained network on small frames, because the quality of the tracks does not matter here."""
-    monkeypatch.setattr(looks, "load_model", lambda name, device: random_model(device=device, channels=3 if name == "tiny-lab" else 1))
+    monkeypatch.setattr(looks, "load_model", lambda name, device: random_model("LabNet" if name == "tiny-lab" else "TinyNet", device=device))
     for name in looks.DETAIL:
         monkeypatch.setitem(looks.DETAIL, name, H)
 

@@ -45,7 +45,7 @@ HALVES = dataclasses.replace(FAST, accumulate=2)
 RECIPES = {
     "gray": FAST,
     "gray, in two parts": dataclasses.replace(HALVES, clip_norm=0.05),
-    "lab": dataclasses.replace(HALVES, channels=3),
+    "lab": dataclasses.replace(HALVES, network="LabNet", width=16, dim=8),
     "classify": dataclasses.replace(HALVES, task="classify"),
     "paper": dataclasses.replace(PAPER, height=32, crop=32, gap=(1, 2), batch=4, accumulate=2, steps=20, learning_rate=1e-4),
 }
@@ -412,9 +412,9 @@ def test_normalisation_is_over_the_clips_of_all_processes(agreed, name):
             torch.testing.assert_close(part[key].double(), whole[key], **close)
 
 
-@pytest.mark.parametrize("network, channels", [("TinyNet", 1), ("TinyNet", 3), ("PaperNet", 1)])
-def test_sharing_norms_keeps_the_parameter_names_and_values_of_a_network(network, channels):
-    net = make_network(network, channels)
+@pytest.mark.parametrize("network", NETWORKS)
+def test_sharing_norms_keeps_the_parameter_names_and_values_of_a_network(network):
+    net = make_network(network)
     before = {key: value.clone() for key, value in net.state_dict().items()}
     held = {id(p) for p in net.parameters()}
     assert norms.share_norms(net, torch.device("cpu")) is net

@@ -135,7 +135,7 @@ def baseline_model(name: str, device: torch.device | str = "cpu") -> Model:
     if seed is not None:
         return random_model(seed=seed, device=device)
     if name == "random-lab":
-        return random_model(device=device, channels=3)
+        return random_model("LabNet", device=device)
     if name == "single":
         return load_model(name, device)
     if name not in TEMPERATURES:

@@ -94,12 +94,11 @@ class ParallelTrainer(Trainer):
     def backward(self) -> float:
         """Compute loss and gradients, one micro-batch at a time; gradients add up over micro-batches and are averaged over ranks."""
         parts, losses = self.config.accumulate, []
-        shares = zip(self.clips().chunk(parts), np.array_split(self.which, parts), strict=True)
-        for n, (clips, numbers) in enumerate(shares):
+        for n, clips in enumerate(self.clips().chunk(parts)):
             # Gradients travel between ranks once per step, while those of the last micro-batch are computed.
             local = self.engine.no_sync() if n < parts - 1 and world_size() > 1 else contextlib.nullcontext()
             with local:
-                loss = self.engine(self.loss, *self.batch(clips, numbers)) / parts
+                loss = self.engine(self.loss, *self.batch(clips)) / parts
                 loss.backward()
             losses.append(loss.detach())
         if self.on_gpu:  # fetch the next clips while the GPU is still busy
