@@ -15,6 +15,7 @@ XYZ_FROM_RGB = torch.tensor(
     [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]], dtype=torch.float64
 )
 WHITE = torch.tensor([0.95047, 1.0, 1.08883], dtype=torch.float64)
+GRAY = 2.0  # chroma (Lab units) below which a picture counts as gray: rounding to 8 bits alone makes about 1
 _DELTA3 = 0.008856  # below this value of XYZ the CIE cube root is replaced by a straight line
 _SLOPE, _OFFSET = 7.787, 16.0 / 116.0
 _LAB_FROM_F = torch.tensor([[0.0, 116.0, 0.0], [500.0, -500.0, 0.0], [0.0, 200.0, -200.0]], dtype=torch.float64)
@@ -184,6 +185,11 @@ class Palette:
         if not labels.is_floating_point():
             return self.centers.to(labels.device)[labels].movedim(-1, -3)
         return torch.einsum("...khw,kc->...chw", labels, self.centers.to(labels))
+
+
+def has_color(frame: np.ndarray) -> bool:
+    """Tell whether a frame uint8 RGB (H, W, 3) has any colour to copy."""
+    return bool(chroma(frames_to_lab(frame)[1:]).max() >= GRAY)
 
 
 def chroma(ab: Tensor) -> Tensor:

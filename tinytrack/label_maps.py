@@ -5,15 +5,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .color import chroma, frames_to_lab, lab_to_frames
+from .color import GRAY, chroma, frames_to_lab, lab_to_frames
 from .errors import VideoError
 from .guided import GuidedFilter
 from .io.frames import rescale
 
 CELL = 2  # pixels per cell of the label grid at which the guided filter is fitted; with 4 it takes twice the time and scores the same
 BALANCE = 0.2  # exponent of the class prior in the "balanced" read-out; chosen by J on masks of the DAVIS *train* split
-GRAY = 2.0  # chroma (Lab units) below which a picture counts as gray: rounding to 8 bits alone makes about 1
-LOST_BELOW = 0.05  # a keypoint is lost when its peak is lower than this share of its peak in the first frame
+LOST_BELOW = 0.01  # a keypoint is lost when its peak is lower than this share of its peak in the first frame; at 0.05, many were right
 
 
 # ---- masks

@@ -5,12 +5,13 @@ import hashlib
 import itertools
 import os
 import warnings
+from collections.abc import Iterable
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .color import Palette
+from .color import Palette, has_color
 from .embed import LabNet, PaperNet, TinyNet
 from .errors import ModelError, TinytrackError
 from .io.atomic import save_tensors
@@ -84,6 +85,14 @@ def best_device(name: str = "auto") -> str:
         except Exception as error:  # each backend raises its own class
             raise TinytrackError(f"the device '{name}' cannot be used here: expected cpu, or cuda where there is a GPU") from error
     return name
+
+
+def best_weights(frames: Iterable[np.ndarray]) -> str:
+    """Name the shipped weights that track best in a video, given its first frames, uint8 RGB (H, W, 3).
+
+    A network that sees colour tracks better, but needs some to see.
+    """
+    return "small-lab" if any(has_color(frame) for frame in frames) else "tiny-gray"
 
 
 def make_network(name: str, **shape: int) -> nn.Module:

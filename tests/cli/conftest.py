@@ -31,7 +31,8 @@ def given(tmp_path_factory):
 @pytest.fixture
 def small(here, monkeypatch):
     """Run everything in this process on small frames and one thread, because these tests are about the command line."""
-    monkeypatch.setitem(propagate.PROTOCOLS, "modern", dataclasses.replace(propagate.MODERN, size=H))
+    for name in ("modern", "refined"):
+        monkeypatch.setitem(propagate.PROTOCOLS, name, dataclasses.replace(propagate.PROTOCOLS[name], size=H))
     monkeypatch.setitem(recipe.PRESETS, "tiny", dataclasses.replace(recipe.TINY, height=32, crop=32, batch=1, steps=2))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -689,10 +689,19 @@ def test_colour_commands_refuse_a_model_that_sees_colour(cli, given, here, comma
     assert snapshot(here) == before, "the command must fail before it writes any file"
 
 
-def test_the_parser_lists_the_existing_protocols_and_default_model():
+def test_the_parser_lists_the_existing_protocols():
     """The parser must not import torch, so it repeats these names."""
     assert set(parser.PROTOCOLS) == set(propagate.PROTOCOLS)
-    assert {parser.DEFAULT_MODEL} == {inspect.signature(model.load_model).parameters["name"].default, paths.SHIPPED[0]}
+
+
+def test_the_best_network_is_chosen_by_the_colours_of_the_video_and_named(cli, given, here):
+    late = np.array(scene())
+    late[:2] = 0  # a video may begin black
+    write_video(here / "late.mp4", late)
+    for video, expected in ((given.clip, "small-lab"), (given.gray, "tiny-gray"), ("late.mp4", "small-lab")):
+        for command, labels in (("track", ("--mask", given.mask)), ("pose", ("--joints", given.joints))):
+            out = cli(command, video, *labels, "--out", f"{expected} {command}").out
+            assert out.startswith(f"network {expected}, protocol refined\n")
 
 
 def test_the_checkpoint_of_an_unfinished_run_is_not_accepted_as_a_model(cli, given, here, monkeypatch):

@@ -60,6 +60,7 @@ def small(patch, methods="identity gray random random-1 random-lab tiny-gray", c
         "PROTOCOLS",
         {
             "modern": modern,
+            "refined": dataclasses.replace(modern, name="refined", read="guided", gate=2),
             "windowed": dataclasses.replace(modern, name="windowed", first_anywhere=False),
             "paper": dataclasses.replace(report.PROTOCOLS["paper"], size=(32, 32), grid=(8, 8)),
         },
@@ -93,25 +94,26 @@ def fast(monkeypatch, tmp_path):
 
 def test_the_plan_for_davis_has_every_method_and_both_protocols():
     runs = plan_runs(["davis2016"])
-    assert len(runs) == len(set(runs)) == 2 + 2 * 5 + 4 + 2
+    assert len(runs) == len(set(runs)) == 2 + 2 * 5 + 5 + 7 + 2
     assert runs[0] == Run("davis2016", "identity", None)
     assert Run("davis2016", "flow", None) in runs
     for method in ("gray", "lab", "random", "single", "tiny-gray"):
-        assert {r.protocol for r in runs if r.method == method} - {"windowed"} == {"modern", "paper"}
+        assert {r.protocol for r in runs if r.method == method} - {"windowed", "refined"} == {"modern", "paper"}
     assert {r.method for r in runs if r.protocol == "windowed"} == {"gray", "tiny-gray"}
-    once = ("random-1", "random-2", "random-lab", "tiny-lab")  # extra seeds and networks that see colour skip the paper's protocol
-    assert [r for r in runs if r.method in once] == [Run("davis2016", method, "modern") for method in once]
+    assert {r.method for r in runs if r.protocol == "refined"} >= {"gray", "lab", "random", "random-lab", "tiny-gray", "small-lab"}
+    never = ("random-1", "random-2", "random-lab", "tiny-lab", "small-lab")  # extra seeds and networks that see colour
+    assert not [r for r in runs if r.method in never and r.protocol == "paper"]
 
 
 def test_the_plan_for_joints_uses_only_the_modern_protocol_and_omits_missing_methods():
     runs = plan_runs(["badja", "synth"], missing=["flow", "single"])
     assert [(r.method, r.protocol) for r in runs if r.dataset == "synth"] == [
         ("identity", None), ("gray", "modern"), ("lab", "modern"), ("random", "modern"), ("random-lab", "modern"),
-        ("tiny-gray", "modern"), ("tiny-lab", "modern"),
+        ("tiny-gray", "modern"), ("tiny-lab", "modern"), ("small-lab", "modern"),
     ]  # fmt: skip
-    assert sum(r.dataset == "badja" for r in runs) == 7
+    assert sum(r.dataset == "badja" for r in runs) == 8
     assert plan_runs([]) == []
-    everyone = {"identity", "flow", "gray", "lab", "random", "random-lab", "tiny-gray", "tiny-lab"}
+    everyone = {"identity", "flow", "gray", "lab", "random", "random-lab", "tiny-gray", "tiny-lab", "small-lab"}
     assert {r.method for r in plan_runs(["davis2017"])} == everyone
     assert all(everyone <= {r.method for r in plan_runs([dataset])} for dataset in report.PLAN)
 
@@ -171,6 +173,7 @@ def test_every_run_is_in_the_folder_that_the_command_line_would_use(made):
     both = {f"davis2016-{m}-{p}" for m in ("gray", "random", "tiny-gray") for p in ("modern", "paper")}
     others = {"davis2016-identity", "davis2016-random-1-modern", "davis2016-random-lab-modern"}
     others |= {f"davis2016-{m}-windowed" for m in ("gray", "tiny-gray")}
+    others |= {f"davis2016-{m}-refined" for m in ("gray", "random", "random-lab", "tiny-gray")}
     assert folders == both | others
     results = read_report(out / "results.json")
     assert set(results["runs"]) == folders

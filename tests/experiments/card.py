@@ -45,7 +45,7 @@ Written by `python tests/experiments/card.py data/{file}` from the facts stored 
 """
 
 USE = {
-    "copy": "Use it for teaching, for reading along with the paper, and as a baseline.",
+    "copy": "Use it for tracking, for teaching, for reading along with the paper, and as a baseline.",
     "classify": "Use it as the paper's control and for nothing else: it learned to colour single images, without pointing.",
 }
 
@@ -76,10 +76,10 @@ def main(path: Path) -> None:
         "task": "single-image-colorization" if task == "classify" else "colorization-by-copying",
         "use": USE[task],
         "sees": "sees Lab, colour included" if model.sees_color else "sees gray only",
-        "learns": "one hidden channel of Lab at a time" if model.sees_color else "colours only",
+        "learns": "of Lab the channel that each of its three networks cannot see" if model.sees_color else "colours only",
         "seed": card["config"]["seed"],
         "batch": card["config"]["batch"],
-        "classes": f"{card['config']['colors']} classes " + ("of the hidden channel" if model.sees_color else "of colour"),
+        "classes": f"{card['config']['colors']} classes " + ("of each channel" if model.sees_color else "of colour"),
         "first": card["loss"][0],
         "last": card["loss"][-1],
     }

@@ -8,10 +8,15 @@ import re
 from argparse import Namespace
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import ClipError, TinytrackError
 from ..io.paths import user_path
 
+if TYPE_CHECKING:
+    from ..io.video import Video
+
+LOOKED_AT = 25  # frames in which colour is looked for, since a video may begin black
 PROBLEMS_SHOWN = 20  # unreadable videos that are printed; the index names all
 
 
@@ -26,12 +31,15 @@ def _device(args: Namespace) -> str:
     return best_device(args.device)
 
 
-def _tracker(args: Namespace) -> tuple:
-    """Load the model and look up the protocol."""
-    from ..model import load_model
+def _tracker(args: Namespace, video: "Video | None" = None) -> tuple:
+    """Load the model, by default the best one for this video, and look up the protocol; say which."""
+    from ..model import best_weights, load_model
     from ..propagate import PROTOCOLS
 
-    return load_model(args.model, _device(args)), PROTOCOLS[args.protocol]
+    name = args.model or best_weights(video.frames(max_frames=LOOKED_AT))
+    model = load_model(name, _device(args))
+    print(f"network {name}, protocol {args.protocol}")
+    return model, PROTOCOLS[args.protocol]
 
 
 def demo(args: Namespace) -> None:
@@ -64,7 +72,8 @@ def track(args: Namespace) -> None:
     from ..datasets.clips import open_clip
     from .track import track_video
 
-    video, (model, protocol) = open_clip(args.video), _tracker(args)
+    video = open_clip(args.video)
+    model, protocol = _tracker(args, video)
     _say(video.header.notes)
     masks = _labels(args.mask, args.mask_frame, "--mask")
     summary = track_video(video, masks, model, args.out, protocol, args.start, args.end, tell=print)
@@ -76,7 +85,8 @@ def pose(args: Namespace) -> None:
     from ..datasets.clips import open_clip
     from .track import pose_video
 
-    video, (model, protocol) = open_clip(args.video), _tracker(args)
+    video = open_clip(args.video)
+    model, protocol = _tracker(args, video)
     _say(video.header.notes)
     joints = _labels(args.joints, args.joints_frame, "--joints")
     summary = pose_video(video, joints, model, args.out, protocol, args.start, args.end)

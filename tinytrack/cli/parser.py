@@ -7,8 +7,7 @@ from collections.abc import Callable
 from .. import __version__
 from ..recipe import PRESETS
 
-DEFAULT_MODEL = "tiny-gray"
-PROTOCOLS = ("modern", "refined", "windowed", "paper")  # named here again, because importing propagate would import torch
+PROTOCOLS = ("refined", "modern", "windowed", "paper")  # named here again, because importing propagate would import torch
 DATASETS = {
     "davis": "masks of the DAVIS 2016 or 2017 benchmark: J and F",
     "badja": "hand-labelled joints of animals in DAVIS videos: PCK",
@@ -94,15 +93,16 @@ def _add_device(sub) -> None:
     )
 
 
-def _add_model(models, sub) -> None:
-    known = f"{DEFAULT_MODEL}, tiny-lab (sees colour), single or a weights file (default: {DEFAULT_MODEL})"
-    models.add_argument("--model", default=DEFAULT_MODEL, metavar="M", help=known)
+def _add_model(models, sub, default: str | None) -> None:
+    known = "tiny-gray (sees gray), tiny-lab or small-lab (see colour), single or a weights file"
+    chosen = default or "small-lab, or tiny-gray if the video is gray"
+    models.add_argument("--model", default=default, metavar="M", help=f"{known} (default: {chosen})")
     sub.add_argument(
         "--protocol",
-        default="modern",
+        default="refined",
         choices=PROTOCOLS,
         help="modern: a window in all frames but the first; refined: also gates objects and fits outlines to edges; "
-        "windowed: modern with a window in the first frame too; paper: 32x32 grid, no window (default: modern)",
+        "windowed: modern with a window in the first frame too; paper: 32x32 grid, no window (default: refined)",
     )
 
 
@@ -112,8 +112,8 @@ def _add_span(sub) -> None:
     sub.add_argument("--end", type=_moment, metavar="T", help="the last frame to read, likewise (default: the video's last)")
 
 
-def _add_tracking(sub, out: str) -> None:
-    _add_model(sub, sub)
+def _add_tracking(sub, out: str, model: str | None = None) -> None:
+    _add_model(sub, sub, model)
     sub.add_argument("--out", default=out, metavar="DIR", help=f"folder for the results (default: {out})")
     _add_device(sub)
 
@@ -122,7 +122,7 @@ def _add_tracking(sub, out: str) -> None:
 
 
 def _add_demo(commands) -> None:
-    _add_tracking(_command(commands, "demo", "colour, mask and pose the clip carphone, with scores"), "tinytrack-demo")
+    _add_tracking(_command(commands, "demo", "colour, mask and pose the clip carphone, with scores"), "tinytrack-demo", "tiny-gray")
 
 
 def _add_colorize(commands) -> None:
@@ -131,7 +131,7 @@ def _add_colorize(commands) -> None:
         "--reference", metavar="N", help="number of the colour frame, or a picture of the first frame in colour (default: the first frame)"
     )
     _add_span(sub)
-    _add_tracking(sub, "tinytrack-out")
+    _add_tracking(sub, "tinytrack-out", "tiny-gray")
 
 
 def _add_track(commands) -> None:
@@ -214,7 +214,7 @@ def _add_evaluate(commands) -> None:
         # what to score
         one.add_argument("--sequences", metavar="A,B", help="only these sequences (default: all on this machine)")
         who = one.add_mutually_exclusive_group()
-        _add_model(who, one)
+        _add_model(who, one, "small-lab")
         who.add_argument("--baseline", metavar="B", help="identity, flow, gray, lab, random, random-1 ..., random-lab, single")
         out = "folder for predictions and scores (default: tinytrack-results/DATASET-METHOD-PROTOCOL)"
         one.add_argument("--out", metavar="DIR", help=out)

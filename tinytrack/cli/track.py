@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..color import chroma, frames_to_lab
+from ..color import GRAY, chroma, frames_to_lab
 from ..draw import overlay, skeleton
 from ..errors import JointsError, MaskError, VideoError
 from ..evaluation.metrics import color_error
@@ -32,7 +32,7 @@ from ..io.prefetch import prefetch
 from ..io.results import results_folder
 from ..io.video import Video
 from ..io.video_writer import write_video
-from ..label_maps import GRAY, paint
+from ..label_maps import paint
 from ..model import Model
 from ..propagate import MODERN, Protocol
 from ..track import Carried, carry, check_sees_gray

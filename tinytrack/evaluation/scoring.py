@@ -17,7 +17,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ..color import chroma, frames_to_lab
+from ..color import chroma, frames_to_lab, has_color
 from ..datasets.truth import Dataset, Truth
 from ..errors import MaskError, TinytrackError
 from ..io.atomic import json_text, staged_file, staged_folder
@@ -25,7 +25,6 @@ from ..io.joints import write_joints_csv
 from ..io.masks import write_mask
 from ..io.paths import user_path
 from ..io.results import growing_results, read_list, recorded
-from ..label_maps import GRAY
 from ..model import Model
 from ..track import split_first
 from .methods import Method, run_name
@@ -149,7 +148,7 @@ def _sequence(method: Method, truth: Truth, out: Path) -> dict:
         first, frames = split_first(truth.frames())
         # propagate colours too, if masks tell which of them belong to objects, the frame has any, and the model does not see them
         blind = method.model is not None and not method.model.sees_color
-        colored = blind and mask is not None and chroma(frames_to_lab(first)[1:]).max() >= GRAY
+        colored = blind and mask is not None and has_color(first)
         tracked = method.run(frames, given, xy, first if colored else None)
         # track, and write each frame's predictions; only tracking (and decoding) is timed
         seconds = 0.0

@@ -15,8 +15,8 @@ from ..datasets.clips import CLIPS, open_clip
 from ..errors import TinytrackError, describe_os_error
 from ..io.paths import user_path
 from ..io.results import made_by
-from ..model import best_device, load_model
-from ..propagate import MODERN, Protocol
+from ..model import best_device, best_weights, load_model
+from ..propagate import REFINED, Protocol
 from .background import Cancelled, Work, start
 from .canvas import Canvas
 from .layout import Demo, css_color, row
@@ -99,7 +99,7 @@ class Studio(Demo):
 
         # 3. track, 4. export
         self.model = ipywidgets.Dropdown(
-            options=[("tiny-gray (gray; can colour)", "tiny-gray"), ("tiny-lab (sees colour)", "tiny-lab")],
+            options=[("small-lab (sees colour)", "small-lab"), ("tiny-lab (faster)", "tiny-lab"), ("tiny-gray (can colour)", "tiny-gray")],
             description="network", layout={"width": "300px"},
         )  # fmt: skip
         self.detail = ipywidgets.Dropdown(options=list(DETAIL), value="half (160 rows)", description="detail", layout={"width": "240px"})
@@ -164,7 +164,13 @@ class Studio(Demo):
             control.observe(lambda _: self.look(), "value")
         for control in (self.kind, self.which, self.radius, self.eraser):
             control.observe(lambda _: self.settle(), "value")
-        self.colors.observe(lambda change: self.session and setattr(self.session, "colors", change["new"]), "value")
+        self.colors.observe(lambda change: self.carry_colors(change["new"]), "value")
+
+    def carry_colors(self, wanted: bool) -> None:
+        """Carry colours or stop carrying them; only a network that sees gray can."""
+        if self.session:
+            self.session.colors = wanted
+            self.model.value = "tiny-gray" if wanted else best_weights([self.session.frame(0)])
 
     # ---- status and picture
 
@@ -272,6 +278,7 @@ class Studio(Demo):
         self.sure, self.colors.value = "", False
         session.choose(SKELETONS[self.skeleton.value])
         self.session = session
+        self.model.value = best_weights([session.frame(0)])
         height, width = session.size
         self.stage.size = (width, height)
         self.stage.width = round(min(640, 520 * width / height))
@@ -436,8 +443,8 @@ class Studio(Demo):
         return show
 
     def protocol(self) -> Protocol:
-        """Return the modern protocol at the chosen detail."""
-        return replace(MODERN, size=DETAIL[self.detail.value])
+        """Return the refined protocol at the chosen detail."""
+        return replace(REFINED, size=DETAIL[self.detail.value])
 
     async def run_track(self) -> None:
         """Track from the marked frames, and say how many frames were tracked."""

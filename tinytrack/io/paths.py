@@ -8,7 +8,8 @@ from ..errors import ModelError
 PACKAGE = Path(__file__).resolve().parents[1]
 # The files that come with tinytrack: weights, masks, keypoints. In a wheel they are inside the package, in a checkout next to it.
 DATA = PACKAGE / "data" if (PACKAGE / "data").is_dir() else PACKAGE.parent / "data"
-SHIPPED = ("tiny-gray", "tiny-lab", "single")  # weights in DATA: a tracker that sees gray, one that sees colour, the paper's control
+# Weights in DATA: a tracker that sees gray, two that see colour, the paper's control.
+SHIPPED = ("tiny-gray", "tiny-lab", "small-lab", "single")
 
 
 def user_path(path: str | os.PathLike) -> Path:

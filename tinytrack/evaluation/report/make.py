@@ -30,17 +30,21 @@ from .tables import summary_text
 
 # Data set -> (methods, protocols).
 PLAN = {
-    "davis2016": ("identity flow gray lab random random-1 random-2 random-lab single tiny-gray tiny-lab", "modern paper"),
-    "davis2017": ("identity flow gray lab random random-lab tiny-gray tiny-lab", "modern paper"),
-    "badja": ("identity flow gray lab random random-lab single tiny-gray tiny-lab", "modern"),
-    "pose2sim": ("identity flow gray lab random random-lab single tiny-gray tiny-lab", "modern"),
-    "carphone": ("identity flow gray lab random random-lab single tiny-gray tiny-lab", "modern"),
-    "synth": ("identity flow gray lab random random-lab single tiny-gray tiny-lab", "modern"),
+    "davis2016": ("identity flow gray lab random random-1 random-2 random-lab single tiny-gray tiny-lab small-lab", "modern paper"),
+    "davis2017": ("identity flow gray lab random random-lab tiny-gray tiny-lab small-lab", "modern paper"),
+    "badja": ("identity flow gray lab random random-lab single tiny-gray tiny-lab small-lab", "modern"),
+    "pose2sim": ("identity flow gray lab random random-lab single tiny-gray tiny-lab small-lab", "modern"),
+    "carphone": ("identity flow gray lab random random-lab single tiny-gray tiny-lab small-lab", "modern"),
+    "synth": ("identity flow gray lab random random-lab single tiny-gray tiny-lab small-lab", "modern"),
 }
 # Methods that are not run with the paper's protocol: further seeds, and networks that see colour, unlike the paper's.
-MODERN_ONLY = ("random-1", "random-2", "random-lab", "tiny-lab")
-# Methods that are also run on DAVIS 2016 with the window in the first frame, to show what searching it without a window changes.
-WINDOWED_TOO = ("gray", "tiny-gray")
+MODERN_ONLY = ("random-1", "random-2", "random-lab", "tiny-lab", "small-lab")
+# Protocols that are run on DAVIS 2016 only, and their methods. "windowed" shows what searching the first frame without a window
+# changes, "refined" what the gate and the guided filter change.
+MORE_PROTOCOLS = {
+    "refined": ("gray", "lab", "random", "random-lab", "tiny-gray", "tiny-lab", "small-lab"),
+    "windowed": ("gray", "tiny-gray"),
+}
 # Checkpoints of a training run that are scored, besides its last one. Each takes minutes, and these are enough to show the curve.
 SCORED_STEPS = (0, 10, 30, 100, 300, 1000, 3000, 10_000)
 
@@ -72,8 +76,8 @@ def plan_runs(datasets: Iterable[str], missing: Iterable[str] = ()) -> list[Run]
                 plan.append(Run(dataset, method, None))
             else:
                 plan += [Run(dataset, method, p) for p in protocols if p == "modern" or method not in MODERN_ONLY]
-            if dataset == MAIN and method in WINDOWED_TOO:
-                plan.append(Run(dataset, method, "windowed"))
+            if dataset == MAIN:
+                plan += [Run(dataset, method, p) for p, methods in MORE_PROTOCOLS.items() if method in methods]
     return plan
 
 

@@ -68,7 +68,7 @@ MASK_METRICS = {
 def mask_table(results: Mapping, dataset: str) -> str:
     """Make table 1: J and F of every method and protocol on one data set in percent; "" if no run has masks."""
     rows = []
-    for protocol in ("modern", "windowed", "paper"):
+    for protocol in ("modern", "refined", "windowed", "paper"):
         runs = runs_of(results, dataset, protocol)
         for method, run in runs.items():
             if "J" not in run["summary"] or random_seed(method) or (protocol != "modern" and not run["method"]["protocol"]):
