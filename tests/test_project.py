@@ -129,7 +129,7 @@ def test_the_front_needs_little():
 
 def test_the_front_is_an_afternoon_and_no_file_is_longer_than_a_sitting():
     lines = {name: len(path.read_text().splitlines()) for name, path in MODULES.items()}
-    assert sum(lines[name] for name in FRONT) <= 2050
+    assert sum(lines[name] for name in FRONT) <= 2100
     assert max(lines[name] for name in FRONT) <= 255
     assert {name: count for name, count in lines.items() if count > 500} == {}
 
@@ -190,8 +190,9 @@ def test_the_repository_is_small_and_holds_no_video():
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_shipped_weights_are_small(name):
-    assert (ROOT / "data" / f"{name}.pt").stat().st_size <= 2e6
-    assert count_parameters(load_model(name).net) <= 1_000_000
+    size, weights = (6e6, 1_500_000) if name.startswith("small") else (2.5e6, 600_000)
+    assert (ROOT / "data" / f"{name}.pt").stat().st_size <= size
+    assert count_parameters(load_model(name).net) <= weights
 
 
 def test_no_machine_path_and_no_package_index_is_committed():

@@ -21,7 +21,7 @@ class Protocol:
     """How labels are propagated through a video. Four have a name: :data:`PAPER`, :data:`MODERN`, :data:`WINDOWED`, :data:`REFINED`."""
 
     name: str
-    size: Size  # of the network's input: the shorter side, or (height, width)
+    size: Size  # of the frames that the network sees: the shorter side, or (height, width)
     back: tuple[int, ...]  # the references, as numbers of frames back from the target
     keep_first: bool  # whether the first frame, whose labels are true, stays a reference
     grid: tuple[int, int] | None = None  # embeddings are averaged to this grid; None: the network's own grid
@@ -40,6 +40,12 @@ class Protocol:
     def searches_first(self, index: int) -> bool:
         """Tell whether frame ``index`` searches the whole first frame, without the window."""
         return self.keep_first and self.first_anywhere and index > max(self.back)
+
+    def at_rows(self, rows: int) -> "Protocol":
+        """The same protocol for frames ``rows`` pixels high: cells get finer or coarser, window and gate keep their size in the picture."""
+        scaled = {"radius": self.radius, "gate": self.gate}
+        scaled = {name: max(1, round(cells * rows / self.size)) for name, cells in scaled.items() if cells is not None}
+        return replace(self, size=rows, **scaled)
 
 
 # The paper's protocol: 256x256 squashed input, 32x32 grid, the last 3 frames, half the training temperature, no window, no top-k.

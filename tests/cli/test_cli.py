@@ -1,6 +1,7 @@
 """Test the command line: what each command writes and prints, and how it fails (status 2, one sentence, no files left behind)."""
 
 import contextlib
+import dataclasses
 import inspect
 import json
 import os
@@ -687,6 +688,18 @@ def test_colour_commands_refuse_a_model_that_sees_colour(cli, given, here, comma
     assert_refused(result, "sees colour", "expected one that sees gray, such as tiny-gray")
     assert "%" not in result.err, "the command must fail before it starts any work"
     assert snapshot(here) == before, "the command must fail before it writes any file"
+
+
+def test_more_rows_make_finer_cells_with_the_same_window_in_the_picture(cli, given, here, monkeypatch):
+    used = []
+    carry = jobs.carry
+    monkeypatch.setattr(jobs, "carry", lambda *args, **more: used.append(more["protocol"]) or carry(*args, **more))
+    mine = propagate.PROTOCOLS["refined"]
+    out = cli("track", given.clip, "--mask", given.mask, "--rows", str(2 * H), "--out", "out").out
+    assert out.startswith(f"network small-lab, protocol refined, {2 * H} rows\n")
+    assert used == [dataclasses.replace(mine, size=2 * H, radius=2 * mine.radius, gate=2 * mine.gate)]
+    assert mine.at_rows(H) == mine
+    assert_refused(cli("track", given.clip, "--mask", given.mask, "--rows", "64", "--protocol", "paper"), "fixed size", "--rows")
 
 
 def test_the_parser_lists_the_existing_protocols():

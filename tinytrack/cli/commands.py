@@ -37,9 +37,13 @@ def _tracker(args: Namespace, video: "Video | None" = None) -> tuple:
     from ..propagate import PROTOCOLS
 
     name = args.model or best_weights(video.frames(max_frames=LOOKED_AT))
-    model = load_model(name, _device(args))
-    print(f"network {name}, protocol {args.protocol}")
-    return model, PROTOCOLS[args.protocol]
+    model, protocol = load_model(name, _device(args)), PROTOCOLS[args.protocol]
+    if args.rows is not None:
+        if protocol.grid is not None:
+            raise TinytrackError(f"the protocol {args.protocol} has a fixed size: expected another --protocol beside --rows")
+        protocol = protocol.at_rows(args.rows)
+    print(f"network {name}, protocol {args.protocol}" + f", {args.rows} rows" * (args.rows is not None))
+    return model, protocol
 
 
 def demo(args: Namespace) -> None:

@@ -114,6 +114,8 @@ def _add_span(sub) -> None:
 
 def _add_tracking(sub, out: str, model: str | None = None) -> None:
     _add_model(sub, sub, model)
+    rows = "shorter side, in pixels, of the frames that the network sees (default: 240); small things need more, and more takes longer"
+    sub.add_argument("--rows", type=_whole(32, 2160), metavar="N", help=rows)
     sub.add_argument("--out", default=out, metavar="DIR", help=f"folder for the results (default: {out})")
     _add_device(sub)
 
