@@ -451,9 +451,7 @@ class Studio(Demo):
         async with self.working() as work:
             # the settings at the click, which may change while the work runs
             session = self.session
-            name = self.model.value
-            frame = self.frame.value
-            protocol = self.protocol()
+            name, frame, protocol = self.model.value, self.frame.value, self.protocol()
             count = len(session.key_frames)
             start_from = f"{count} marked frame(s)" if count else f"the colours of frame {frame}"
 
