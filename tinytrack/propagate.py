@@ -45,7 +45,7 @@ class Protocol:
         """The same protocol for frames ``rows`` pixels high: cells get finer or coarser, window and gate keep their size in the picture."""
         scaled = {"radius": self.radius, "gate": self.gate}
         scaled = {name: max(1, round(cells * rows / self.size)) for name, cells in scaled.items() if cells is not None}
-        return replace(self, size=rows, **scaled)
+        return replace(self, name=f"{self.name}-{rows}", size=rows, **scaled)
 
 
 # The paper's protocol: 256x256 squashed input, 32x32 grid, the last 3 frames, half the training temperature, no window, no top-k.

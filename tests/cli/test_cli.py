@@ -696,9 +696,8 @@ def test_more_rows_make_finer_cells_with_the_same_window_in_the_picture(cli, giv
     monkeypatch.setattr(jobs, "carry", lambda *args, **more: used.append(more["protocol"]) or carry(*args, **more))
     mine = propagate.PROTOCOLS["refined"]
     out = cli("track", given.clip, "--mask", given.mask, "--rows", str(2 * H), "--out", "out").out
-    assert out.startswith(f"network small-lab, protocol refined, {2 * H} rows\n")
-    assert used == [dataclasses.replace(mine, size=2 * H, radius=2 * mine.radius, gate=2 * mine.gate)]
-    assert mine.at_rows(H) == mine
+    assert out.startswith(f"network small-lab, protocol refined-{2 * H}\n")
+    assert used == [dataclasses.replace(mine, name=f"refined-{2 * H}", size=2 * H, radius=2 * mine.radius, gate=2 * mine.gate)]
     assert_refused(cli("track", given.clip, "--mask", given.mask, "--rows", "64", "--protocol", "paper"), "fixed size", "--rows")
 
 

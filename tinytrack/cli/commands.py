@@ -15,6 +15,7 @@ from ..io.paths import user_path
 
 if TYPE_CHECKING:
     from ..io.video import Video
+    from ..propagate import Protocol
 
 LOOKED_AT = 25  # frames in which colour is looked for, since a video may begin black
 PROBLEMS_SHOWN = 20  # unreadable videos that are printed; the index names all
@@ -34,16 +35,23 @@ def _device(args: Namespace) -> str:
 def _tracker(args: Namespace, video: "Video | None" = None) -> tuple:
     """Load the model, by default the best one for this video, and look up the protocol; say which."""
     from ..model import best_weights, load_model
-    from ..propagate import PROTOCOLS
 
     name = args.model or best_weights(video.frames(max_frames=LOOKED_AT))
-    model, protocol = load_model(name, _device(args)), PROTOCOLS[args.protocol]
-    if args.rows is not None:
-        if protocol.grid is not None:
-            raise TinytrackError(f"the protocol {args.protocol} has a fixed size: expected another --protocol beside --rows")
-        protocol = protocol.at_rows(args.rows)
-    print(f"network {name}, protocol {args.protocol}" + f", {args.rows} rows" * (args.rows is not None))
+    model, protocol = load_model(name, _device(args)), _protocol(args)
+    print(f"network {name}, protocol {protocol.name}")
     return model, protocol
+
+
+def _protocol(args: Namespace) -> "Protocol":
+    """Look up the protocol, at the height that ``--rows`` asks for."""
+    from ..propagate import PROTOCOLS
+
+    protocol = PROTOCOLS[args.protocol]
+    if args.rows is None:
+        return protocol
+    if protocol.grid is not None:
+        raise TinytrackError(f"the protocol {args.protocol} has a fixed size: expected another --protocol beside --rows")
+    return protocol.at_rows(args.rows)
 
 
 def demo(args: Namespace) -> None:
@@ -140,11 +148,10 @@ def evaluate(args: Namespace) -> None:
     from ..datasets.truth import open_dataset
     from ..evaluation.methods import find_method, run_name
     from ..evaluation.scoring import evaluate, table
-    from ..propagate import PROTOCOLS
 
     options = {name: getattr(args, name) for name in ("root", "davis", "year", "split") if hasattr(args, name)}
     dataset = open_dataset(args.dataset, **options, sequences=args.sequences and args.sequences.split(","))
-    method = find_method(args.model, args.baseline, PROTOCOLS[args.protocol], device)
+    method = find_method(args.model, args.baseline, _protocol(args), device)
     out = args.out or Path("tinytrack-results", run_name(dataset, method))
     try:
         results = evaluate(method, dataset, out)

@@ -13,6 +13,7 @@ DATASETS = {
     "badja": "hand-labelled joints of animals in DAVIS videos: PCK",
     "pose2sim": "a person on a balance beam, joints detected by OpenPose: PCK",
     "carphone": "the clip carphone, with masks and joints drawn by us: J, F and PCK",
+    "walk": "the same for the clip walk, a small person, after 'data fetch walk'",
     "synth": "synthetic scenes with exact ground truth: J, F and PCK",
     "report": "all methods on all of these: results.json, tables and figures",
 }
@@ -104,6 +105,8 @@ def _add_model(models, sub, default: str | None) -> None:
         help="modern: a window in all frames but the first; refined: also gates objects and fits outlines to edges; "
         "windowed: modern with a window in the first frame too; paper: 32x32 grid, no window (default: refined)",
     )
+    rows = "shorter side, in pixels, of the frames that the network sees (default: 240); small things need more, and more takes longer"
+    sub.add_argument("--rows", type=_whole(32, 2160), metavar="N", help=rows)
 
 
 def _add_span(sub) -> None:
@@ -114,8 +117,6 @@ def _add_span(sub) -> None:
 
 def _add_tracking(sub, out: str, model: str | None = None) -> None:
     _add_model(sub, sub, model)
-    rows = "shorter side, in pixels, of the frames that the network sees (default: 240); small things need more, and more takes longer"
-    sub.add_argument("--rows", type=_whole(32, 2160), metavar="N", help=rows)
     sub.add_argument("--out", default=out, metavar="DIR", help=f"folder for the results (default: {out})")
     _add_device(sub)
 
