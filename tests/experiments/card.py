@@ -76,7 +76,7 @@ def main(path: Path) -> None:
         "task": "single-image-colorization" if task == "classify" else "colorization-by-copying",
         "use": USE[task],
         "sees": "sees Lab, colour included" if model.sees_color else "sees gray only",
-        "learns": "of Lab the channel that each of its three networks cannot see" if model.sees_color else "colours only",
+        "learns": "by predicting the channel of Lab that each network cannot see" if model.sees_color else "by predicting colours",
         "seed": card["config"]["seed"],
         "batch": card["config"]["batch"],
         "classes": f"{card['config']['colors']} classes " + ("of each channel" if model.sees_color else "of colour"),
