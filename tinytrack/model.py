@@ -92,7 +92,7 @@ def best_weights(frames: Iterable[np.ndarray]) -> str:
 
     A network that sees colour tracks better, but needs some to see.
     """
-    return "small-lab" if any(has_color(frame) for frame in frames) else "tiny-gray"
+    return "tiny-lab" if any(has_color(frame) for frame in frames) else "tiny-gray"
 
 
 def make_network(name: str, **shape: int) -> nn.Module:

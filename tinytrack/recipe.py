@@ -1,7 +1,7 @@
 """Recipes: everything that decides a training run, and the four that have a name."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,7 @@ PAPER = TrainConfig(
 )
 LAB = TrainConfig(network="LabNet", width=48, dim=32)  # for networks that see colour, but never the channel they must predict
 SINGLE = TrainConfig(task="classify", steps=1000)  # the paper's control, colorization of single images: does colour alone track?
-SMALL_LAB = replace(LAB, width=64, dim=48, steps=3000)  # larger networks and longer runs, for the best tracking
-PRESETS = {"tiny": TINY, "lab": LAB, "small-lab": SMALL_LAB, "paper": PAPER, "single": SINGLE}
+PRESETS = {"tiny": TINY, "lab": LAB, "paper": PAPER, "single": SINGLE}
 
 
 def learning_rate(config: TrainConfig, step: int, progress: float) -> float:

@@ -696,7 +696,7 @@ def test_more_rows_make_finer_cells_with_the_same_window_in_the_picture(cli, giv
     monkeypatch.setattr(jobs, "carry", lambda *args, **more: used.append(more["protocol"]) or carry(*args, **more))
     mine = propagate.PROTOCOLS["refined"]
     out = cli("track", given.clip, "--mask", given.mask, "--rows", str(2 * H), "--out", "out").out
-    assert out.startswith(f"network small-lab, protocol refined-{2 * H}\n")
+    assert out.startswith(f"network tiny-lab, protocol refined-{2 * H}\n")
     assert used == [dataclasses.replace(mine, name=f"refined-{2 * H}", size=2 * H, radius=2 * mine.radius, gate=2 * mine.gate)]
     assert_refused(cli("track", given.clip, "--mask", given.mask, "--rows", "64", "--protocol", "paper"), "fixed size", "--rows")
 
@@ -710,7 +710,7 @@ def test_the_best_network_is_chosen_by_the_colours_of_the_video_and_named(cli, g
     late = np.array(scene())
     late[:2] = 0  # a video may begin black
     write_video(here / "late.mp4", late)
-    for video, expected in ((given.clip, "small-lab"), (given.gray, "tiny-gray"), ("late.mp4", "small-lab")):
+    for video, expected in ((given.clip, "tiny-lab"), (given.gray, "tiny-gray"), ("late.mp4", "tiny-lab")):
         for command, labels in (("track", ("--mask", given.mask)), ("pose", ("--joints", given.joints))):
             out = cli(command, video, *labels, "--out", f"{expected} {command}").out
             assert out.startswith(f"network {expected}, protocol refined\n")

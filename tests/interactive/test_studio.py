@@ -756,7 +756,7 @@ def test_a_network_that_sees_colour_cannot_colour(demo):
     demo.track.click()
     complaint(demo, "sees colour")
     demo.colors.value = False
-    assert demo.model.value == "small-lab"
+    assert demo.model.value == "tiny-lab"
 
 
 def test_each_network_is_loaded_once(demo, monkeypatch):
@@ -765,7 +765,7 @@ def test_each_network_is_loaded_once(demo, monkeypatch):
     for x in (20, 40):
         stroke(demo, (x, 20))
         demo.track.click()
-    assert asked == [("small-lab", "cpu")]
+    assert asked == [("tiny-lab", "cpu")]
 
 
 def test_detail_sets_the_frame_height_of_the_network(monkeypatch):

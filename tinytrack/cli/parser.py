@@ -95,8 +95,8 @@ def _add_device(sub) -> None:
 
 
 def _add_model(models, sub, default: str | None) -> None:
-    known = "tiny-gray (sees gray), tiny-lab or small-lab (see colour), single or a weights file"
-    chosen = default or "small-lab, or tiny-gray if the video is gray"
+    known = "tiny-gray (sees gray), tiny-lab (sees colour), single or a weights file"
+    chosen = default or "tiny-lab, or tiny-gray if the video is gray"
     models.add_argument("--model", default=default, metavar="M", help=f"{known} (default: {chosen})")
     sub.add_argument(
         "--protocol",
@@ -217,7 +217,7 @@ def _add_evaluate(commands) -> None:
         # what to score
         one.add_argument("--sequences", metavar="A,B", help="only these sequences (default: all on this machine)")
         who = one.add_mutually_exclusive_group()
-        _add_model(who, one, "small-lab")
+        _add_model(who, one, "tiny-lab")
         who.add_argument("--baseline", metavar="B", help="identity, flow, gray, lab, random, random-1 ..., random-lab, single")
         out = "folder for predictions and scores (default: tinytrack-results/DATASET-METHOD-PROTOCOL)"
         one.add_argument("--out", metavar="DIR", help=out)

@@ -22,7 +22,6 @@ COLORS = np.array(
 STYLES = {
     "tiny-gray": ("tiny-gray (this project)", "#D55E00"),
     "tiny-lab": ("tiny-lab (this project; sees colour)", "#E69F00"),
-    "small-lab": ("small-lab (this project; sees colour)", "#8B4513"),
     "identity": ("identity: first frame held still", "#000000"),
     "flow": ("optical flow", "#0072B2"),
     "gray": ("raw gray patches", "#56B4E9"),

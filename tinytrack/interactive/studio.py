@@ -99,7 +99,7 @@ class Studio(Demo):
 
         # 3. track, 4. export
         self.model = ipywidgets.Dropdown(
-            options=[("small-lab (sees colour)", "small-lab"), ("tiny-lab (faster)", "tiny-lab"), ("tiny-gray (can colour)", "tiny-gray")],
+            options=[("tiny-lab (sees colour)", "tiny-lab"), ("tiny-gray (gray; can colour)", "tiny-gray")],
             description="network", layout={"width": "300px"},
         )  # fmt: skip
         self.detail = ipywidgets.Dropdown(options=list(DETAIL), value="half (160 rows)", description="detail", layout={"width": "240px"})

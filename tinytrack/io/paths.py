@@ -8,8 +8,7 @@ from ..errors import ModelError
 PACKAGE = Path(__file__).resolve().parents[1]
 # The files that come with tinytrack: weights, masks, keypoints. In a wheel they are inside the package, in a checkout next to it.
 DATA = PACKAGE / "data" if (PACKAGE / "data").is_dir() else PACKAGE.parent / "data"
-# Weights in DATA: a tracker that sees gray, two that see colour, the paper's control.
-SHIPPED = ("tiny-gray", "tiny-lab", "small-lab", "single")
+SHIPPED = ("tiny-gray", "tiny-lab", "single")  # weights in DATA: a tracker that sees gray, one that sees colour, the paper's control
 
 
 def user_path(path: str | os.PathLike) -> Path:

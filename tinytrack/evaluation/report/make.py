@@ -30,19 +30,19 @@ from .tables import summary_text
 
 # Data set -> (methods, protocols).
 PLAN = {
-    "davis2016": ("identity flow gray lab random random-1 random-2 random-lab single tiny-gray tiny-lab small-lab", "modern paper"),
-    "davis2017": ("identity flow gray lab random random-lab tiny-gray tiny-lab small-lab", "modern paper"),
-    "badja": ("identity flow gray lab random random-lab single tiny-gray tiny-lab small-lab", "modern"),
-    "pose2sim": ("identity flow gray lab random random-lab single tiny-gray tiny-lab small-lab", "modern"),
-    "carphone": ("identity flow gray lab random random-lab single tiny-gray tiny-lab small-lab", "modern"),
-    "synth": ("identity flow gray lab random random-lab single tiny-gray tiny-lab small-lab", "modern"),
+    "davis2016": ("identity flow gray lab random random-1 random-2 random-lab single tiny-gray tiny-lab", "modern paper"),
+    "davis2017": ("identity flow gray lab random random-lab tiny-gray tiny-lab", "modern paper"),
+    "badja": ("identity flow gray lab random random-lab single tiny-gray tiny-lab", "modern"),
+    "pose2sim": ("identity flow gray lab random random-lab single tiny-gray tiny-lab", "modern"),
+    "carphone": ("identity flow gray lab random random-lab single tiny-gray tiny-lab", "modern"),
+    "synth": ("identity flow gray lab random random-lab single tiny-gray tiny-lab", "modern"),
 }
 # Methods that are not run with the paper's protocol: further seeds, and networks that see colour, unlike the paper's.
-MODERN_ONLY = ("random-1", "random-2", "random-lab", "tiny-lab", "small-lab")
+MODERN_ONLY = ("random-1", "random-2", "random-lab", "tiny-lab")
 # Protocols that are run on DAVIS 2016 only, and their methods. "windowed" shows what searching the first frame without a window
 # changes, "refined" what the gate and the guided filter change.
 MORE_PROTOCOLS = {
-    "refined": ("gray", "lab", "random", "random-lab", "tiny-gray", "tiny-lab", "small-lab"),
+    "refined": ("gray", "lab", "random", "random-lab", "tiny-gray", "tiny-lab"),
     "windowed": ("gray", "tiny-gray"),
 }
 # Checkpoints of a training run that are scored, besides its last one. Each takes minutes, and these are enough to show the curve.
