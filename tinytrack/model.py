@@ -100,7 +100,7 @@ def make_network(name: str, **shape: int) -> nn.Module:
 
     Args:
         name: a key of :data:`NETWORKS`.
-        shape: what its constructor takes, such as ``width``; default: the shape of the smallest shipped weights.
+        shape: what its constructor takes, such as ``width``.
 
     Raises:
         ModelError: if there is no such network.
@@ -148,8 +148,10 @@ def load_model(name: str | os.PathLike = "tiny-gray", device: torch.device | str
         raise ModelError(f"'{path}' holds weights of {stored}: expected {network}")
     # build the network and fill in its weights
     try:
-        # files of the first versions say at most how many channels the network sees
-        net = make_network(stored, **content.get("shape", {k: content[k] for k in ("channels",) if k in content and stored == "TinyNet"}))
+        shape = content.get("shape")
+        if shape is None:  # a file of the first versions says at most how many channels a TinyNet sees
+            shape = {"channels": content.get("channels", 1)} if stored == "TinyNet" else {}
+        net = make_network(stored, **shape)
         net.load_state_dict(content["weights"])
         palette = Palette(content["palette"].float().reshape(-1, 2))
         model = Model(net.to(device).eval(), palette, float(content["temperature"]), dict(content.get("card", {})))

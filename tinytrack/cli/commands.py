@@ -36,7 +36,7 @@ def _tracker(args: Namespace, video: "Video | None" = None) -> tuple:
     """Load the model, by default the best one for this video, and look up the protocol; say which."""
     from ..model import best_weights, load_model
 
-    name = args.model or best_weights(video.frames(max_frames=LOOKED_AT))
+    name = args.model or best_weights(video.frames(240, max_frames=LOOKED_AT))
     model, protocol = load_model(name, _device(args)), _protocol(args)
     print(f"network {name}, protocol {protocol.name}")
     return model, protocol
