@@ -262,7 +262,7 @@ def test_results_can_be_written_into_the_folder_of_input_frames(cli, given, here
 
 
 def test_the_paper_protocol_gives_different_masks(cli, given):
-    assert_done(cli(*arguments("track", given), "--out", "modern"))
+    assert_done(cli(*arguments("track", given), "--out", "modern", "--protocol", "modern"))
     assert_done(cli(*arguments("track", given), "--out", "paper", "--protocol", "paper"))
     assert snapshot("modern/masks") != snapshot("paper/masks")
 

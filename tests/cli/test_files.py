@@ -39,7 +39,7 @@ def track(cli, given):
 
     def run(video, *more):
         mask = [] if "--mask" in more else ["--mask", given.mask]
-        return cli("track", video, *mask, "--model", given.model, *more)
+        return cli("track", video, *mask, "--model", given.model, "--protocol", "modern", *more)
 
     return run
 

@@ -1085,7 +1085,7 @@ def test_objects_added_by_a_correction_are_in_every_later_mask(session, tmp_path
 @pytest.fixture
 def command(cli, monkeypatch, tmp_path):
     """The command line with small frames and this module's model."""
-    monkeypatch.setitem(propagate.PROTOCOLS, "modern", SMALL)
+    monkeypatch.setitem(propagate.PROTOCOLS, "refined", SMALL)  # the default
     MODEL.save(tmp_path / "model.pt")
     return lambda *args: cli(*args, "--model", tmp_path / "model.pt", "--device", "cpu")
 
