@@ -704,6 +704,9 @@ def test_more_rows_make_finer_cells_with_the_same_window_in_the_picture(cli, giv
 def test_the_parser_lists_the_existing_protocols():
     """The parser must not import torch, so it repeats these names."""
     assert set(parser.PROTOCOLS) == set(propagate.PROTOCOLS)
+    gray = inspect.signature(model.load_model).parameters["name"].default
+    assert {parser.build_parser().parse_args([command, *rest]).model for command, *rest in (["demo"], ["colorize", "clip.mp4"])} == {gray}
+    assert parser.build_parser().parse_args(["evaluate", "synth"]).model == model.best_weights(scene())
 
 
 def test_the_best_network_is_chosen_by_the_colours_of_the_video_and_named(cli, given, here):
