@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools.record import clean
+from tests.tools.record import CHECK, clean
 from tinytrack.lessons.check import EXERCISES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,7 +26,7 @@ NAMES = [
     "07_when_it_breaks", "08_what_came_next", "09_your_video",
 ]  # fmt: skip
 PATHS = sorted(FOLDER.glob("[!.]*.ipynb"))
-MARKER = "# NBVAL_CHECK_OUTPUT"
+COMPARED = "nbval-check-output"  # tag of the cells whose output nbval compares
 # The pattern is assembled from parts, so that searching the whole repository for such paths does not find this file.
 MACHINE = re.compile("|".join(["/" + "home/", "/" + "root/", "/" + "work/", "/" + "tmp/", "/" + "Users/"]))
 IMAGES = "image/"
@@ -86,7 +86,11 @@ def checks(notebook: dict) -> list[tuple[int, str, set[str]]]:
 
 def compared(notebook: dict) -> list[int]:
     """Indices of the cells whose output nbval compares."""
-    return [n for n, source, _ in cells(notebook, "code") if source.split("\n")[0] == MARKER]
+    return [n for n, _, cell in cells(notebook, "code") if COMPARED in tags(cell)]
+
+
+def tags(cell: dict) -> list[str]:
+    return cell["metadata"].get("tags", [])
 
 
 # ---- results of a run
@@ -149,15 +153,26 @@ def follows_python(notebook):
 
 def compares_output(notebook):
     for n, source, cell in cells(notebook, "code"):
-        first, *rest = source.split("\n")
-        if "nbval" in "\n".join(rest).lower() or ("nbval" in first.lower() and first != MARKER):
-            yield f"cell {n}: a marker of nbval that is not '{MARKER}' alone on the first line"
-        if first == MARKER and not has_text(cell):
+        if "nbval" in source.lower():
+            yield f"cell {n}: a marker of nbval in the code, where readers see it; use the tag {COMPARED}"
+        for tag in tags(cell):
+            if tag not in (COMPARED, CHECK):
+                yield f"cell {n}: the tag {tag}; known are {COMPARED} and {CHECK}"
+        if COMPARED in tags(cell) and not has_text(cell):
             yield f"cell {n}: compared, but prints no text: an image is never compared"
-        if any("nbval" in tag.lower() for tag in cell["metadata"].get("tags", [])):
-            yield f"cell {n}: a tag of nbval; the marker should be seen"
     if len(compared(notebook)) < 3:
         yield f"{len(compared(notebook))} compared cells, at least 3"
+
+
+def folds_its_asserts(notebook):
+    """Cells that assert what the text claims have the tag ``check``: they are folded, and do nothing else that a reader would miss."""
+    hidden = {n for n, _, cell in cells(notebook, "code") if CHECK in tags(cell)}
+    for n, tree in trees(notebook):
+        asserts = [node for node in tree.body if isinstance(node, ast.Assert)]
+        if asserts and n not in hidden:
+            yield f"cell {n}: asserts where readers see them; move them to a cell with the tag {CHECK}"
+        if n in hidden and not asserts:
+            yield f"cell {n}: has the tag {CHECK} and asserts nothing"
 
 
 def bodies(tree: ast.AST) -> dict[str, str]:
@@ -324,6 +339,7 @@ RULES = (
     is_small,
     follows_python,
     compares_output,
+    folds_its_asserts,
     repeats_nothing_of_the_library,
     defines_only_naive_and_my,
     has_exercises,
@@ -448,8 +464,9 @@ def markdown(source: str) -> dict:
     return {"cell_type": "markdown", "metadata": {}, "source": source}
 
 
-def code(source: str, *outputs: dict) -> dict:
-    return {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": list(outputs), "source": source}
+def code(source: str, *outputs: dict, tags: tuple = ()) -> dict:
+    metadata = {"tags": list(tags)} if tags else {}
+    return {"cell_type": "code", "execution_count": None, "metadata": metadata, "outputs": list(outputs), "source": source}
 
 
 def printed(words: str, name: str = "stdout") -> dict:
@@ -474,7 +491,7 @@ def good() -> dict:
         markdown("> **Paper, Eq. 2.** Here `A[j](x)` is no link."),
         code("a_figure()", picture()),
         markdown("Look at the left."),
-        *[code(f"{MARKER}\nprint({n})", printed(f"{n}\n")) for n in range(3)],
+        *[code(f"print({n})", printed(f"{n}\n"), tags=(COMPARED,)) for n in range(3)],
         code("def naive_copy(A, c):\n    return [sum(a * b for a, b in zip(row, c)) for row in A]"),
         code("show(pointer.affinity)"),
         *[markdown("some words " * 60) for _ in range(12)],
@@ -563,17 +580,14 @@ BAD = {
     "input": (appended(code("x = input('?')")), "input( waits"),
     "star": (changed("import pointer", "import pointer", "import *"), "import *"),
     "no Python": (appended(code("x = = 1")), "not Python"),
-    "other marker": (changed("print(1)", "CHECK", "IGNORE"), "that is not '# NBVAL_"),
-    "marker without space": (changed("print(1)", "# ", "#"), "that is not '# NBVAL_"),
-    "marker with a space behind": (changed("print(1)", MARKER, MARKER + " "), "that is not '# NBVAL_"),
-    "marker in small letters": (changed("print(1)", MARKER, MARKER.lower()), "that is not '# NBVAL_"),
-    "marker behind code": (changed("print(1)", f"{MARKER}\nprint(1)", f"print(1)  {MARKER}"), "that is not '# NBVAL_"),
-    "marker on the second line": (changed("print(1)", MARKER, f"\n{MARKER}"), "that is not '# NBVAL_"),
-    "marker twice": (changed("print(1)", MARKER, f"{MARKER}\n{MARKER}"), "that is not '# NBVAL_"),
-    "tag": (lambda nb: the_cell(nb, "print(1)")["metadata"].update(tags=["nbval-skip"]), "a tag of nbval"),
+    "marker": (changed("print(1)", "print(1)", "# NBVAL_CHECK_OUTPUT\nprint(1)"), "a marker of nbval in the code"),
+    "marker in small letters": (changed("print(1)", "print(1)", "print(1)  # nbval_skip"), "a marker of nbval in the code"),
+    "other tag": (lambda nb: the_cell(nb, "print(1)")["metadata"].update(tags=["nbval-skip"]), "the tag nbval-skip"),
+    "seen assert": (appended(code("assert 1 < 2")), "asserts where readers see them"),
+    "check without assert": (appended(code("x = 1", tags=(CHECK,))), "asserts nothing"),
     "compares nothing": (given("print(1)"), "prints no text"),
     "compares an image": (given("print(1)", picture()), "prints no text"),
-    "compares little": (changed("print(1)", f"{MARKER}\n", ""), "2 compared cells"),
+    "compares little": (lambda nb: the_cell(nb, "print(1)")["metadata"].clear(), "2 compared cells"),
     "one definition": (appended(code(REPEATED)), "naive_again has the body of pointer.copy"),
     "other function": (appended(code("def helper(x):\n    return x + 1")), "defines helper"),
     "other class": (appended(code("class Helper:\n    pass")), "defines Helper"),
@@ -630,7 +644,7 @@ def test_harmless_code_and_links_are_not_reported():
         "def my_net(x):\n    x = x + 1\n    raise NotImplementedError('your turn')\n\n\ncheck.affinity(my_net)",
         "show(type(pointer)), show(x.y), show(pointer.affinity).code",
     )
-    appended(*[code(source) for source in fine])(notebook)
+    appended(*[code(source) for source in fine], code("x = 1\nassert x < 2", tags=(CHECK,)))(notebook)
     links = "[top](#top), [mail](mailto:a@b.c), [here](../README.md#results 'title'), `A[0](../x)`"
     changed("Look", "left", links)(notebook)
     assert problems(notebook) == []
@@ -654,11 +668,13 @@ def test_clean_removes_what_differs_between_runs():
         cell["metadata"] = {"execution": {"iopub.execute_input": "12:00"}, "collapsed": True, "tags": ["keep"]}
     notebook["cells"][5]["outputs"] = [{"output_type": "display_data", "data": {view: {}, "text/plain": "Box()"}, "metadata": {}}]
     notebook["cells"][2]["id"] = notebook["cells"][3]["id"] = "mine"
+    notebook["cells"][6]["metadata"] = {"tags": [CHECK], "jupyter": {"outputs_hidden": True}}
     sources = [cell["source"] for cell in notebook["cells"]]
     counts = [cell.get("execution_count") for cell in notebook["cells"]]
     cleaned = clean(notebook, "03_pointer_copy")
     assert [cell["id"] for cell in cleaned["cells"][:5]] == [f"03_pointer_copy-0{n}" if n != 2 else "mine" for n in range(5)]
-    assert all(cell["metadata"] == {"tags": ["keep"]} for cell in cleaned["cells"])
+    assert cleaned["cells"][6]["metadata"] == {"tags": [CHECK], "jupyter": {"source_hidden": True}}
+    assert all(cell["metadata"] == {"tags": ["keep"]} for n, cell in enumerate(cleaned["cells"]) if n != 6)
     assert cleaned["cells"][5]["outputs"][0]["data"] == {"text/plain": "Box()"}
     assert cleaned["metadata"] == good()["metadata"]
     assert (cleaned["nbformat"], cleaned["nbformat_minor"]) == (4, 5)

@@ -14,6 +14,7 @@ from tinytrack.io.atomic import staged_file
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 TIMEOUT = 600  # seconds per cell
 VIEW = "application/vnd.jupyter.widget-view+json"
+CHECK = "check"  # tag of the cells that only assert what the text claims
 
 
 class RecordError(Exception):
@@ -39,6 +40,8 @@ def clean(notebook: dict, stem: str) -> dict:
         taken.add(name)
         tags = cell.get("metadata", {}).get("tags")
         cell["metadata"] = {"tags": tags} if tags else {}
+        if CHECK in (tags or []):
+            cell["metadata"]["jupyter"] = {"source_hidden": True}  # JupyterLab shows the cell folded
         for output in cell.get("outputs", []):
             # A widget view refers to a random model id. Without the saved widget state, it would show an error.
             if len(output.get("data", {})) > 1:
