@@ -394,10 +394,11 @@ def test_enough_cells_have_their_output_compared():
 
 
 def test_the_quoted_costs_of_the_papers_choices_were_measured():
-    """The README and the ends of the notebooks quote costs. Each number must be in a table printed by ``tests/experiments/ablate.py``."""
-    printed = "".join(page.read_text() for page in [ROOT / "data" / "README.md", *(ROOT / "data" / "report").glob("*.md")])
+    """The ends of the notebooks and their README quote costs. Each number must be in a table printed by ``tests/experiments/ablate.py``."""
+    tables = [ROOT / "data" / "README.md", *(ROOT / "data" / "report").glob("*.md")]
+    printed = "\n".join(line for page in tables for line in page.read_text().splitlines() if line.startswith("|"))
     pages = {path.name: "\n\n".join(source for _, source, _ in cells(load(path), "markdown")) for path in PATHS}
-    pages["README.md"] = (ROOT / "README.md").read_text()
+    pages["README.md"] = (FOLDER / "README.md").read_text(encoding="utf-8")
     parts = {name: page.split("## Differences from the paper")[1].split("\n## ")[0] for name, page in pages.items()}
     found = {name: re.findall(r"-\d+\.\d", part) for name, part in parts.items()}
     assert len(found["README.md"]) > 10
@@ -405,7 +406,7 @@ def test_the_quoted_costs_of_the_papers_choices_were_measured():
     assert [(name, n) for name, numbers in found.items() for n in numbers if n not in printed] == []
 
 
-# ---- the index in the README
+# ---- the index in the README of the notebooks
 
 
 SECTION = "## Where the paper is"
@@ -434,10 +435,10 @@ def row_problems(row: list[str], root: Path):
         return
     paper, places, library = row
     for place in re.split(r"<br ?/?>", places):
-        found = re.fullmatch(r"\[[^]]+\]\(notebooks/(\w+)\.ipynb\) → (.+)", place.strip())
+        found = re.fullmatch(r"\[[^]]+\]\((\w+)\.ipynb\) → (.+)", place.strip())
         path = root / "notebooks" / f"{found[1]}.ipynb" if found else None
         if path is None:
-            yield f"{paper}: '{place.strip()}' is not [text](notebooks/NN_name.ipynb) → section"
+            yield f"{paper}: '{place.strip()}' is not [text](NN_name.ipynb) → section"
         elif not path.is_file():
             yield f"{paper}: there is no notebook {found[1]}"
         else:
@@ -453,7 +454,7 @@ def row_problems(row: list[str], root: Path):
 
 
 def test_the_index_in_the_readme_points_to_existing_notebooks_sections_and_functions():
-    found = index_problems((ROOT / "README.md").read_text(encoding="utf-8"))
+    found = index_problems((FOLDER / "README.md").read_text(encoding="utf-8"))
     assert not found, "\n".join(["", *found])
 
 
@@ -684,8 +685,8 @@ def test_clean_removes_what_differs_between_runs():
     assert clean(again, "03_pointer_copy") == cleaned
 
 
-ROW = "| Eq. 2 | [03_pointer_copy](notebooks/03_pointer_copy.ipynb) → 2. Point: Eq. 2 | `pointer.affinity`, `embed.TinyNet.forward` |"
-TABLE = f"""# tinytrack
+ROW = "| Eq. 2 | [03_pointer_copy](03_pointer_copy.ipynb) → 2. Point: Eq. 2 | `pointer.affinity`, `embed.TinyNet.forward` |"
+TABLE = f"""# notebooks
 
 {SECTION}
 
@@ -706,13 +707,13 @@ TABLE = f"""# tinytrack
     [
         ("", "", None),
         ("→ 2. Point: Eq. 2", "→ Point: Eq. 2", None),
-        ("Eq. 2 | `", "Eq. 2<br>[3](notebooks/03_pointer_copy.ipynb) → 03 · Eq. 2 points | `", None),
+        ("Eq. 2 | `", "Eq. 2<br>[3](03_pointer_copy.ipynb) → 03 · Eq. 2 points | `", None),
         (SECTION, "## Elsewhere", "no section '## Where the paper is'"),
         (ROW, "", "no section '## Where the paper is'"),
         ("→ 2. Point", "→ 2. Points", "03_pointer_copy has no section '2. Points: Eq. 2'"),
-        ("Eq. 2 | `", "Eq. 2<br>[3](notebooks/03_pointer_copy.ipynb) → Nowhere | `", "has no section 'Nowhere'"),
+        ("Eq. 2 | `", "Eq. 2<br>[3](03_pointer_copy.ipynb) → Nowhere | `", "has no section 'Nowhere'"),
         ("copy.ipynb) →", "copied.ipynb) →", "no notebook 03_pointer_copied"),
-        (" → ", " ", "is not [text](notebooks/NN_name.ipynb) → section"),
+        (" → ", " ", "is not [text](NN_name.ipynb) → section"),
         ("pointer.affinity", "pointer.afinity", "tinytrack has no pointer.afinity"),
         ("TinyNet.forward", "TinyNet.backwards", "tinytrack has no embed.TinyNet.backwards"),
         ("`pointer.affinity`, `embed.TinyNet.forward`", "pointer.affinity", "no function of the library"),

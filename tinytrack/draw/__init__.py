@@ -4,7 +4,9 @@ Pictures are uint8 RGB arrays (H, W, 3), in and out. Figures are matplotlib figu
 with their description as alt text.
 """
 
+from .animation import Animation, animation
 from .charts import j_against_frame, line_chart, loss_curve, score_bars
+from .diagrams import clip_diagram, network_diagram, pipeline, pointer_diagram, propagation_diagram
 from .figures import attention_maps, embedding_pca, filmstrip, number_grid, palette_swatches, pointer_picture
 from .pictures import (
     carried_picture,

@@ -1,39 +1,9 @@
 """The exercises of notebooks/02_embedding_net.ipynb."""
 
-import torch.nn.functional as F
+import math
+from collections.abc import Sequence
 
-from ..exercise import Exercise
-from .cases import random_values
-
-unit_length = Exercise(
-    "unit_length",
-    lambda f: F.normalize(f, dim=1),
-    lambda: [(random_values(2, 3, 4, 5),), (3 * random_values(1, 7, 2, 3, seed=1),)],
-    [
-        (
-            "The norm is taken along the width: take it along D (axis 1), because one vector is the D numbers of one cell",
-            lambda f: F.normalize(f, dim=-1),
-        ),
-        (
-            "The norm is taken along the height:"
-            " take it along D (axis 1), because one vector is the D numbers of one cell, not a column of cells",
-            lambda f: F.normalize(f, dim=2),
-        ),
-        (
-            "The norm is taken along the frames: take it along D (axis 1), because every frame has its own vector at each cell",
-            lambda f: F.normalize(f, dim=0),
-        ),
-        ("One norm is taken over the whole tensor: divide the vector of each cell by its own norm", lambda f: f / f.norm()),
-        (
-            "The square root is missing: divide by the root of the sum of squares, which is the length",
-            lambda f: f / f.square().sum(1, keepdim=True),
-        ),
-        (
-            "The absolute values are summed: divide by the root of the sum of squares instead, which is the length",
-            lambda f: F.normalize(f, p=1, dim=1),
-        ),
-    ],
-)
+from ..exercise import Exercise, Experiment
 
 
 def _reach(layers, stride_counts=True, dilation_counts=True, minus_one=1, own_stride=False) -> int:
@@ -48,10 +18,29 @@ def _reach(layers, stride_counts=True, dilation_counts=True, minus_one=1, own_st
     return field
 
 
+def _stride(layers) -> int:
+    return math.prod(stride for _, stride, _ in layers)
+
+
+def _added(layers) -> int:
+    """Compute the receptive field with the sum of the strides in place of their product."""
+    field = jump = 1
+    for kernel, stride, dilation in layers:
+        field += (kernel - 1) * dilation * jump
+        jump += stride
+    return field
+
+
 receptive_field = Exercise(
     "receptive_field",
     _reach,
-    lambda: [([(3, 1, 1), (3, 1, 1)],), ([(6, 2, 1), (4, 2, 1), (3, 1, 2)],), ([(7, 2, 1), (3, 2, 1), (3, 1, 4), (5, 3, 2)],)],
+    lambda: [
+        ([(3, 1, 1), (3, 1, 1)],),
+        ([(6, 2, 1), (4, 2, 1), (3, 1, 2)],),
+        ([(7, 2, 1), (3, 2, 1), (3, 1, 4), (5, 3, 2)],),
+        ([(3, 2, 1), (3, 1, 1)],),
+        ([(2, 3, 1), (4, 2, 3), (3, 1, 1)],),
+    ],
     [
         (
             "The strides are ignored: after a stride of 2, one step of the next layer is two pixels, so keep the product of the strides",
@@ -69,12 +58,28 @@ receptive_field = Exercise(
             "A layer's own stride is counted before its kernel: multiply by it afterwards, because it only affects the layers that follow",
             lambda x: _reach(x, own_stride=True),
         ),
+        ("Your field starts at 0: start at 1, because a cell without any layers sees its own pixel", lambda x: _reach(x) - 1),
+        ("The layers are taken from the last to the first: the first layer works on the pixels", lambda x: _reach(x[::-1])),
+        ("The last layer is missing: it widens the field too", lambda x: _reach(x[:-1])),
+        (
+            "Your function adds up the kernel sizes: add (kernel - 1) x dilation x product of the strides so far",
+            lambda x: sum(k for k, _, _ in x),
+        ),
+        ("Your function returns the product of the strides: it is the step between cells, not the size of the field", _stride),
+        ("Your function returns the area of the field: return the length of its side", lambda x: _reach(x) ** 2),
+        ("The strides are added up: multiply them, because a stride of 2 after a stride of 2 makes steps of 4 pixels", _added),
     ],
+    edges=lambda: [
+        ("there is only one layer", ([(5, 2, 3)],)),
+        ("a kernel has size 1", ([(3, 2, 1), (1, 2, 1), (3, 1, 1)],)),
+        ("the kernel size is even", ([(4, 1, 1), (2, 2, 1), (4, 1, 3)],)),
+    ],
+    steps=lambda layers: {"the field after each layer": [_reach(layers[:n]) for n in range(len(layers) + 1)]},
 )
 cell_center = Exercise(
     "cell_center",
     lambda index, stride: stride * index + (stride - 1) / 2,
-    lambda: [(0, 4), (3, 4), (2, 8), (5, 1)],
+    lambda: [(0, 4), (3, 4), (2, 8), (5, 1), (4, 3)],
     [
         ("Your function returns the cell's first pixel: the centre lies (stride - 1) / 2 pixels further on", lambda i, s: s * i),
         (
@@ -86,5 +91,50 @@ cell_center = Exercise(
             "Your function returns the cell's last pixel: the centre lies half way between its first and its last",
             lambda i, s: s * (i + 1) - 1,
         ),
+        (
+            "Your result is rounded to a whole pixel: keep the half, because the centre of an even number of pixels lies between two",
+            lambda i, s: s * i + (s - 1) // 2,
+            lambda i, s: s * i + s // 2,
+            lambda i, s: round(s * i + (s - 1) / 2),
+        ),
     ],
+    steps=lambda i, s: {"the pixels of the cell": list(range(s * i, s * i + s))},
+)
+
+
+def _rows_seen(layers: Sequence[tuple[int, int, int]]) -> int:
+    """Count the rows of pixels that reach one cell; fewer than the receptive field if dilated kernels leave gaps."""
+    rows = {0}
+    for kernel, stride, dilation in reversed(layers):
+        rows = {stride * row + dilation * tap for row in rows for tap in range(kernel)}
+    return len(rows)
+
+
+FIELD, STRIDE, TAPS = 140, 4, 60  # what the layers of the experiment should have; TinyNet's kernels have 125 taps
+
+
+def _judge_layers(layers: Sequence[tuple[int, int, int]]) -> str:
+    """Say which receptive field and stride a list of layers has, what it does not see and what it costs."""
+    stride = 1
+    for n, layer in enumerate(layers):
+        if len(layer) != 3 or any(int(v) != v or v < 1 for v in layer):
+            return f"Layer {n} is {tuple(layer)}: expected (kernel, stride, dilation), three whole numbers from 1 up"
+        stride *= layer[1]
+    field = _reach(layers)
+    if (field, stride) != (FIELD, STRIDE):
+        return f"Your layers have stride {stride} and a field of {field} pixels: expected stride {STRIDE} and {FIELD} pixels"
+    seen = _rows_seen(layers)
+    if seen < FIELD:
+        return f"Your field is {field} pixels high, but {field - seen} of its rows are never seen: let the dilations grow more slowly"
+    taps = sum(kernel**2 for kernel, _, _ in layers)
+    if taps > TAPS:
+        return f"Stride {stride} and field {field} are right, but your kernels have {taps} taps: expected at most {TAPS}"
+    return ""
+
+
+layers = Experiment(
+    "layers",
+    lambda: [(2, 2, 1), (2, 2, 1), (3, 1, 1), (3, 1, 2), (3, 1, 4), (3, 1, 8), (3, 1, 2)],
+    lambda: [()],
+    _judge_layers,
 )

@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...recipe import checkpoint_steps as _checkpoint_steps
-from ..exercise import Exercise
+from ...evaluation.metrics import region_j
+from ...pointer import affinity, copy, pixels
+from ..exercise import Exercise, Experiment
 from .cases import distributions
 
 
@@ -21,7 +22,12 @@ def _copied() -> list[tuple[Tensor, Tensor]]:
     return [
         (distributions(2, 5, 4), torch.arange(10).view(2, 5) % 4),
         (distributions(1, 7, 3, seed=1), torch.arange(7).view(1, 7) ** 2 % 3),
+        (torch.tensor([[[0.7, 0.2, 0.1], [0.3, 0.2, 0.5]]]).double(), torch.tensor([[0, 1]])),
     ]
+
+
+def _per_clip(copied: Tensor, labels: Tensor) -> Tensor:
+    return -_truths(copied, labels).log().sum() / len(copied)
 
 
 color_loss = Exercise(
@@ -58,7 +64,57 @@ color_loss = Exercise(
             lambda y, c: -_truths(y, c).log2().mean(),
         ),
         ("Your function returns one loss for each pixel: return their mean, which is one number", lambda y, c: -_truths(y, c).log()),
+        (
+            "The logarithm has base 10: use the natural logarithm (base e), because the loss is in nats",
+            lambda y, c: -_truths(y, c).log10().mean(),
+        ),
+        (
+            "Your function averages over classes as well as pixels, so the loss is K times too small: average over pixels only",
+            lambda y, c: -_truths(y, c).log().mean() / y.shape[-1],
+        ),
+        (
+            "Your loss ignores the labels and takes the entropy of the copied colours: use the probability of each pixel's true class",
+            lambda y, c: -(y * y.log()).sum(-1).mean(),
+        ),
+        (
+            "Your loss ignores the labels and takes the likeliest class: use the probability of each pixel's true class",
+            lambda y, c: -y.amax(-1).log().mean(),
+        ),
+        (
+            "Your loss takes the logarithms of all classes: use only the probability of each pixel's true class",
+            lambda y, c: -y.log().mean(),
+            lambda y, c: -y.log().sum(-1).mean(),
+        ),
+        (
+            "Your loss is binary cross-entropy, which also scores the wrong classes: average -log of the true class's probability",
+            lambda y, c: F.binary_cross_entropy(y, F.one_hot(c, y.shape[-1]).to(y)),
+            lambda y, c: F.binary_cross_entropy(y, F.one_hot(c, y.shape[-1]).to(y), reduction="none").sum(-1).mean(),
+        ),
+        (
+            "Your loss is the squared error of the one-hot labels: average -log of the true class's probability instead",
+            lambda y, c: F.mse_loss(y, F.one_hot(c, y.shape[-1]).to(y)),
+            lambda y, c: (y - F.one_hot(c, y.shape[-1])).square().sum(-1).mean(),
+        ),
+        (
+            "Your function returns the share of pixels whose likeliest class is wrong: average -log of the true class's probability",
+            lambda y, c: (y.argmax(-1) != c).double().mean(),
+        ),
+        (
+            "The losses are weighted by the probabilities: take the plain mean of -log",
+            lambda y, c: -(_truths(y, c) * _truths(y, c).log()).mean(),
+        ),
+        ("Your function takes the median over pixels: take the mean", lambda y, c: -_truths(y, c).log().median()),
+        ("The sum over the pixels is divided by the number of clips only: average over all pixels", _per_clip),
     ],
+    edges=lambda: [
+        (
+            "a wrong class has the probability 0 (0 * log 0 is NaN)",
+            (torch.tensor([[[0.0, 1.0], [0.5, 0.5]]]).double(), torch.tensor([[1, 0]])),
+        ),
+        ("there is only one pixel", (torch.tensor([[[0.25, 0.75]]]).double(), torch.tensor([[0]]))),
+        ("all pixels have the same class", (distributions(2, 3, 4, seed=2), torch.full((2, 3), 2))),
+    ],
+    steps=lambda y, c: {"the probability of each pixel's true class": _truths(y, c)},
 )
 
 
@@ -68,12 +124,19 @@ def _spread_evenly(reference: Tensor, target: Tensor, k: int) -> Tensor:
     return -shares[target.flatten()].log().mean()
 
 
+def _shares(reference: Tensor, k: int) -> Tensor:
+    """Compute the share of the reference pixels that each class has."""
+    return torch.bincount(reference.flatten(), minlength=k).double() / reference.numel()
+
+
 even_pointer_loss = Exercise(
     "even_pointer_loss",
     _spread_evenly,
     lambda: [
         (torch.tensor([0, 0, 0, 1, 1, 2, 0, 3]), torch.tensor([0, 1, 0, 2, 0]), 4),
         (torch.tensor([[2, 1, 1], [0, 2, 2]]), torch.tensor([[2, 2], [1, 0]]), 3),
+        (torch.tensor([0, 0, 1, 0]), torch.tensor([0, 1]), 2),
+        (torch.tensor([[1, 1, 1, 1, 0]]), torch.tensor([[1, 0, 0]]), 2),
     ],
     [
         (
@@ -95,43 +158,134 @@ even_pointer_loss = Exercise(
             "The reference and the target have changed places: count the shares in the reference, and score the pixels of the target",
             lambda r, t, k: _spread_evenly(t, r, k),
         ),
+        (
+            "The losses are summed, so the result grows with the number of target pixels: average them",
+            lambda r, t, k: t.numel() * _spread_evenly(r, t, k),
+        ),
+        (
+            "Your function returns one loss for each target pixel: return their mean, which is one number",
+            lambda r, t, k: -_shares(r, k)[t].log(),
+        ),
+        (
+            "Your function averages over classes: average over the target pixels, so that frequent classes count more",
+            lambda r, t, k: -_shares(r, k).log().mean(),
+            lambda r, t, k: -_shares(r, k)[t.unique()].log().mean(),
+        ),
+        (
+            "Your function takes the logarithm of the mean: take the mean of the logarithms instead",
+            lambda r, t, k: -_shares(r, k)[t].mean().log(),
+        ),
+        (
+            "The logarithm is missing: average -log of the share of each target pixel's class",
+            lambda r, t, k: 1 - _shares(r, k)[t].mean(),
+            lambda r, t, k: _shares(r, k)[t].mean(),
+            lambda r, t, k: -_shares(r, k)[t].mean(),
+        ),
+        (
+            "The counts are not divided by the number of reference pixels: turn them into shares first",
+            lambda r, t, k: -(_shares(r, k) * r.numel())[t].log().mean(),
+        ),
+        (
+            "Your result is the log of the number of pixels, as if the right pixel had to be hit: any pixel of the right class will do",
+            lambda r, t, k: math.log(r.numel()),
+        ),
+        (
+            "The logarithm has base 10: use the natural logarithm (base e), because the loss is in nats",
+            lambda r, t, k: -_shares(r, k)[t].log10().mean(),
+        ),
+        (
+            "The shares go through a softmax: they sum to one already, so use them as they are",
+            lambda r, t, k: -_shares(r, k).softmax(0)[t].log().mean(),
+        ),
+        (
+            "The counts are smoothed (+ 1): use the plain shares, because every class of the target occurs in the reference",
+            lambda r, t, k: -((_shares(r, k) * r.numel() + 1) / (r.numel() + k))[t].log().mean(),
+        ),
+        (
+            "The shares are those of reference and target together: use the reference alone, because the pointer copies from it",
+            lambda r, t, k: -_shares(torch.cat([r.flatten(), t.flatten()]), k)[t].log().mean(),
+        ),
     ],
+    edges=lambda: [
+        ("a class occurs in neither frame (0 * log 0 is NaN)", (torch.tensor([0, 2, 2, 0]), torch.tensor([2, 2, 0]), 4)),
+        ("a class of the reference does not occur in the target", (torch.tensor([0, 1, 2, 2]), torch.tensor([2, 0]), 3)),
+        ("all pixels have the same class (the loss is 0)", (torch.tensor([1, 1, 1]), torch.tensor([1, 1]), 2)),
+        ("the target has one pixel", (torch.tensor([[0, 1], [1, 1]]), torch.tensor([[0]]), 2)),
+    ],
+    steps=lambda r, t, k: {"the share of each class in the reference": _shares(r, k)},
 )
 
 
-def _powers_and_halves(last: int) -> list[int]:
-    """List 0, 1, 3, 10, 30 ... up to ``last``, which is in the list only if it happens to be one of these numbers."""
-    return [0, *(d * 10**p for p in range(9) for d in (1, 3) if d * 10**p <= last)]
+def _rare_in_the_reference(k: int) -> tuple[Tensor, Tensor]:
+    """Make the target of one colour that only one of ten reference pixels per class has."""
+    return torch.tensor([0] * (10 * k - k + 1) + list(range(1, k))), torch.tensor([k - 1] * 5)
 
 
-checkpoint_steps = Exercise(
-    "checkpoint_steps",
-    _checkpoint_steps,
-    lambda: [(300,), (450,), (7,)],
-    [
-        (
-            "Your list lacks step 0, the network before it has learned anything:"
-            " without it you cannot tell what has emerged, so include it",
-            lambda n: _checkpoint_steps(n)[1:],
-        ),
-        (
-            "The last step is missing: include it, because it gives you the network that you end with",
-            lambda n: [s for s in _checkpoint_steps(n) if s < n],
-            _powers_and_halves,
-        ),
-        (
-            "Your list has only powers of ten: add 3, 30, 300 and so on, which lie about half way between them on a log scale",
-            lambda n: [0, *(10**p for p in range(9) if 10**p < n), n],
-        ),
-        (
-            "The steps are evenly spaced, so most of the learning is over before the second of them: space them evenly on a log scale",
-            lambda n: list(range(0, n + 1, max(1, n // 5))),
-            lambda n: np.linspace(0, n, 6).astype(int),
-        ),
-        (
-            "The last step is in the list twice: add it only if it is not there yet",
-            lambda n: [*_checkpoint_steps(n), n],
-            lambda n: [*_powers_and_halves(n), n],
-        ),
-    ],
-)
+def _judge_labels(result, k: int) -> str:
+    if not isinstance(result, tuple | list) or len(result) != 2:
+        return f"Your function returns a {type(result).__name__}: expected two lists or tensors, the reference labels and the target labels"
+    reference, target = (torch.as_tensor(part).flatten() for part in result)
+    for name, part in (("reference", reference), ("target", target)):
+        if part.numel() == 0:
+            return f"Your {name} has no pixels: expected at least one"
+        if part.is_floating_point() or part.dtype == torch.bool or int(part.min()) < 0 or int(part.max()) >= k:
+            return f"Your {name} labels are not all classes: expected integers from 0 to {k - 1} for K = {k}"
+    missing = sorted(set(target.tolist()) - set(reference.tolist()))
+    if missing:
+        return f"Class {missing[0]} of your target is not in your reference, so the loss is infinite: expected every target class there"
+    loss = float(_spread_evenly(reference.long(), target.long(), k))
+    if loss <= math.log(k) + 1e-6:
+        return f"Attending evenly costs {loss:.2f} nats on your labels, and log {k} = {math.log(k):.2f}: expected a loss above log K"
+    return ""
+
+
+labels = Experiment("labels", _rare_in_the_reference, lambda: [(2,), (4,), (16,)], _judge_labels)
+
+
+TEMPERATURE = 0.02  # of the pointer in the experiment, as in the worked example of the notebooks
+
+
+def _two_alike() -> list[tuple[Tensor]]:
+    """Object ids of a reference frame and a target frame (2, h, w): two objects of one colour move on a background of another."""
+    square = torch.zeros(2, 4, 4, dtype=torch.long)
+    square[0, 0, :2], square[0, 3, 2:] = 1, 2
+    square[1, 1, :2], square[1, 2, 2:] = 1, 2
+    wide = torch.zeros(2, 3, 6, dtype=torch.long)
+    wide[0, :2, 0], wide[0, :2, 5] = 1, 2
+    wide[1, 1:, 1], wide[1, 1:, 4] = 1, 2
+    return [(square,), (wide,)]
+
+
+def _swapped(masks: Tensor) -> Tensor:
+    """Give each object of the target frame the embedding that the other one has in the reference frame."""
+    other = torch.tensor([0, 2, 1])[masks[1]]
+    return F.one_hot(torch.stack([masks[0], other]), 3).movedim(-1, 1).double()
+
+
+def _color_loss_and_j(f: Tensor, masks: Tensor) -> tuple[float, float]:
+    """Copy colours and masks with one pointer: the loss of Eq. 3 in nats, and J as the mean over the two objects."""
+    A = affinity(pixels(f[1:]), pixels(f[:1]), TEMPERATURE)
+    ids, colors = masks.flatten(1), (masks > 0).long().flatten(1)
+    y = copy(A, F.one_hot(colors[:1], 2).double())
+    loss = -_truths(y, colors[1:]).clamp(min=1e-4).log().mean()
+    found = copy(A, F.one_hot(ids[:1], 3).double())[0].argmax(-1).view_as(masks[1])
+    j = np.mean([region_j((found == n).numpy(), (masks[1] == n).numpy()) for n in (1, 2)])
+    return float(loss), float(j)
+
+
+def _judge_embeddings(result, masks: Tensor) -> str:
+    f, expected = torch.as_tensor(result).detach().double(), tuple(masks.shape)
+    if f.dim() != 4 or (f.shape[0], *f.shape[2:]) != expected:
+        shape = f"({expected[0]}, D, {expected[1]}, {expected[2]})"
+        return f"Your embeddings have shape {tuple(f.shape)}: expected {shape} for masks of shape {expected}"
+    if not torch.isfinite(f).all():
+        return "Your embeddings contain infinity or NaN: expected finite numbers"
+    loss, j = _color_loss_and_j(f, masks)
+    if loss > 0.1:
+        return f"The colour loss is {loss:.2f} nats and J is {j:.2f}: expected a colour loss below 0.1, so the colours must be right"
+    if j > 0.1:
+        return f"The colour loss is {loss:.2f} nats and J is {j:.2f}: expected a J below 0.1, so the masks must go to the wrong object"
+    return ""
+
+
+embeddings = Experiment("embeddings", _swapped, _two_alike, _judge_embeddings)

@@ -1,13 +1,14 @@
 """The exercises of notebooks/07_when_it_breaks.ipynb."""
 
 import numpy as np
-from scipy.stats import rankdata
+from scipy.stats import kendalltau, rankdata
 from torch import Tensor
 
 from ...color import frames_to_lab
 from ...evaluation.metrics import color_error as _color_error
 from ...evaluation.statistics import rank_correlation as spearman
-from ..exercise import Exercise
+from ...evaluation.statistics import time_removed
+from ..exercise import Exercise, Experiment
 from .cases import random_frame
 
 
@@ -16,11 +17,19 @@ def _pairs() -> list[tuple[np.ndarray, np.ndarray]]:
     rng = np.random.default_rng(0)
     x = rng.normal(size=12)
     ties = rng.integers(0, 4, 15).astype(float)
-    return [(x, np.exp(2 * x) + rng.normal(size=12)), (ties, -ties + rng.integers(0, 3, 15))]
+    few = np.array([3.0, 1.0, 2.0, 10.0, 4.0]), np.array([1.0, 2.0, 0.0, 50.0, 3.0])
+    return [(x, np.exp(2 * x) + rng.normal(size=12)), (ties, -ties + rng.integers(0, 3, 15)), few]
 
 
 def _pearson(x: np.ndarray, y: np.ndarray) -> float:
     return float(np.corrcoef(x, y)[0, 1])
+
+
+_covariances = [lambda x, y, ddof=ddof: np.cov(rankdata(x), rankdata(y), ddof=ddof)[0, 1] for ddof in (0, 1)]
+
+
+def _sorted_first(x: np.ndarray, y: np.ndarray) -> float:
+    return _pearson(np.sort(x), np.sort(y))
 
 
 rank_correlation = Exercise(
@@ -49,7 +58,31 @@ rank_correlation = Exercise(
             lambda x, y: _pearson(x, y.argsort().argsort()),
         ),
         ("The sign is wrong: two lists in the same order should give +1", lambda x, y: -spearman(x, y)),
+        (
+            "In your function equal values all get the smallest or the largest of their ranks: give them the mean of their ranks",
+            *(lambda x, y, how=how: _pearson(rankdata(x, how), rankdata(y, how)) for how in ("min", "max", "dense")),
+        ),
+        (
+            "Your formula with the squared differences of ranks is exact only without ties: compute Pearson's correlation of the ranks",
+            lambda x, y: 1 - 6 * ((rankdata(x) - rankdata(y)) ** 2).sum() / (len(x) * (len(x) ** 2 - 1)),
+        ),
+        (
+            "Your function computes Kendall's correlation: compute Pearson's correlation of the ranks",
+            lambda x, y: kendalltau(x, y).statistic,
+        ),
+        ("Your function computes the covariance of the ranks: divide it by both standard deviations", *_covariances),
+        (
+            "Your function returns the whole matrix of correlations: return its entry [0, 1]",
+            lambda x, y: np.corrcoef(rankdata(x), rankdata(y)),
+        ),
+        ("The lists are sorted, so each value loses its partner: replace the values by ranks, and keep their order", _sorted_first),
     ],
+    edges=lambda: [
+        ("the lists are in opposite order", (np.array([1.0, 2.0, 3.0, 4.0]), np.array([8.0, 6.0, 4.0, 1.0]))),
+        ("only one list has ties", (np.array([1.0, 2.0, 2.0, 4.0]), np.array([3.0, 1.0, 5.0, 4.0]))),
+        ("the lists have negative values", (np.array([-1.0, -5.0, 2.0, 0.0]), np.array([0.5, -0.5, -2.0, 3.0]))),
+    ],
+    steps=lambda x, y: {"the ranks of the first list": rankdata(x), "the ranks of the second list": rankdata(y)},
 )
 
 
@@ -57,10 +90,15 @@ def _lab_difference(p: np.ndarray, t: np.ndarray) -> Tensor:
     return frames_to_lab(p) - frames_to_lab(t)
 
 
+_signed = [lambda p, t: _lab_difference(p, t)[1:].mean(), lambda p, t: _lab_difference(p, t)[1:].mean((1, 2)).norm()]
 color_error = Exercise(
     "color_error",
     _color_error,
-    lambda: [(random_frame(5, 6), random_frame(5, 6, 1)), (random_frame(3, 8, 2), random_frame(3, 8, 3))],
+    lambda: [
+        *[(random_frame(5, 6), random_frame(5, 6, 1)), (random_frame(3, 8, 2), random_frame(3, 8, 3))],
+        (random_frame(1, 3, 4), random_frame(1, 3, 5)),
+        (random_frame(2, 2, 6), random_frame(2, 2, 7)),
+    ],
     [
         (
             "In your distance the lightness counts: use only a and b, because L was given and only the colours were predicted",
@@ -79,6 +117,86 @@ color_error = Exercise(
             "Your function measures distances in RGB, where light and colour are mixed: convert to Lab first",
             lambda p, t: np.linalg.norm(p.astype(float) - t, axis=-1).mean(),
         ),
+        (
+            "Your function compares only one of a and b: the distance needs both",
+            *(lambda p, t, n=n: _lab_difference(p, t)[n].abs().mean() for n in (1, 2)),
+        ),
+        (
+            "Your function takes L and a: the colour channels are a and b, which are channels 1 and 2",
+            lambda p, t: _lab_difference(p, t)[:2].square().sum(0).sqrt().mean(),
+        ),
+        (
+            "Your function averages over a and b as well as pixels: add the squares of a and b, take the root, then average",
+            lambda p, t: _lab_difference(p, t)[1:].square().mean().sqrt(),
+            lambda p, t: _lab_difference(p, t)[1:].square().mean(0).sqrt().mean(),
+            lambda p, t: _lab_difference(p, t)[1:].abs().mean(),
+            lambda p, t: _lab_difference(p, t)[1:].square().mean(),
+        ),
+        ("The differences are averaged with their signs, so they cancel: take the distance of each pixel first", *_signed),
+        (
+            "The distances are summed, so the error grows with the frame: average them",
+            lambda p, t: _lab_difference(p, t)[1:].norm(dim=0).sum(),
+        ),
+        (
+            "One length is taken over the whole frame: take the distance of each pixel first, then the mean",
+            lambda p, t: _lab_difference(p, t)[1:].norm(),
+        ),
+        ("Your function returns the distance of each pixel: return their mean", lambda p, t: _lab_difference(p, t)[1:].norm(dim=0)),
+        (
+            "Your function returns the largest or the median distance: return the mean",
+            lambda p, t: _lab_difference(p, t)[1:].norm(dim=0).max(),
+            lambda p, t: _lab_difference(p, t)[1:].norm(dim=0).median(),
+        ),
+        (
+            "The frames are subtracted as uint8, where 3 - 5 is 254: convert them to Lab first",
+            lambda p, t: np.linalg.norm(p - t, axis=-1).mean(),
+            lambda p, t: np.abs(p - t).mean(),
+        ),
+        (
+            "Your function compares saturations (the length of a and b), but such colours can differ: subtract a and b first",
+            lambda p, t: (frames_to_lab(p)[1:].norm(dim=0) - frames_to_lab(t)[1:].norm(dim=0)).abs().mean(),
+        ),
     ],
     tolerance=1e-3,
+    edges=lambda: [
+        ("both frames are equal (the error is 0)", (random_frame(1, 2, 6), random_frame(1, 2, 6))),
+        (
+            "the frames differ only in lightness (the error is almost 0)",
+            (np.full((1, 2, 3), 40, np.uint8), np.full((1, 2, 3), 200, np.uint8)),
+        ),
+    ],
+    steps=lambda p, t: {"the differences of (L, a, b)": _lab_difference(p, t), "the distances": _lab_difference(p, t)[1:].norm(dim=0)},
 )
+
+
+OPPOSITE, ALIKE = -0.9, 0.5  # rank correlation as the lists are, at most; and correlation of what is left without time, at least
+
+
+def _two_lists(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Add one wiggle to a trend that rises and to one that falls."""
+    t, wiggle = np.arange(n), 1.5 * (-1.0) ** np.arange(n)
+    return t + wiggle, wiggle - t
+
+
+def _judge_time_trap(result: tuple, n: int) -> str:
+    """Judge two lists that should be opposites only because of time."""
+    x, y = (np.asarray(values, np.float64) for values in result)
+    if x.shape != (n,) or y.shape != (n,):
+        return f"For n = {n}, your lists have shapes {x.shape} and {y.shape}: expected ({n},) for both"
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        return f"For n = {n}, your lists contain values that are infinite or NaN"
+    together = spearman(x, y)
+    if np.isnan(together):
+        return f"For n = {n}, all values of one of your lists are equal, so they have no rank correlation"
+    if together > OPPOSITE:
+        return f"For n = {n}, the rank correlation of your lists is {together:+.2f}: expected at most {OPPOSITE}"
+    x, y = time_removed(x), time_removed(y)
+    if min(x.std(), y.std()) < 1e-9:
+        return f"For n = {n}, nothing is left of one of your lists when time is removed: add something to its trend that changes the ranks"
+    left = _pearson(x, y)
+    if left < ALIKE:
+        return f"For n = {n}, the correlation of your lists with time removed is {left:+.2f}: expected at least {ALIKE}"
+    return ""
+
+
+time_trap = Experiment("time_trap", _two_lists, lambda: [(20,), (41,)], _judge_time_trap)
