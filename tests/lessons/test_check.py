@@ -17,7 +17,7 @@ from tinytrack.color import Palette, frames_to_lab, lab_to_frames
 from tinytrack.evaluation import metrics
 from tinytrack.evaluation import statistics as analysis
 from tinytrack.lessons.check import EXERCISES
-from tinytrack.lessons.exercise import Exercise, Verdict
+from tinytrack.lessons.exercise import Exercise
 from tinytrack.propagate import Protocol
 
 # ---- 00_tour
@@ -407,6 +407,8 @@ def scaled(x, y, shown, size, half=0.5):
 
 # ---- the tables
 
+COMPARED = {name: exercise for name, exercise in EXERCISES.items() if isinstance(exercise, Exercise)}
+
 LIBRARY = {
     "to_gray": draw.to_gray,
     "nearest_color": lambda centers, ab: Palette(centers).hard(ab),
@@ -423,7 +425,7 @@ LIBRARY = {
     "rank_correlation": analysis.rank_correlation,
     "color_error": metrics.color_error,
 }
-"""Name of the exercise -> the library's function that solves it."""
+"""Name of the exercise -> the library's function that solves it. Exercises with a judge have their own tests, by notebook."""
 
 BY_HAND = {
     "to_gray": lambda frame: without(frame, 1, 2),
@@ -561,10 +563,10 @@ MISTAKES = {
     ],
     "pck": [
         (lambda p, t, s: joints_by_loops(p, t, s * diagonal(t)), "0.6 is missing"),
-        (lambda p, t, s: joints_by_loops(p, t, s * 0.6 * diagonal(t), lost=math.nan), "a lost joint is left out"),
+        (lambda p, t, s: joints_by_loops(p, t, s * 0.6 * diagonal(t), lost=math.nan), "a lost keypoint is left out"),
         (lambda p, t, s: joints_by_loops(p, t, s * 0.6 * max(box(t))), "larger side"),
         (lambda p, t, s: joints_by_loops(p, t, s), "taken as pixels"),
-        (lambda p, t, s: joints_by_loops(p, t, s * 0.6 * diagonal(t), hidden=0.0), "hidden joints count as wrong"),
+        (lambda p, t, s: joints_by_loops(p, t, s * 0.6 * diagonal(t), hidden=0.0), "hidden keypoints count as wrong"),
     ],
     "rank_correlation": [
         (pearson, "computes Pearson's"),
@@ -664,19 +666,18 @@ def test_answers_that_are_not_numbers_are_printed_as_they_are():
     spelled = Exercise("spelled", lambda word: list(word), lambda: [("abc",)], [])
     verdict = repr(spelled(lambda word: ["a", "b", "d"]))
     assert "['a', 'b', 'd']" in verdict and "['a', 'b', 'c']" in verdict
-    assert "got 0, expected 1.5" in EXERCISES["cell_center"](lambda index, stride: str(index)).message
+    assert "returns text, '0'" in EXERCISES["cell_center"](lambda index, stride: str(index)).message
 
 
 def test_a_set_counts_as_a_sorted_list():
     assert EXERCISES["references"](lambda index, back, keep_first: set(Protocol("", None, back, keep_first).references(index)))
 
 
-def test_each_of_the_29_exercises_is_tested_with_at_least_two_mistakes():
-    assert len(EXERCISES) == 29
+def test_each_exercise_is_tested_with_at_least_two_mistakes():
     assert {name: exercise.name for name, exercise in EXERCISES.items()} == {name: name for name in EXERCISES}
-    assert set(LIBRARY) | set(BY_HAND) == set(EXERCISES) == set(MISTAKES)
+    assert set(LIBRARY) | set(BY_HAND) == set(COMPARED) == set(MISTAKES)
     assert [name for name, rows in MISTAKES.items() if len(rows) < 2] == []
-    assert len(PLANTED) >= 2 * len(EXERCISES)
+    assert len(PLANTED) >= 2 * len(COMPARED)
 
 
 def test_each_planted_mistake_expects_its_own_message():
@@ -697,7 +698,7 @@ def test_another_correct_solution_is_right(name):
     assert repr(EXERCISES[name](BY_HAND[name])) == f"{name}: right"
 
 
-@pytest.mark.parametrize("name", EXERCISES)
+@pytest.mark.parametrize("name", COMPARED)
 def test_the_solution_in_float32_is_right(name):
     assert EXERCISES[name](in_float32(LIBRARY.get(name) or BY_HAND[name]))
 
@@ -712,7 +713,7 @@ def test_a_mistake_gets_the_message_that_names_it(name, function, words):
     assert_one_sentence(repr(verdict))
 
 
-@pytest.mark.parametrize("name", EXERCISES)
+@pytest.mark.parametrize("name", COMPARED)
 def test_the_mistakes_of_an_exercise_are_told_apart(name):
     exercise = EXERCISES[name]
     messages = [words for words, *_ in exercise.slips]
@@ -726,142 +727,3 @@ def test_an_empty_stub_is_not_attempted_yet(name):
         raise NotImplementedError
 
     assert repr(EXERCISES[name](stub)) == f"{name}: not attempted yet"
-
-
-# ---- the checker itself, tested on an exercise made for it
-
-
-DOUBLE = Exercise(
-    "double",
-    lambda x: 2 * x,
-    lambda: [(torch.tensor([[0.0, 2.0, 2.0]]).double(),), (torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]).double(),)],
-    [
-        ("this is the square", lambda x: x * x),
-        ("rows and columns are swapped", lambda x: 2 * x.T),
-        ("this is the matrix product with itself", lambda x: x @ x),
-    ],
-)
-
-
-def test_a_right_function_has_no_message():
-    verdict = DOUBLE(lambda x: x + x)
-    assert verdict
-    assert verdict == Verdict("double", "right", "")
-    assert repr(verdict) == "double: right"
-
-
-@pytest.mark.parametrize(
-    "write",
-    [
-        lambda y: y.float(),
-        lambda y: y.long(),
-        lambda y: y.numpy(),
-        lambda y: y.clone().requires_grad_(),
-        lambda y: y.tolist(),
-        lambda y: list(y),
-        lambda y: tuple(row.numpy() for row in y),
-        lambda y: (row for row in y),
-        lambda y: map(list, y.tolist()),
-        lambda y: y + 1e-7,
-    ],
-    ids="float32 integers numpy gradient lists tensors arrays generator map rounding".split(),
-)
-def test_the_answer_may_have_any_type_that_holds_numbers(write):
-    assert repr(DOUBLE(lambda x: write(2 * x))) == "double: right"
-
-
-def test_a_generator_function_is_run():
-    def rows(x):
-        for row in x:
-            yield 2 * row
-
-    assert DOUBLE(rows)
-
-
-def test_a_stub_is_not_attempted_yet():
-    def stub(x):
-        raise NotImplementedError("your turn")
-
-    def unfinished(x):
-        if len(x) > 1:
-            raise NotImplementedError
-        return 2 * x
-
-    for function in (stub, unfinished):
-        verdict = DOUBLE(function)
-        assert not verdict
-        assert verdict.status == "not attempted yet"
-        assert verdict.message == ""
-        assert repr(verdict) == "double: not attempted yet"
-
-
-def test_a_function_without_return_is_reported():
-    def forgetful(x):
-        x = 2 * x
-
-    assert "returns None" in DOUBLE(forgetful).message
-
-
-def test_changing_an_argument_in_place_is_reported_even_if_the_answer_is_right():
-    def doubled(x):
-        x *= 2
-        return x
-
-    def longer(before, after):
-        before += after
-        return before
-
-    def correlated(x, y):
-        x.sort()
-        return 1.0
-
-    assert "changes one of its arguments in place" in DOUBLE(doubled).message
-    joined = Exercise("joined", lambda before, after: [*before, *after], lambda: [([1, 2], [3]), ([1], [2, 3])], [])
-    assert "in place" in joined(longer).message
-    assert "in place" in EXERCISES["rank_correlation"](correlated).message
-    assert DOUBLE(lambda x: 2 * x)  # the checker passes fresh arguments again
-
-
-def test_an_exception_is_reported_with_its_class_and_the_shapes_in_one_sentence():
-    verdict = DOUBLE(lambda x: x[3])
-    assert_one_sentence(verdict.message, "raises IndexError", "(1, 3)", "index 3 is out of bounds")
-    verdict = EXERCISES["affinity"](lambda f_j, f_i: f_j)
-    assert_one_sentence(verdict.message, "raises TypeError", "(2, 3, 4), (2, 5, 4), 1.0", "3 were given")
-
-    def raises_two_lines(x):
-        raise ValueError("the first\nthe second")
-
-    assert DOUBLE(raises_two_lines).message.endswith("the first")
-
-
-def test_a_wrong_shape_is_reported():
-    assert DOUBLE(lambda x: (2 * x).flatten()).message == "For arguments (1, 3), the result has shape (3,): expected (1, 3)"
-
-
-def test_nan_is_reported():
-    assert DOUBLE(lambda x: x / 0 * 0 + 2 * x).message == "For arguments (1, 3), the result contains NaN"
-
-
-def test_an_unknown_mistake_is_reported_by_the_first_element_that_differs():
-    assert DOUBLE(lambda x: x + 2).message == "For arguments (1, 3), at [0, 0]: got 2, expected 0"
-    assert DOUBLE(lambda x: x + x.clamp(max=3)).message == "For arguments (2, 3), at [1, 0]: got 7, expected 8"
-    number = Exercise("number", lambda x: x.sum(), DOUBLE.cases, [])
-    assert number(lambda x: x.mean()).message == "For arguments (1, 3): got 1.333, expected 4"
-
-
-def test_a_known_mistake_is_named_only_if_it_agrees_in_every_case():
-    """The square and the double agree for 0 and 2, but not for 1."""
-    assert DOUBLE(lambda x: x**2).message == "this is the square"
-    assert "at [0, 0]" in DOUBLE(lambda x: x**2 if len(x) == 1 else x**3).message
-
-
-def test_an_exception_matches_a_known_mistake_that_raises_the_same_in_every_case():
-    assert DOUBLE(lambda x: torch.mm(x, x)).message == "this is the matrix product with itself"
-    assert "raises RuntimeError" in DOUBLE(lambda x: x @ x if len(x) == 1 else 2 * x).message
-
-
-def test_each_exercise_has_its_own_tolerance():
-    levels = Exercise("levels", DOUBLE.solution, DOUBLE.cases, [], tolerance=1.01)
-    assert levels(lambda x: 2 * x + 1)
-    assert not levels(lambda x: 2 * x + 1.5)
-    assert not DOUBLE(lambda x: 2 * x + 1e-3)

@@ -27,15 +27,6 @@ def follow(f, labels, t, memory=lambda n: sorted({0, n - 1}), weigh=None, feed=l
     return [m.T.reshape(labels.shape) for m in maps]
 
 
-def stored_hard_returned_soft(f, labels, t):
-    soft, hard = [labels], [labels]
-    for n in range(1, len(f)):
-        step = follow(f[[0, n - 1, n]], labels, t)
-        soft.append(step[-1])
-        hard.append(step[-1])
-    return soft
-
-
 def gaussians(xy, size, grid, sigma, cells=None, power=2, norm=False, root=False, factor=2):
     column = (xy[:, 0] + 0.5) * grid[1] / size[1] - 0.5
     row = (xy[:, 1] + 0.5) * grid[0] / size[0] - 0.5
@@ -145,8 +136,6 @@ MISTAKES = {
     ],
     "propagate": [
         lambda f, c, t: follow(f, c, t, memory=lambda n: list(range(n))),
-        lambda f, c, t: follow(f, c, t, memory=lambda n: [0, n - 1]),
-        lambda f, c, t: follow(f, c, t, memory=lambda n: [n - 1, 0]),
         lambda f, c, t: follow(f, c, t, memory=lambda n: sorted({max(n - 2, 0), n - 1})),
         lambda f, c, t: follow(f, c, t, weigh=lambda q, k: (q @ k.T * t).softmax(-1)),
         lambda f, c, t: follow(f, c, t, weigh=lambda q, k: (q @ k.T / t).softmax(0)),

@@ -63,7 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="tinytrack",
         description="Tracking emerges by colorizing videos: colour, mask or pose a video from its first frame.",
-        epilog="VIDEO is a video file, a folder of frames or the name of a clip (carphone, bikes, walk).",
+        epilog="VIDEO is a video file, a folder of frames or the name of a clip (carphone, bikes, walk, beam).",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)

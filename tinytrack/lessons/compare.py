@@ -95,3 +95,8 @@ def to_double(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.astype(np.float64) if value.dtype == np.float32 else value
     return type(value)(to_double(item) for item in value) if type(value) in (list, tuple) else value
+
+
+def copied(arguments: tuple) -> tuple:
+    """Copy the tensors, arrays and lists among some arguments."""
+    return tuple(a.clone() if hasattr(a, "clone") else a.copy() if hasattr(a, "copy") else a for a in arguments)

@@ -15,6 +15,11 @@ def related(evidence: Evidence) -> str:
     return next((message for look in _LOOKS for message in look(evidence)), "")
 
 
+def loosely_related(evidence: Evidence) -> str:
+    """Describe weaker relations, which come after what the arguments explain; empty if there is none."""
+    return next(_in_proportion(evidence), "")
+
+
 def _axis(axis: int, ndim: int) -> str:
     """Name an axis by its number, and the last one by its position too."""
     return "axis 0" if ndim == 1 else f"axis {axis}" + (" (the last)" if axis == ndim - 1 else "")
@@ -153,14 +158,15 @@ def _normalised(evidence: Evidence) -> Iterator[str]:
         ("a cumulative sum", np.cumsum),
         ("a one-hot step at the largest number", lambda r, axis: (r == r.max(axis, keepdims=True)).astype(float)),
     )
-    for name, step in steps:
-        for axis, along in ((None, "all numbers"), *_axes(evidence)):
-            if axis is None and name in ("a sort", "a cumulative sum"):
-                continue
-            if evidence.explains(lambda r, axis=axis, step=step: step(r, axis=axis), of_found=True):
-                yield f"One step is missing: {name} over {along} turns your result into the expected one"
-            if evidence.explains(lambda r, axis=axis, step=step: step(r, axis=axis)):
-                yield f"Your result is the expected one after {name} over {along}: leave this step out"
+    for of_found in (False, True):
+        for name, step in steps:
+            for axis, along in ((None, "all numbers"), *_axes(evidence)):
+                if axis is None and name in ("a sort", "a cumulative sum"):
+                    continue
+                if evidence.explains(lambda r, axis=axis, step=step: step(r, axis=axis), of_found):
+                    if of_found:
+                        yield f"One step is missing or wrong: {name} over {along} would turn your result into the expected one"
+                    yield f"Your result is the expected one after {name} over {along}: leave this step out"
 
 
 def _quantities(evidence: Evidence) -> Iterator[tuple[str, list[float]]]:
@@ -208,7 +214,7 @@ def _numbers(evidence: Evidence) -> list[tuple[np.ndarray, np.ndarray]] | None:
 
 
 def _scaled(evidence: Evidence) -> Iterator[str]:
-    """The results differ by a constant factor or a constant offset, or by one for each row."""
+    """The results differ by a constant factor or a constant offset, which has a name."""
     pairs = _numbers(evidence)
     if pairs is None or sum(len(np.unique(t)) for _, t in pairs) < 2 or not evidence.tells([o for o, _ in pairs]):
         return
@@ -217,15 +223,25 @@ def _scaled(evidence: Evidence) -> Iterator[str]:
         name = _named(factors, evidence, _POWERS)
         if name:
             yield f"Your result is the expected one times {name}: one factor is missing or too many"
-        if all(t.size > 1 for _, t in pairs):
-            yield f"Your numbers are in the right proportion, but scaled by {number(factors[0])} in the first case"
     offsets = [float(np.median(o - t)) for o, t in pairs]
     if all(evidence.same(o, t + d) for d, (o, t) in zip(offsets, pairs, strict=True)):
         name = _named(offsets, evidence, _SHIFTS)
         if name:
             yield f"Your result is the expected one plus {name}: an offset is missing or too many"
-        if all(t.size > 1 for _, t in pairs):
-            yield f"Your numbers are all too large by the same amount, {number(offsets[0])} in the first case"
+
+
+def _in_proportion(evidence: Evidence) -> Iterator[str]:
+    """The results differ by a factor or an offset that is constant within a case, or within each row."""
+    pairs = _numbers(evidence)
+    if pairs is None or not evidence.tells([o for o, _ in pairs]):
+        return
+    if all(len(np.unique(t)) > 1 for _, t in pairs):
+        factors = [float((o * t).sum() / (t * t).sum()) for o, t in pairs]
+        if all(f and evidence.same(o, f * t) for f, (o, t) in zip(factors, pairs, strict=True)):
+            yield f"Your numbers are in the right proportion, but scaled, in the first case by {number(factors[0])}"
+        offsets = [float(np.median(o - t)) for o, t in pairs]
+        if all(evidence.same(o, t + d) for d, (o, t) in zip(offsets, pairs, strict=True)):
+            yield f"Your numbers all differ by the same amount from the expected ones, in the first case by {number(offsets[0])}"
     for axis, along in _axes(evidence):
         if all(t.shape[axis] > 1 for _, t in pairs) and any(t.size > t.shape[axis] for _, t in pairs):
             with np.errstate(all="ignore"):

@@ -43,11 +43,11 @@ class Outcome:
     attempted: bool = True
 
 
-def run(function: Callable, arguments: tuple, seen: Callable = lambda array: array) -> Outcome:
-    """Call a function with copies of the arguments, within the limits on time and memory."""
+def run(function: Callable, arguments: tuple, seen: Callable = lambda array: array, seconds: float | None = None) -> Outcome:
+    """Call a function with copies of the arguments, within the limits on time and memory; ``seen`` reduces its result."""
     given = copy.deepcopy(arguments)
     try:
-        with limited(SECONDS, GIGABYTES), warnings.catch_warnings():
+        with limited(seconds or SECONDS, GIGABYTES), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # mistakes may divide by zero, and so may the learner: only the result is judged
             value = read(function(*given))
     except (Exception, SystemExit, TimeUp, MemoryUp) as error:  # a learner's function may raise anything; it is reported, not raised

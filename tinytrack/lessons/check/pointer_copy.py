@@ -179,7 +179,7 @@ window = Exercise(
             lambda h, w, r: _one_sided(h, w, r).mT,
         ),
         ("In your window no pixel may point at its own place: a distance of 0 is allowed too", _without_itself),
-        ("The edge of the square is left out in one direction: use <= for both rows and columns", *_half_open),
+        ("Your window is one pixel too narrow in one direction: use <= for both rows and columns", *_half_open),
     ],
     edges=lambda: [
         ("the radius is 0", (2, 3, 0)),

@@ -289,10 +289,6 @@ read_balanced = Exercise(
             lambda y, b: (y - y.mean((1, 2), keepdim=True) ** b).argmax(0),
         ),
         ("Your function takes the weakest class: take the argmax", lambda y, b: _divided(y, b).argmin(0)),
-        (
-            "Your prior is the mean over the classes: take the mean over the pixels of each map, over axes 1 and 2",
-            lambda y, b: (y / y.mean(0) ** b).argmax(0),
-        ),
         ("The exponent is 1 - balance: use balance itself", lambda y, b: _divided(y, 1 - b).argmax(0)),
         ("The power is applied to the maps: apply it to the prior only", lambda y, b: (y**b / y.mean((1, 2), keepdim=True)).argmax(0)),
         (

@@ -271,21 +271,21 @@ pck = Exercise(
             lambda p, t, s: _right(p, t, s * np.linalg.norm(_box(t))),
         ),
         (
-            "In your result a lost joint is left out (NaN), which rewards a tracker that gives up on the hard ones: count it as wrong (0)",
+            "In your result a lost keypoint is left out (NaN), which rewards a tracker that gives up on the hard ones: count it as wrong (0)",
             lambda p, t, s: _right(p, t, 0.6 * s * np.linalg.norm(_box(t)), np.nan),
         ),
         ("Your function uses the larger side of the box: use its diagonal instead", lambda p, t, s: _right(p, t, 0.6 * s * _box(t).max())),
         (
-            "In your result no joint is ever right: either the threshold is taken as pixels instead of a share of 0.6 x the diagonal,"
-            " or the box includes the NaN of hidden joints",
+            "In your result no keypoint is ever right: either the threshold is taken as pixels instead of a share of 0.6 x the diagonal,"
+            " or the box includes the NaN of hidden keypoints",
             lambda p, t, s: _right(p, t, s),
         ),
         (
-            "In your result hidden joints count as wrong: return NaN where the true position is not known",
+            "In your result hidden keypoints count as wrong: return NaN where the true position is not known",
             lambda p, t, s: np.nan_to_num(_pck(p, t, s)),
         ),
         (
-            "Your box is that of the predicted joints: use the true ones, so that a bad tracker does not loosen the threshold",
+            "Your box is that of the predicted keypoints: use the true ones, so that a bad tracker does not loosen the threshold",
             lambda p, t, s: _right(p, t, 0.6 * s * np.linalg.norm(_box(p))),
             lambda p, t, s: _right(p, t, 0.6 * s * np.linalg.norm(np.ptp(p, axis=0))),
         ),
@@ -296,11 +296,11 @@ pck = Exercise(
         ),
         ("Your function uses the area of the box: use its diagonal instead", lambda p, t, s: _right(p, t, 0.6 * s * _box(t).prod())),
         (
-            "The threshold is not used: a joint may be threshold x 0.6 x the diagonal off",
+            "The threshold is not used: a keypoint may be threshold x 0.6 x the diagonal off",
             lambda p, t, s: _right(p, t, 0.6 * np.linalg.norm(_box(t))),
         ),
         (
-            "Your function returns one mean: return the score of each joint",
+            "Your function returns one mean: return the score of each keypoint",
             lambda p, t, s: np.nanmean(_pck(p, t, s)),
             lambda p, t, s: _pck(p, t, s).mean(),
         ),
@@ -315,16 +315,16 @@ pck = Exercise(
             lambda p, t, s: _right(p, t, np.sqrt(0.6 * s * np.linalg.norm(_box(t)))),
         ),
         (
-            "The hidden joints are left out of your list: keep their places, with NaN",
+            "The hidden keypoints are left out of your list: keep their places, with NaN",
             lambda p, t, s: _pck(p, t, s)[~np.isnan(t).any(1)],
         ),
     ],
     edges=lambda: [
         ("a distance is exactly the threshold (which still counts as right)", (np.array([[2.25, 3.0], [30.0, 40.0]]), _FOUR[:2], 0.125)),
-        ("no joint is hidden or lost", (_NEAR[:2], _FOUR[:2], 0.1)),
-        ("a joint is hidden and lost", (np.array([[1.0, 0.0], [30.0, 41.0], [np.nan, np.nan]]), _FOUR[:3], 0.2)),
-        ("all joints lie in one row", (np.array([[0.0, 1.0], [44.0, 0.0]]), np.array([[0.0, 0.0], [40.0, 0.0]]), 0.1)),
-        ("all joints are right", (_FOUR[[0, 1, 3]], _FOUR[[0, 1, 3]], 0.1)),
+        ("no keypoint is hidden or lost", (_NEAR[:2], _FOUR[:2], 0.1)),
+        ("a keypoint is hidden and lost", (np.array([[1.0, 0.0], [30.0, 41.0], [np.nan, np.nan]]), _FOUR[:3], 0.2)),
+        ("all keypoints lie in one row", (np.array([[0.0, 1.0], [44.0, 0.0]]), np.array([[0.0, 0.0], [40.0, 0.0]]), 0.1)),
+        ("all keypoints are right", (_FOUR[[0, 1, 3]], _FOUR[[0, 1, 3]], 0.1)),
     ],
     steps=_sizes,
 )

@@ -129,9 +129,9 @@ def _bilinear_down(mask: np.ndarray, grid: tuple[int, int]) -> float:
     return _region_j(F.interpolate(small, mask.shape, mode="bilinear")[0, 0].numpy() > 0.5, mask)
 
 
-def _hard_on_the_grid(mask: np.ndarray, grid: tuple[int, int], up: str) -> float:
+def _hard_on_the_grid(mask: np.ndarray, grid: tuple[int, int]) -> float:
     small = (_maps_through(mask, grid)[0] > 0.5).double()
-    return _region_j(F.interpolate(small[None, None], mask.shape, mode=up)[0, 0].numpy() > 0.5, mask)
+    return _region_j(F.interpolate(small[None, None], mask.shape, mode="bilinear")[0, 0].numpy() > 0.5, mask)
 
 
 def _largest_down(mask: np.ndarray, grid: tuple[int, int]) -> float:
@@ -178,8 +178,7 @@ ceiling = Exercise(
         ),
         (
             "Your function thresholds the shares on the grid before it scales up: scale the shares up first, then compare with 0.5",
-            lambda m, g: _hard_on_the_grid(m, g, "bilinear"),
-            lambda m, g: _hard_on_the_grid(m, g, "nearest"),
+            _hard_on_the_grid,
         ),
         ("Your function takes the largest value of each cell: average over the cell", _largest_down),
         ("The height and the width of the grid are swapped: grid is (h, w)", lambda m, g: _through(m, g[::-1])),
