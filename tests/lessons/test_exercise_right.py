@@ -362,7 +362,7 @@ def with_noise(value, seed):
     if isinstance(value, torch.Tensor):
         return torch.as_tensor(with_noise(value.numpy(), seed))
     if isinstance(value, np.ndarray) and value.dtype.kind == "f":
-        if np.array_equal(value, value.round(1)) or len(np.unique(value)) < value.size:
-            return value  # numbers such as 0.5, and ties, are exact on purpose
+        if np.array_equal(value, value.round(2)) or len(np.unique(value)) < value.size:
+            return value  # numbers such as 0.25, and ties, are exact on purpose
         return value * (1 + 1e-6 * np.random.default_rng(seed).standard_normal(value.shape))
     return value

@@ -13,9 +13,7 @@ def helpfulness(exercise: Exercise, verdict: Verdict) -> str:
         return "accepted"
     if verdict.message in [message for message, *_ in exercise.slips]:
         return "named"
-    if not re.search(
-        f"^{_VAGUE}|cases, but wrong( in the others[^.]*)?( when [^.]*)?$|(too large|too small) in every", verdict.message
-    ):
+    if not re.search(f"^{_VAGUE}|cases, but wrong( in the others[^.]*)?( when [^.]*)?$|(too large|too small) in every", verdict.message):
         return "diagnosed"
     return "shown" if "an array of shape" not in verdict.details else "vague"
 

@@ -25,6 +25,8 @@ def filmstrip(
 ) -> "Figure":
     """Draw rows of pictures with a note in each picture; picture sizes may differ between rows.
 
+    Columns are as wide as their pictures in the first row, when all have the same height.
+
     Args:
         rows: R lists of C uint8 RGB pictures.
         titles: R texts, left of the rows.
@@ -34,15 +36,22 @@ def filmstrip(
         width: of the figure in inches.
     """
     # sizes in inches: pictures, then room for texts
-    cell = (width - (1.6 if any(titles) else 0)) / len(rows[0])
-    heights = [cell * row[0].shape[0] / row[0].shape[1] for row in rows]
+    aspects = np.array([picture.shape[1] / picture.shape[0] for picture in rows[0]])
+    widths = (width - (1.6 if any(titles) else 0)) * aspects / aspects.sum()
+    heights = [widths[0] * row[0].shape[0] / row[0].shape[1] for row in rows]
     height = sum(heights) + 0.08 * len(rows) + (0.35 if columns else 0) + (0.45 if heading else 0)
     # the alt text
-    noted = [f"{title}: {listed(texts)}" for title, texts in zip(titles, notes, strict=False) if listed(texts)]
-    alt = f"{heading or 'Pictures'}. Rows: {listed(titles)}. Columns: {listed(columns) or len(rows[0])}. {'; '.join(noted)}"
+    noted = [f"{title}: {listed(texts)}" if title else listed(texts) for title, texts in zip(titles, notes, strict=False) if listed(texts)]
+    parts = [
+        heading or "Pictures",
+        f"Rows: {listed(titles)}" if any(titles) else "",
+        f"Columns: {listed(columns)}" if any(columns) else f"{len(rows[0])} columns" if len(rows[0]) > 1 else "",
+        "; ".join(noted),
+    ]
+    alt = ". ".join(part for part in parts if part) + "."
     # one panel per picture
     figure = chart(width, height, alt)
-    axes = figure.subplots(len(rows), len(rows[0]), squeeze=False, height_ratios=heights)
+    axes = figure.subplots(len(rows), len(rows[0]), squeeze=False, height_ratios=heights, width_ratios=widths)
     for r, (row, title) in enumerate(zip(rows, titles, strict=True)):
         for c, picture in enumerate(row):
             axis = axes[r, c]
@@ -58,14 +67,33 @@ def filmstrip(
     return figure
 
 
-def number_grid(matrices: Sequence[np.ndarray | torch.Tensor], titles: Sequence[str], heading: str = "", digits: int = 2) -> "Figure":
+def number_grid(
+    matrices: Sequence[np.ndarray | torch.Tensor],
+    titles: Sequence[str],
+    heading: str = "",
+    digits: int = 2,
+    colors: Sequence[np.ndarray | None] = (),
+    marked: Sequence[tuple[int, int, int]] = (),
+) -> "Figure":
     """Draw small matrices (h, w) side by side, each cell shaded by its value with the number in it; NaN cells stay empty.
 
-    All matrices share one scale of shades, from the smallest value to the largest.
+    Args:
+        matrices: M matrices. They share one scale of shades, from the smallest value to the largest, except those with their own colours.
+        titles: M texts, above the matrices.
+        heading: the title of the figure.
+        digits: after the decimal point.
+        colors: for each of the first matrices, None or its own colours: RGB, uint8 (h, w, 3), one for each cell; or (K, 3), one for each
+            class number. Then values are class numbers, and a value that is none stays white.
+        marked: (matrix, row, column) of cells with a red frame.
     """
-    # the range of values, and the alt text
+    from matplotlib.patches import Rectangle
+
+    # the colours of cells, the range of the other values, and the alt text
     values = [numbers(matrix) for matrix in matrices]
+    own = {n: _cell_colors(v, c) for n, (v, c) in enumerate(zip(values, colors, strict=False)) if c is not None}
     low, high = min(np.nanmin(v) for v in values), max(np.nanmax(v) for v in values)
+    shaded = [v for n, v in enumerate(values) if n not in own] or values
+    bottom, top = min(np.nanmin(v) for v in shaded), max(np.nanmax(v) for v in shaded)
     shapes = " and ".join(dict.fromkeys(f"{v.shape[0]}x{v.shape[1]}" for v in values))
     alt = f"{heading or 'Matrices'}: {listed(titles)} ({shapes} numbers, {low:.{digits}f} to {high:.{digits}f})"
     # one panel per matrix, all with square cells of one size
@@ -74,8 +102,11 @@ def number_grid(matrices: Sequence[np.ndarray | torch.Tensor], titles: Sequence[
     height = side * max(v.shape[0] for v in values) + 0.4 + (0.4 if heading else 0)
     figure = chart(side * columns + 0.5 * len(values), height, alt)
     axes = figure.subplots(1, len(values), squeeze=False, width_ratios=[v.shape[1] for v in values])[0]
-    for axis, matrix, title in zip(axes, values, titles, strict=True):
-        axis.pcolormesh(matrix, cmap="Blues", vmin=low, vmax=high + 1e-9, edgecolors="white", linewidth=1)
+    for n, (axis, matrix, title) in enumerate(zip(axes, values, titles, strict=True)):
+        if n in own:
+            axis.pcolormesh(own[n], edgecolors="#dddddd", linewidth=1)
+        else:
+            axis.pcolormesh(matrix, cmap="Blues", vmin=bottom, vmax=top + 1e-9, edgecolors="white", linewidth=1)
         axis.invert_yaxis()
         axis.set_aspect("equal")
         axis.set_xticks([])
@@ -84,11 +115,24 @@ def number_grid(matrices: Sequence[np.ndarray | torch.Tensor], titles: Sequence[
         axis.set_title(title, fontsize=10.5)
         for (r, c), value in np.ndenumerate(matrix):
             if np.isfinite(value):
-                dark = (value - low) / (high - low + 1e-9) > 0.55
-                axis.text(c + 0.5, r + 0.5, f"{value:.{digits}f}", ha="center", va="center", fontsize=9, color="white" if dark else "black")
+                dark = own[n][r, c].mean() < 0.5 if n in own else (value - bottom) / (top - bottom + 1e-9) > 0.55
+                whole = n in own and np.ndim(colors[n]) == 2 and value == int(value)  # a class number
+                text = f"{value:.{0 if whole else digits}f}"
+                axis.text(c + 0.5, r + 0.5, text, ha="center", va="center", fontsize=9, color="white" if dark else "black")
+    for n, r, c in marked:
+        axes[n].add_patch(Rectangle((c + 0.04, r + 0.04), 0.92, 0.92, fill=False, edgecolor="#E63C3C", linewidth=2.5))
     if heading:
         figure.suptitle(heading, fontsize=12)
     return figure
+
+
+def _cell_colors(values: np.ndarray, colors: np.ndarray) -> np.ndarray:
+    """Return the colours in [0, 1] of the cells of :func:`number_grid`, (h, w, 3)."""
+    if colors.ndim == 3:
+        return colors / 255
+    classes = np.isin(values, range(len(colors)))
+    chosen = colors[np.where(classes, values, 0).astype(int)] / 255
+    return np.where(classes[..., None], chosen, 1.0)
 
 
 def palette_swatches(palette: Palette, ab: torch.Tensor, heading: str = "", lightness: float = 65.0) -> "Figure":
@@ -108,18 +152,20 @@ def palette_swatches(palette: Palette, ab: torch.Tensor, heading: str = "", ligh
     # the alt text
     largest = listed([f"{share:.0%}" for share in np.sort(shares)[::-1][:4]])
     alt = f"{heading or 'Palette'}: {len(palette)} colours. Largest shares of the pixels: {largest}"
-    figure = chart(9, 3.9, alt)
-    left, right = figure.subplots(1, 2, width_ratios=[1, 1.5])
+    figure = chart(9, 4.4, alt)
+    left, right = figure.subplots(1, 2, width_ratios=[1.25, 1.5])
     # left: pixels and centres in the (a, b) plane
     left.scatter(*sample.T, s=5, c=dots, linewidths=0)
-    left.scatter(*palette.centers.cpu().T, s=70, c=rgb, edgecolors="black", linewidths=1.2)
+    left.scatter(*palette.centers.cpu().T, s=105, c=rgb, edgecolors="black", linewidths=1.2)
+    for n, (a, b) in enumerate(palette.centers.tolist()):
+        left.text(a, b, str(n), ha="center", va="center_baseline", fontsize=6.5)
     left.set_xlabel("a (green to red, Lab units)")
     left.set_ylabel("b (blue to yellow, Lab units)")
     reach = max(20.0, 1.15 * float(chroma(palette.centers.T[:, :, None]).max()), 1.05 * float(sample.abs().max()))
     left.set_xlim(-reach, reach)
     left.set_ylim(-reach, reach)
     left.set_aspect("equal")
-    left.set_title("pixels, and the centres (ringed)", fontsize=10.5)
+    left.set_title("pixels, and the numbered centres", fontsize=10.5)
     # right: the shares
     right.bar(range(len(palette)), 100 * shares, color=rgb, edgecolor="#666666", linewidth=0.6)
     right.set_xticks(range(len(palette)))

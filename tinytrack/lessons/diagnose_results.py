@@ -189,7 +189,7 @@ def _quantities(evidence: Evidence) -> Iterator[tuple[str, list[float]]]:
 
 _KNOWN = {np.log(2): "log 2", 1 / np.log(2): "1 / log 2", np.sqrt(2): "the root of 2", np.pi: "pi", 180 / np.pi: "180 / pi"}
 _POWERS = (("{}", lambda q: q), ("1 / {}", lambda q: 1 / q), ("{} squared", lambda q: q**2), ("1 / ({} squared)", lambda q: q**-2.0))
-_SHIFTS = (("{}", lambda q: q), ("-{}", lambda q: -q), ("half of {}", lambda q: q / 2), ("-{} / 2", lambda q: -q / 2))
+_SHIFTS = (("{}", lambda q: q), ("minus {}", lambda q: -q), ("half of {}", lambda q: q / 2), ("minus half of {}", lambda q: -q / 2))
 
 
 def _named(values: list[float], evidence: Evidence, forms) -> str:
@@ -227,7 +227,8 @@ def _scaled(evidence: Evidence) -> Iterator[str]:
     if all(evidence.same(o, t + d) for d, (o, t) in zip(offsets, pairs, strict=True)):
         name = _named(offsets, evidence, _SHIFTS)
         if name:
-            yield f"Your result is the expected one plus {name}: an offset is missing or too many"
+            name = name if name.startswith("minus") else f"minus {name[1:]}" if name.startswith("-") else f"plus {name}"
+            yield f"Your result is the expected one {name}: an offset is missing or too many"
 
 
 def _in_proportion(evidence: Evidence) -> Iterator[str]:
@@ -243,7 +244,8 @@ def _in_proportion(evidence: Evidence) -> Iterator[str]:
         if all(evidence.same(o, t + d) for d, (o, t) in zip(offsets, pairs, strict=True)):
             yield f"Your numbers all differ by the same amount from the expected ones, in the first case by {number(offsets[0])}"
     for axis, along in _axes(evidence):
-        if all(t.shape[axis] > 1 for _, t in pairs) and any(t.size > t.shape[axis] for _, t in pairs):
+        varied = all(t.shape[axis] > 1 and (np.ptp(t, axis) > 10 * evidence.tolerance).mean() > 0.5 for _, t in pairs)
+        if varied and any(t.size > t.shape[axis] for _, t in pairs):
             with np.errstate(all="ignore"):
                 ratios = [(o * t).sum(axis, keepdims=True) / (t * t).sum(axis, keepdims=True) for o, t in pairs]
             if all((abs(r - 1) > 1e-4).mean() > 0.5 for r in ratios) and all(

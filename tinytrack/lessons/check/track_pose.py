@@ -271,7 +271,7 @@ pck = Exercise(
             lambda p, t, s: _right(p, t, s * np.linalg.norm(_box(t))),
         ),
         (
-            "In your result a lost keypoint is left out (NaN), which rewards a tracker that gives up on the hard ones: count it as wrong (0)",
+            "In your result a lost keypoint is left out (NaN), which rewards a tracker that gives up on hard ones: count it as wrong (0)",
             lambda p, t, s: _right(p, t, 0.6 * s * np.linalg.norm(_box(t)), np.nan),
         ),
         ("Your function uses the larger side of the box: use its diagonal instead", lambda p, t, s: _right(p, t, 0.6 * s * _box(t).max())),
