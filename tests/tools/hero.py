@@ -1,7 +1,7 @@
 """Make the moving picture at the top of the README: python -m tests.tools.hero [FILE.webp].
 
-Three panels: the colours of ``carphone`` copied from its first frame, its masks, and a skeleton on the whole body of ``beam``. Each
-panel first shows what is given in frame 0. Run ``python -m tinytrack data fetch beam`` before.
+Four panels: the gray frames of ``carphone`` that the network sees, the colours and the masks copied from the first frame, and mask and
+skeleton on the whole body of ``beam``. The first picture shows what is given. Run ``python -m tinytrack data fetch beam`` before.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from tinytrack.propagate import REFINED
 from tinytrack.track import carry
 
 FILE = Path(__file__).resolve().parents[2] / "data" / "tour.webp"
-HEIGHT = 288  # pixels of each panel
+HEIGHT = 216  # pixels of each panel
 COUNT = 20  # pictures
 HOLD, TIME = 1200, 130  # milliseconds: the given labels, and every other picture
 BODY = np.s_[280:1240, 140:940]  # the part of beam that shows the man: the network sees only this part, at 240 rows
@@ -33,17 +33,18 @@ def scaled(picture: np.ndarray) -> np.ndarray:
     return np.asarray(Image.fromarray(picture).resize((width, HEIGHT), Image.Resampling.LANCZOS))
 
 
-def face(every: int = 4) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Colour and track ``carphone`` from its gray frames; return the pictures of the colours and of the masks."""
+def face(every: int = 4) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
+    """Colour and track ``carphone`` from its gray frames; return these frames, the copied colours and the copied masks."""
     clip, frames = CLIPS["carphone"], open_clip("carphone").read()[: every * COUNT]
     gray = draw.to_gray(frames)
     tracked = carry(gray, read_mask(clip.masks[0]), None, frames[0], model=load_model("tiny-gray", best_device()), protocol=REFINED)
-    colors, masks = [], []
+    inputs, colors, masks = [], [], []
     for t, item in enumerate(tracked):
         if t % every == 0:
+            inputs.append(scaled(gray[t]))
             colors.append(scaled(paint(gray[t], item.ab) if t else frames[0]))
             masks.append(scaled(draw.overlay(gray[t], item.ids)))
-    return colors, masks
+    return inputs, colors, masks
 
 
 def body(every: int = 3) -> list[np.ndarray]:
@@ -67,11 +68,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("file", nargs="?", type=Path, default=FILE)
     path = parser.parse_args(argv).file
     panels = [*face(), body()]
-    titles = ["the colours", "the masks", "mask and skeleton"]
+    titles = ["colours", "masks", "mask and skeleton"]
     pictures = []
     for t, row in enumerate(zip(*panels, strict=True)):
-        word = "given: " if t == 0 else "copied: "
-        pictures.append(Image.fromarray(draw.side_by_side(row, [word + title for title in titles])))
+        word = "given" if t == 0 else "copied"
+        names = ["what the network sees", *(f"{word}: {title}" for title in titles)]
+        pictures.append(Image.fromarray(draw.side_by_side(row, names)))
     with staged_file(path) as scratch:
         times = [HOLD] + [TIME] * (len(pictures) - 2) + [HOLD]
         pictures[0].save(scratch, "WEBP", save_all=True, append_images=pictures[1:], duration=times, loop=0, quality=70, method=6)
