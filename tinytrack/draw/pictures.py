@@ -108,7 +108,7 @@ def nearest(values: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def carried_picture(
-    frame: np.ndarray, carried: Carried, edges: Sequence[tuple[int, int]] = (), strength: float = 0.5, width: int = 400
+    frame: np.ndarray, carried: Carried, edges: Sequence[tuple[int, int]] = (), strength: float = 0.5, width: int = 400, marks: float = 1.0
 ) -> np.ndarray:
     """Draw the tracking result of a frame into it: painted with its colours, tinted by its masks, marked with its keypoints.
 
@@ -118,6 +118,7 @@ def carried_picture(
         edges: pairs of keypoints with a line between them.
         strength: how strongly masks tint, in [0, 1]; at 0 nothing is drawn, and a frame with tracked colours is shown gray.
         width: of the picture in pixels, approximately.
+        marks: size of the keypoints, relative to the usual size.
     """
     if carried.ab is not None:
         frame = paint(frame, carried.ab) if strength > 0 else to_gray(frame)
@@ -125,7 +126,7 @@ def carried_picture(
     if carried.ids is not None and strength > 0:
         large = overlay(large, enlarge(carried.ids, k), strength)
     if carried.xy is not None and strength > 0:
-        large = skeleton(large, rescale(carried.xy, frame.shape[:2], large.shape[:2]), edges, scale=max(1.5, large.shape[0] / 240))
+        large = skeleton(large, rescale(carried.xy, frame.shape[:2], large.shape[:2]), edges, scale=marks * max(1.5, large.shape[0] / 240))
     return large
 
 
