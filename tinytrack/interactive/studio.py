@@ -25,7 +25,7 @@ from .session import EXPORTS, Session
 from .skeletons import SKELETONS
 from .upload import LIMIT, Upload
 
-# Height at which the network sees frames; data/README.md, "What pays", lists what a smaller height costs in J&F.
+# Height at which the network sees frames; data/README.md, "Which changes help", lists what a smaller height costs in J&F.
 DETAIL = {"quick (112 rows)": 112, "half (160 rows)": 160, "full (240 rows, like the command line)": 240}
 KEYS = (
     "Keys, once the picture is clicked or reached with Tab: arrows move a crosshair (Shift: by ten), Enter marks, Space puts the brush down"

@@ -67,7 +67,7 @@ def score_chart(results: Mapping):
                     spread[protocol][row, c] = values.std(ddof=1)
     scores = {p: values for p, values in scores.items() if np.isfinite(values).any()}
     count = max(run["summary"]["videos"] for part in runs.values() for run in part.values())
-    return plots.protocol_bars(methods, scores, spread, f"How well are masks carried? {NAMES[MAIN]}, {count} videos", ["J", "F"])
+    return plots.protocol_bars(methods, scores, spread, f"How well are masks propagated? {NAMES[MAIN]}, {count} videos", ["J", "F"])
 
 
 def over_time_chart(results: Mapping):
@@ -95,7 +95,7 @@ def pck_chart(results: Mapping):
             panels[title] = {m: [100 * v for v in runs[m]["summary"]["pck"]] for m in STYLES if m in runs}
     if not panels:
         return None
-    return plots.pck_curves(panels, THRESHOLDS, "How well are joints carried? Modern protocol; a lost joint counts as wrong")
+    return plots.pck_curves(panels, THRESHOLDS, "How well are keypoints propagated? Modern protocol; a lost keypoint counts as wrong")
 
 
 def emergence_chart(results: Mapping):
@@ -116,7 +116,7 @@ def emergence_chart(results: Mapping):
     if training and training["loss"]:
         width = training["steps"] / len(training["loss"])
         loss = (width * (np.arange(len(training["loss"])) + 0.5), training["loss"])
-    title = f"Does tracking emerge while it only learns to colour? {NAMES[MAIN]}, {summaries[0]['videos']} videos, modern protocol"
+    title = f"Does tracking emerge while the network only learns to colour? {NAMES[MAIN]}, {summaries[0]['videos']} videos, modern protocol"
     return plots.emergence([row["step"] for row in rows], scores, levels, errors, loss, title)
 
 

@@ -168,8 +168,8 @@ def dissolve_figure(truth: Truth, model: Model, protocol: Protocol = MODERN):
             found = read_masks(maps[t], ids, size, read) == n
             rows[row].append(overlay(frame, found * (1 + CYAN)))
             notes[row].append(f"J {100 * region_j(found, true):.0f} %")
-    titles = ["truth", "soft map\n(yellow: 1)", "read by\nargmax", "read\nbalanced"]
-    heading = f"Why do masks dissolve? Copies of copies in {truth.name}"
+    titles = ["truth", "soft map\n(yellow: 1)", "argmax\nread-out", "balanced\nread-out"]
+    heading = f"Why do masks fade? Repeated copying in {truth.name}"
     return filmstrip(rows, titles, [f"frame {t}" for t in shown], notes, heading, WIDE)
 
 

@@ -36,10 +36,10 @@ PICTURES = {
     " whether it does so in the untrained rows too. The video is the one whose J is the median, not a chosen one.",
     "pointer": "The attention (Eq. 2) of three target pixels over the frames that tracking keeps as references, four of which are shown,"
     " without window and top-k: see how sharp it is, and what else looks alike.",
-    "dissolve": "The longest video, so the most copies of copies. The soft map stays on the object, but stray copies take from its"
-    " mass, until it sinks below one half and argmax gives the pixel to the background. The balanced reading divides each map by a part"
+    "dissolve": "The longest video, and so the most propagation steps. The soft map stays on the object, but stray copies take from its"
+    " mass, until it sinks below one half and argmax gives the pixel to the background. The balanced read-out divides each map by a part"
     " of the share of the frame that it holds.",
-    "overlays": "Masks carried from the first frame, two of the best videos and two of the worst by J: see how it fails.",
+    "overlays": "Masks propagated from the first frame, two of the best videos and two of the worst by J: see how it fails.",
 }
 
 
