@@ -256,6 +256,16 @@ def test_a_chart_renders_on_white_and_has_a_text_description():
     assert [t.get_text() for t in axis.get_xticklabels()] == ["0", "1", "10", "100"]
 
 
+def test_a_chart_can_have_points_without_a_line_and_a_band():
+    curves = {"tracked": (range(61), [3000.0] * 61), "known": ([0, 60], [1234, 2000])}
+    figure = line_chart(curves, "frame", "area", points=["known"], spans={"hidden": (8, 26)})
+    axis = figure.axes[0]
+    assert [line.get_linestyle() for line in axis.lines] == ["-", "None"]
+    assert [line.get_marker() for line in axis.lines] == ["", "s"]
+    assert [t.get_text() for t in axis.get_legend().get_texts()] == ["tracked", "known", "hidden"]
+    assert "known from 1,234 at 0 to 2,000 at 60; hidden from 8 to 26" in figure.alt
+
+
 def test_photographs_are_sent_as_jpeg():
     noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
     kind, picture = alt_and_picture(filmstrip([[noise, noise]], ["noise"], ["a", "b"]))
@@ -266,6 +276,23 @@ def test_photographs_are_sent_as_jpeg():
 def test_a_soft_map_runs_from_dark_blue_to_yellow():
     picture = soft_picture(torch.tensor([[0.0, 0.5], [1.0, 7.0]]))
     np.testing.assert_array_equal(picture, [[[24, 28, 60], [140, 116, 55]], [[255, 205, 50], [255, 205, 50]]])
+
+
+def test_the_alt_text_of_a_filmstrip_leaves_out_what_is_empty():
+    assert filmstrip([[GRAY, GRAY]], [""], heading="Two pictures").alt == "Two pictures. 2 columns."
+    assert filmstrip([[GRAY]], ["one"], notes=[["a note"]]).alt == "Pictures. Rows: one. one: a note."
+
+
+def test_number_grids_show_class_numbers_in_the_colours_of_their_classes():
+    classes = np.array([[0.0, 1.0], [1.0, np.nan]])
+    colors = np.array([[255, 0, 0], [0, 0, 255]], np.uint8)
+    figure = number_grid([classes, classes], ["classes", "numbers"], colors=[colors], marked=[(0, 1, 0)])
+    shown = np.asarray(figure.axes[0].collections[0].get_array()).reshape(4, 3)
+    assert shown.tolist() == [[1, 0, 0], [0, 0, 1], [0, 0, 1], [1, 1, 1]]  # the last cell has no class
+    assert [text.get_text() for text in figure.axes[0].texts] == ["0", "1", "1"]
+    assert [text.get_text() for text in figure.axes[1].texts] == ["0.00", "1.00", "1.00"]
+    (frame,) = figure.axes[0].patches
+    assert (round(frame.get_x()), round(frame.get_y())) == (0, 1)
 
 
 def test_number_grids_print_every_number_in_a_readable_colour():
@@ -520,6 +547,12 @@ def test_carried_picture_tints_masks_and_marks_joints_on_the_enlarged_frame():
     tinted, marked = carried_picture(plain, Carried(ids=IDS_SMALL), width=320), carried_picture(plain, Carried(xy=XY_SMALL), width=320)
     dots = (marked != 90).any(-1)
     np.testing.assert_array_equal(both, np.where(dots[..., None], marked, tinted))
+
+
+def test_carried_picture_enlarges_keypoints_on_request():
+    plain = np.zeros((24, 32, 3), np.uint8)
+    usual, large = (carried_picture(plain, Carried(xy=XY_SMALL), width=320, marks=marks) for marks in (1.0, 2.0))
+    assert 2 * (usual > 0).any(-1).sum() < (large > 0).any(-1).sum()
 
 
 def test_carried_picture_paints_colours_and_is_gray_at_strength_0():

@@ -1,7 +1,7 @@
 """Charts of numbers: curves, losses, scores."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +20,8 @@ def line_chart(
     log_x: bool = False,
     levels: Mapping[str, float] | None = None,
     top: float | None = None,
+    points: Collection[str] = (),
+    spans: Mapping[str, tuple[float, float]] | None = None,
 ) -> "Figure":
     """Draw curves in one chart; names in :data:`STYLES` have their own colour and label.
 
@@ -28,11 +30,14 @@ def line_chart(
         log_x: use a logarithmic x axis that also has room for 0, left of 1.
         levels: name -> a height, drawn as a dashed horizontal line.
         top: the upper end of the y axis, which starts at 0; by default it fits the curves.
+        points: names of curves that are drawn as points without a line, because nothing is known in between.
+        spans: name -> (from, to) on the x axis, drawn as a gray band.
     """
-    levels = levels or {}
+    levels, spans = levels or {}, spans or {}
     # the alt text
-    described = [f"{label(n)} from {y[0]:.3g} at {x[0]:g} to {y[-1]:.3g} at {x[-1]:g}" for n, (x, y) in curves.items()]
-    described += [f"{label(n)} at {y:.3g}" for n, y in levels.items()]
+    described = [f"{label(n)} from {_short(y[0])} at {x[0]:g} to {_short(y[-1])} at {x[-1]:g}" for n, (x, y) in curves.items()]
+    described += [f"{label(n)} at {_short(y)}" for n, y in levels.items()]
+    described += [f"{n} from {start:g} to {end:g}" for n, (start, end) in spans.items()]
     figure = chart(8, 4, f"{heading or y_label}. {y_label} against {x_label}: {'; '.join(described)}")
     axis = figure.subplots()
     plain_axes(axis)
@@ -43,9 +48,12 @@ def line_chart(
     hues = {name: color(name) if name in STYLES else next(spare) for name in names}
     # draw curves and levels
     for (name, (x, y)), marker in zip(curves.items(), MARKERS * 2, strict=False):
-        axis.plot(x, y, marker=marker if len(x) <= 40 else "", markersize=5, linewidth=2, color=hues[name], label=label(name))
+        look = {"linestyle": "", "markersize": 7} if name in points else {"linewidth": 2, "markersize": 5}
+        axis.plot(x, y, marker=marker if len(x) <= 40 or name in points else "", color=hues[name], label=label(name), **look)
     for name, y in levels.items():
         axis.axhline(y, linestyle="--", linewidth=1.4, color=hues[name], label=label(name))
+    for name, (start, end) in spans.items():
+        axis.axvspan(start, end, color="#E4E4E4", linewidth=0, zorder=0, label=name)
     # scales, labels, legend
     if log_x:
         last = max(max(x) for x, _ in curves.values())
@@ -57,11 +65,16 @@ def line_chart(
     axis.set_ylim(0, top)
     axis.set_xlabel(x_label)
     axis.set_ylabel(y_label)
-    if len(hues) > 1:
+    if len(hues) + len(spans) > 1:
         axis.legend(frameon=False, fontsize=9.5)
     if heading:
         axis.set_title(heading, fontsize=12)
     return figure
+
+
+def _short(value: float) -> str:
+    """Write a number for an alt text: three digits, or all digits of the whole part of a large one."""
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
 def loss_curve(losses: Mapping[str, Sequence[float]], heading: str = "", levels: Mapping[str, float] | None = None) -> "Figure":
