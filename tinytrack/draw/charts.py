@@ -98,19 +98,30 @@ def j_against_frame(curves: Mapping[str, Mapping[int, float]], heading: str = ""
     return line_chart(in_percent, "frame number (frame 0 is given)", f"{metric} (%)", heading, top=103)
 
 
-def score_bars(scores: Mapping[str, Mapping[str, float]], heading: str = "") -> "Figure":
-    """Draw scores as bars with numbers, one row per method and one panel per metric: method -> {metric: score in [0, 1]}."""
+def score_bars(
+    scores: Mapping[str, Mapping[str, float]], heading: str = "", level: float | None = None, marked: Collection[str] = (), digits: int = 0
+) -> "Figure":
+    """Draw scores as bars with numbers, one row per method and one panel per metric: method -> {metric: score in [0, 1]}.
+
+    Args:
+        level: a score in [0, 1], drawn as a dashed line in every panel.
+        marked: the methods whose bars are orange.
+        digits: decimals of the numbers.
+    """
     metrics = list(next(iter(scores.values())))
-    described = [f"{label(m)} {listed([f'{k} {100 * v:.0f}' for k, v in values.items()])}" for m, values in scores.items()]
+    described = [f"{label(m)} {listed([f'{k} {100 * v:.{digits}f}' for k, v in values.items()])}" for m, values in scores.items()]
     figure = chart(9, 1.0 + 0.36 * len(scores), f"{heading or 'Scores'}, in percent: {'; '.join(described)}")
     axes = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
     place = np.arange(len(scores))
+    plate = None if level is None else {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # keeps the numbers legible on the line
     for axis, metric in zip(axes, metrics, strict=True):
         heights = [100 * values[metric] for values in scores.values()]
-        axis.barh(place, heights, 0.7, color=[color(m) for m in scores], edgecolor="#555555", linewidth=0.5)
+        axis.barh(place, heights, 0.7, color=["#E69F00" if m in marked else color(m) for m in scores], edgecolor="#555555", linewidth=0.5)
         for y, value in zip(place, heights, strict=True):
-            axis.text(value + 1.5, y, f"{value:.0f}", va="center", fontsize=9.5)
-        axis.set_xlim(0, 108)
+            axis.text(value + 1.5, y, f"{value:.{digits}f}", va="center", fontsize=9.5, bbox=plate)
+        if level is not None:
+            axis.axvline(100 * level, linestyle="--", linewidth=1.2, color="black")
+        axis.set_xlim(0, 108 if digits == 0 else 118)
         axis.set_xticks(range(0, 101, 20))
         axis.set_xlabel(f"{metric} (%)")
         plain_axes(axis, "x")
