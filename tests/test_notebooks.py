@@ -270,7 +270,9 @@ def has_a_good_length(notebook):
     count = len(notebook["cells"])
     if not 25 <= count <= 48:
         yield f"{count} cells, 25 to 48"
-    words = sum(bool(re.search(r"\w", word)) for _, source, _ in cells(notebook, "markdown") for word in source.split())
+    # folded parts (answers and hints) don't count
+    shown = [re.sub(r"<details>.*?</details>", "", source, flags=re.S) for _, source, _ in cells(notebook, "markdown")]
+    words = sum(bool(re.search(r"\w", word)) for source in shown for word in source.split())
     if not 850 <= words <= 2050:
         yield f"{words} words, 850 to 2050"
     imports = {n: sum(lines_of_import(node) for node in tree.body) for n, tree in trees(notebook)}
