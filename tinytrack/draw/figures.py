@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ..color import Palette, chroma, lab_to_frames
+from ..color import Palette, lab_to_frames
 from ..io.frames import rescale
 from .pictures import principal_colors, swatches, to_gray
 from .style import chart, label, listed, numbers, object_color, plain_axes, row_title, show_picture
@@ -156,14 +156,15 @@ def palette_swatches(palette: Palette, ab: torch.Tensor, heading: str = "", ligh
     left, right = figure.subplots(1, 2, width_ratios=[1.25, 1.5])
     # left: pixels and centres in the (a, b) plane
     left.scatter(*sample.T, s=5, c=dots, linewidths=0)
-    left.scatter(*palette.centers.cpu().T, s=105, c=rgb, edgecolors="black", linewidths=1.2)
+    left.scatter(*palette.centers.cpu().T, s=170, c=rgb, edgecolors="black", linewidths=1.2)
     for n, (a, b) in enumerate(palette.centers.tolist()):
-        left.text(a, b, str(n), ha="center", va="center_baseline", fontsize=6.5)
+        left.text(a, b, str(n), ha="center", va="center_baseline", fontsize=8)
     left.set_xlabel("a (green to red, Lab units)")
     left.set_ylabel("b (blue to yellow, Lab units)")
-    reach = max(20.0, 1.15 * float(chroma(palette.centers.T[:, :, None]).max()), 1.05 * float(sample.abs().max()))
-    left.set_xlim(-reach, reach)
-    left.set_ylim(-reach, reach)
+    low, high = (pick(torch.cat([sample, palette.centers.cpu()]), dim=0) for pick in (torch.amin, torch.amax))
+    middle, reach = (low + high) / 2, max(20.0, 0.55 * float((high - low).max()))
+    left.set_xlim(float(middle[0]) - reach, float(middle[0]) + reach)
+    left.set_ylim(float(middle[1]) - reach, float(middle[1]) + reach)
     left.set_aspect("equal")
     left.set_title("pixels, and the numbered centres", fontsize=10.5)
     # right: the shares
