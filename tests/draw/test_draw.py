@@ -283,6 +283,18 @@ def test_the_alt_text_of_a_filmstrip_leaves_out_what_is_empty():
     assert filmstrip([[GRAY]], ["one"], notes=[["a note"]]).alt == "Pictures. Rows: one. one: a note."
 
 
+def test_score_bars_can_mark_methods_and_show_a_level_and_decimals():
+    figure = score_bars({"mine": {"J": 0.704}, "theirs": {"J": 0.6}}, "Bars", level=0.65, marked=["mine"], digits=1)
+    (axis,) = figure.axes
+    assert [text.get_text() for text in axis.texts] == ["70.4", "60.0"]
+    assert [line.get_xdata()[0] for line in axis.lines] == [65.0]
+    orange, usual = (bar.get_facecolor() for bar in axis.patches)
+    assert orange != usual
+    assert score_bars({"mine": {"J": 0.704}}).axes[0].patches[0].get_facecolor() == usual
+    assert "mine J 70.4, theirs J 60.0" not in figure.alt  # one entry per method
+    assert "mine J 70.4; theirs J 60.0" in figure.alt
+
+
 def test_number_grids_show_class_numbers_in_the_colours_of_their_classes():
     classes = np.array([[0.0, 1.0], [1.0, np.nan]])
     colors = np.array([[255, 0, 0], [0, 0, 255]], np.uint8)
