@@ -108,9 +108,8 @@ def not_finite(evidence: Evidence) -> str:
     wrong = evidence.wrong_places()
     if wrong is None:
         return ""
-    pairs = [
-        (o[w].astype(float), t[w].astype(float)) for w, o, t in zip(wrong, evidence.found, evidence.right, strict=True) if numeric(o, t)
-    ]
+    results = zip(wrong, evidence.found, evidence.right, strict=True)
+    pairs = [(o[w].astype(float), t[w].astype(float)) for w, o, t in results if numeric(o, t) and not np.iscomplexobj(o)]
     if not pairs:
         return ""
     ours, theirs = (np.concatenate(part) for part in zip(*pairs, strict=True))
