@@ -14,6 +14,7 @@ from PIL import Image
 from tinytrack import draw
 from tinytrack.datasets.clips import CLIPS, open_clip
 from tinytrack.io.atomic import staged_file
+from tinytrack.io.frames import rescale
 from tinytrack.io.masks import read_mask
 from tinytrack.label_maps import paint
 from tinytrack.model import best_device, load_model
@@ -35,7 +36,7 @@ def scaled(picture: np.ndarray) -> np.ndarray:
 
 def face(every: int = 4) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
     """Colour and track ``carphone`` from its gray frames; return these frames, the copied colours and the copied masks."""
-    clip, frames = CLIPS["carphone"], open_clip("carphone").read()[: every * COUNT]
+    clip, frames = CLIPS["carphone"], open_clip("carphone").read(max_frames=every * COUNT)
     gray = draw.to_gray(frames)
     tracked = carry(gray, read_mask(clip.masks[0]), None, frames[0], model=load_model("tiny-gray", best_device()), protocol=REFINED)
     inputs, colors, masks = [], [], []
@@ -58,7 +59,7 @@ def body(every: int = 3) -> list[np.ndarray]:
     for t, item in enumerate(tracked):
         if t % every == 0:
             picture = scaled(draw.overlay(frames[t], item.ids, 0.35))
-            xy = (item.xy + 0.5) * HEIGHT / frames.shape[1] - 0.5  # scaled first, so that dots and lines stay thick
+            xy = rescale(item.xy, frames.shape[1:3], picture.shape[:2])  # scaled first, so that dots and lines stay thick
             pictures.append(draw.skeleton(picture, xy, joints.edges))
     return pictures
 

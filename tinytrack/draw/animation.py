@@ -1,6 +1,5 @@
 """Short animations for notebooks: animated PNGs, which play by themselves in every browser and on a static page."""
 
-import base64
 import io
 import math
 from collections.abc import Sequence
@@ -8,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+
+from .style import picture_bundle
 
 COLORS = 255  # of the palette, which has one more entry: "as in the picture before"
 TOLERANCE = 8  # a pixel keeps its colour until a channel is off by more than this: too little to see, and it saves a third of the file
@@ -31,7 +32,7 @@ class Animation:
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
         """Return what Jupyter displays: the data by type, and metadata with the alt text."""
-        return {"image/png": base64.b64encode(self.png).decode(), "text/plain": self.alt}, {"image/png": {"alt": self.alt}}
+        return picture_bundle("image/png", self.png, self.alt)
 
 
 def animation(pictures: Sequence[np.ndarray], fps: float = 6, alt: str = "An animation.") -> Animation:

@@ -70,7 +70,12 @@ def _for_notebook(figure: "Figure", include=None, exclude=None) -> tuple[dict, d
     kind, data = "image/png", _encoded(figure, "png")
     if len(data) > 80_000:  # photographs: JPEG takes a quarter of the space
         kind, data = "image/jpeg", _encoded(figure, "jpeg", pil_kwargs={"quality": 88, "subsampling": 0})
-    return {kind: base64.b64encode(data).decode(), "text/plain": figure.alt}, {kind: {"alt": figure.alt}}
+    return picture_bundle(kind, data, figure.alt)
+
+
+def picture_bundle(kind: str, data: bytes, alt: str) -> tuple[dict, dict]:
+    """Return what Jupyter displays for the contents of a picture file: the data by type, and metadata with the alt text."""
+    return {kind: base64.b64encode(data).decode(), "text/plain": alt}, {kind: {"alt": alt}}
 
 
 def _encoded(figure: "Figure", form: str, **options) -> bytes:

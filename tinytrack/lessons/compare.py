@@ -1,6 +1,7 @@
 """Turn whatever a learner's function returns into an array, and compare arrays up to rounding."""
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,15 @@ def numeric(*arrays: np.ndarray) -> bool:
     return all(array.dtype.kind in "biufc" for array in arrays)
 
 
+def has(array: np.ndarray, test: Callable) -> bool:
+    """Tell whether a floating-point array has a number with a property, such as ``np.isnan``."""
+    return array.dtype.kind == "f" and bool(test(array).any())
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def close(a: np.ndarray, b: np.ndarray, tolerance: float, relative: float = 1e-5) -> np.ndarray:
     """Mark where two arrays of the same shape agree: numbers up to the tolerance, anything else if it is equal."""
     if not numeric(a, b):
@@ -81,20 +91,20 @@ def equal(a: np.ndarray, b: np.ndarray, tolerance: float, relative: float = 1e-5
 
 def to_single(value: Any) -> Any:
     """Turn the float64 tensors and arrays in some arguments into float32."""
-    if isinstance(value, torch.Tensor):
-        return value.float() if value.dtype == torch.float64 else value
-    if isinstance(value, np.ndarray):
-        return value.astype(np.float32) if value.dtype == np.float64 else value
-    return type(value)(to_single(item) for item in value) if type(value) in (list, tuple) else value
+    return _recast(value, "float64", "float32")
 
 
 def to_double(value: Any) -> Any:
     """Turn the float32 tensors and arrays in some arguments into float64."""
+    return _recast(value, "float32", "float64")
+
+
+def _recast(value: Any, old: str, new: str) -> Any:
     if isinstance(value, torch.Tensor):
-        return value.double() if value.dtype == torch.float32 else value
+        return value.to(getattr(torch, new)) if value.dtype == getattr(torch, old) else value
     if isinstance(value, np.ndarray):
-        return value.astype(np.float64) if value.dtype == np.float32 else value
-    return type(value)(to_double(item) for item in value) if type(value) in (list, tuple) else value
+        return value.astype(new) if value.dtype == old else value
+    return type(value)(_recast(item, old, new) for item in value) if type(value) in (list, tuple) else value
 
 
 def copied(arguments: tuple) -> tuple:

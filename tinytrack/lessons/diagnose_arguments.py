@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from .compare import is_number
 from .evidence import Evidence
 
 
@@ -32,10 +33,6 @@ def _explained(evidence: Evidence, change: Callable[[tuple], tuple]) -> bool:
 
 def _replaced(position: int, change: Callable[[Any], Any]) -> Callable[[tuple], tuple]:
     return lambda arguments: (*arguments[:position], change(arguments[position]), *arguments[position + 1 :])
-
-
-def _scalar(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 _SCALARS: tuple[tuple[str, Callable], ...] = (
@@ -83,7 +80,7 @@ def _first(value: Any) -> Any:
 
 def _changes(name: str, values: list) -> Iterator[tuple[str, Callable]]:
     """Yield changes that fit the values that an argument has in the cases, each with words for it."""
-    if all(_scalar(value) for value in values):
+    if all(is_number(value) for value in values):
         yield from ((words.format(name), change) for words, change in _SCALARS)
     elif all(isinstance(value, bool) for value in values):
         yield f"the opposite of `{name}`", lambda v: not v
@@ -126,9 +123,9 @@ def _others(value: Any) -> Iterator[Any]:
     """Change an argument into others of the same kind, a little and a lot."""
     if isinstance(value, bool):
         yield not value
-    elif _scalar(value):
+    elif is_number(value):
         yield from (value + 1, 2 * value + 3) if isinstance(value, int) else (value * 1.7 + 0.01, value * 0.6 + 0.1)
-    elif isinstance(value, tuple) and all(_scalar(v) for v in value):
+    elif isinstance(value, tuple) and all(is_number(v) for v in value):
         yield from zip(*(tuple(_others(v)) for v in value), strict=True)
     elif isinstance(value, torch.Tensor):
         yield from (torch.as_tensor(other) for other in _others(value.numpy()))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .compare import Unusable, as_array, numeric
+from .compare import Unusable, as_array, has, numeric
 from .evidence import Evidence
 from .present import kind
 
@@ -36,7 +36,7 @@ def _features(evidence: Evidence, n: int) -> Iterator[tuple[str, bool]]:
         if hasattr(x, "shape") and hasattr(y, "shape") and len(x.shape) == len(y.shape):
             yield f"`{a}` and `{b}` have different shapes", tuple(x.shape) != tuple(y.shape)
     expected = evidence.right[n]
-    yield "the expected result contains NaN", _has(expected, np.isnan)
+    yield "the expected result contains NaN", has(expected, np.isnan)
     yield "the expected result contains 0", expected.dtype.kind in "iuf" and bool((expected == 0).any())
     yield "the expected result contains negative numbers", expected.dtype.kind in "if" and bool((expected < 0).any())
     for name, value in zip(evidence.names, arguments, strict=True):
@@ -70,8 +70,8 @@ def _of_argument(name: str, value: Any) -> Iterator[tuple[str, bool]]:
         yield f"`{name}` is empty (all False)", not array.any()
         yield f"`{name}` is full (all True)", bool(array.all())
     elif array.dtype.kind in "iuf":
-        yield f"`{name}` contains NaN", _has(array, np.isnan)
-        yield f"`{name}` contains -inf", _has(array, np.isneginf)
+        yield f"`{name}` contains NaN", has(array, np.isnan)
+        yield f"`{name}` contains -inf", has(array, np.isneginf)
         yield f"`{name}` contains 0", bool((array == 0).any())
         yield f"`{name}` contains negative numbers", bool((array < 0).any())
         yield f"`{name}` contains equal numbers", array.ndim > 0 and len(np.unique(array)) < array.size
@@ -88,10 +88,6 @@ def _sizes(name: str, value: Any) -> Iterator[tuple[str, list[int]]]:
         yield f"`{name}`", list(value)
     elif hasattr(value, "shape") and len(value.shape) >= 2:
         yield f"the size of `{name}`", [int(v) for v in value.shape[-2:]]
-
-
-def _has(array: np.ndarray, test) -> bool:
-    return array.dtype.kind == "f" and bool(test(array).any())
 
 
 def places(evidence: Evidence) -> str:

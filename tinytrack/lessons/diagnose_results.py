@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from scipy.special import log_softmax, softmax
 
+from .compare import has, is_number
 from .evidence import Evidence
 from .present import number
 
@@ -173,7 +174,7 @@ def _quantities(evidence: Evidence) -> Iterator[tuple[str, list[float]]]:
     """Yield numbers that each case has, for example the size of an argument's axis, with their names."""
     for n, name in enumerate(evidence.names):
         values = [case[n] for case in evidence.cases]
-        if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        if all(is_number(value) for value in values):
             yield f"`{name}`", [float(value) for value in values]
         elif all(isinstance(value, tuple) for value in values):
             for k in range(min(map(len, values))):
@@ -213,18 +214,29 @@ def _numbers(evidence: Evidence) -> list[tuple[np.ndarray, np.ndarray]] | None:
     return pairs if all(np.isfinite(o).all() and np.isfinite(t).all() and t.size for o, t in pairs) else None
 
 
+def _factors(evidence: Evidence, pairs: list[tuple[np.ndarray, np.ndarray]]) -> list[float]:
+    """Find the factor of each case that turns the expected result into the learner's; empty unless there is one in every case."""
+    factors = [float((o * t).sum() / max((t * t).sum(), 1e-30)) for o, t in pairs]
+    return factors if all(f and evidence.same(o, f * t) for f, (o, t) in zip(factors, pairs, strict=True)) else []
+
+
+def _offsets(evidence: Evidence, pairs: list[tuple[np.ndarray, np.ndarray]]) -> list[float]:
+    """Find the number of each case that has to be added to the expected result; empty unless there is one in every case."""
+    offsets = [float(np.median(o - t)) for o, t in pairs]
+    return offsets if all(evidence.same(o, t + d) for d, (o, t) in zip(offsets, pairs, strict=True)) else []
+
+
 def _scaled(evidence: Evidence) -> Iterator[str]:
     """The results differ by a constant factor or a constant offset, which has a name."""
     pairs = _numbers(evidence)
     if pairs is None or sum(len(np.unique(t)) for _, t in pairs) < 2 or not evidence.tells([o for o, _ in pairs]):
         return
-    factors = [float((o * t).sum() / max((t * t).sum(), 1e-30)) for o, t in pairs]
-    if all(f and evidence.same(o, f * t) for f, (o, t) in zip(factors, pairs, strict=True)):
+    factors, offsets = _factors(evidence, pairs), _offsets(evidence, pairs)
+    if factors:
         name = _named(factors, evidence, _POWERS)
         if name:
             yield f"Your result is the expected one times {name}: one factor is missing or too many"
-    offsets = [float(np.median(o - t)) for o, t in pairs]
-    if all(evidence.same(o, t + d) for d, (o, t) in zip(offsets, pairs, strict=True)):
+    if offsets:
         name = _named(offsets, evidence, _SHIFTS)
         if name:
             name = name if name.startswith("minus") else f"minus {name[1:]}" if name.startswith("-") else f"plus {name}"
@@ -237,11 +249,10 @@ def _in_proportion(evidence: Evidence) -> Iterator[str]:
     if pairs is None or not evidence.tells([o for o, _ in pairs]):
         return
     if all(len(np.unique(t)) > 1 for _, t in pairs):
-        factors = [float((o * t).sum() / (t * t).sum()) for o, t in pairs]
-        if all(f and evidence.same(o, f * t) for f, (o, t) in zip(factors, pairs, strict=True)):
+        factors, offsets = _factors(evidence, pairs), _offsets(evidence, pairs)
+        if factors:
             yield f"Your numbers are in the right proportion, but scaled, in the first case by {number(factors[0])}"
-        offsets = [float(np.median(o - t)) for o, t in pairs]
-        if all(evidence.same(o, t + d) for d, (o, t) in zip(offsets, pairs, strict=True)):
+        if offsets:
             yield f"Your numbers all differ by the same amount from the expected ones, in the first case by {number(offsets[0])}"
     for axis, along in _axes(evidence):
         varied = all(t.shape[axis] > 1 and (np.ptp(t, axis) > 10 * evidence.tolerance).mean() > 0.5 for _, t in pairs)
@@ -259,10 +270,6 @@ def _in_proportion(evidence: Evidence) -> Iterator[str]:
                 yield f"Along {along}, your numbers are right up to an offset that differs from line to line"
 
 
-def _nan(array: np.ndarray) -> bool:
-    return array.dtype.kind == "f" and bool(np.isnan(array).any())
-
-
 def _moved(evidence: Evidence) -> Iterator[str]:
     """The numbers are right but in other places: shifted by one, repeated, or in another order."""
     for axis, along in _axes(evidence):
@@ -274,7 +281,7 @@ def _moved(evidence: Evidence) -> Iterator[str]:
                 for o, t in zip(evidence.found, evidence.right, strict=True)
             ):
                 yield f"Your result is shifted by one: along {along}, each number comes one place {where} than expected"
-    if all(o.size > 1 and len(np.unique(o)) == 1 and not _nan(o) for o in evidence.found):
+    if all(o.size > 1 and len(np.unique(o)) == 1 and not has(o, np.isnan) for o in evidence.found):
         if all(len(np.unique(t)) > 1 for t in evidence.right):
             yield f"Your result is {number(evidence.found[0].flat[0])} everywhere: the values of the arguments seem to have no effect"
     pairs = list(zip(evidence.found, evidence.right, strict=True))

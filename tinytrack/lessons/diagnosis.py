@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from .compare import close, copied, to_double, to_single
+from .compare import copied, to_double, to_single
 from .diagnose_arguments import misused
 from .diagnose_cases import apart, not_finite, places, shape_mismatch
 from .diagnose_results import loosely_related, related
 from .evidence import Evidence
-from .present import compared
+from .present import compared, differing
 from .running import parameters, run, said
 from .trial import Trial
 
@@ -102,9 +102,7 @@ class Diagnosis:
 
     def _shown(self, n: int) -> str:
         ours, theirs = self.trial.outcomes[n].array, self.trial.expected[n]
-        wrong = None
-        if ours is not None and ours.shape == theirs.shape:
-            wrong = ~close(ours, theirs, self.exercise.tolerance)
+        wrong = None if ours is None else differing(ours, theirs, self.exercise.tolerance)
         names = parameters(self.function, len(self.trial.cases[n]))
         steps = self.exercise.steps(*copied(to_double(self.trial.cases[n])))
         return compared(names, self.trial.cases[n], steps, ours, theirs, wrong)

@@ -40,7 +40,7 @@ class Experiment:
         """Return what is wrong with an outcome in one sentence; empty if the judge accepts it."""
         if outcome.error is not None:
             return outcome.problem or f"Your function raises {said(outcome)}"
-        if outcome.value is None or "in place" in outcome.problem:
+        if outcome.value is None or outcome.in_place:
             return outcome.problem
         try:
             return self.judge(outcome.value, *copied(arguments))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .compare import as_array, close, numeric
+from .compare import as_array, close
 
 SMALL = 48  # numbers in an array that is shown in full
 _WIDTH = 100
@@ -26,13 +26,16 @@ def kind(array: np.ndarray) -> str:
 def argument(value: Any, indent: int = 0) -> str:
     """Write an argument: in full if it is small, otherwise its shape."""
     if isinstance(value, torch.Tensor | np.ndarray):
-        array = as_array(value)
-        return in_full(array, indent) if array.size <= SMALL else f"an array of shape {array.shape}"
+        return _whole(as_array(value), indent)
     if isinstance(value, list | tuple):
         text = ", ".join(argument(item) if not isinstance(item, list | tuple) else repr(item) for item in value)
         text = f"({text}{',' * (len(value) == 1)})" if isinstance(value, tuple) else f"[{text}]"
         return text if len(text) < 4 * _WIDTH else f"a {type(value).__name__} of {len(value)} items"
     return number(value)
+
+
+def _whole(array: np.ndarray, indent: int) -> str:
+    return in_full(array, indent) if array.size <= SMALL else f"an array of shape {array.shape}"
 
 
 def in_full(array: np.ndarray, indent: int) -> str:
@@ -72,7 +75,7 @@ def compared(
     lines += [f"  on the way: {name} = {argument(value, len(name) + 17)}" for name, value in steps.items()]
     for label, array in (("your result", ours), ("expected", theirs)):
         if array is not None:
-            lines.append(f"  {label:<11} = {in_full(array, 16) if array.size <= SMALL else f'an array of shape {array.shape}'}")
+            lines.append(f"  {label:<11} = {_whole(array, 16)}")
     if ours is not None and theirs is not None and wrong is not None and theirs.size > 1:
         lines.append(f"  {_places(ours, theirs, wrong)}")
     return "\n".join(lines)
@@ -88,7 +91,3 @@ def _places(ours: np.ndarray, theirs: np.ndarray, wrong: np.ndarray) -> str:
 def differing(ours: np.ndarray, theirs: np.ndarray, tolerance: float) -> np.ndarray | None:
     """Mark the places where two arrays differ; None if their shapes differ."""
     return ~close(ours, theirs, tolerance) if ours.shape == theirs.shape else None
-
-
-def dtype_name(array: np.ndarray) -> str:
-    return "text" if not numeric(array) else str(array.dtype)

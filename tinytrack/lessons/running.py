@@ -32,6 +32,7 @@ class Outcome:
         error: the exception that the function raised, if any.
         problem: one sentence for the learner if the result cannot be compared, for example because it is None.
         where: the learner's line that raised the error, such as "in line 3, `y = A[j]`"; empty if it is not known.
+        in_place: whether the function changed one of its arguments.
         attempted: false if the function's own ``raise NotImplementedError`` was reached.
     """
 
@@ -40,6 +41,7 @@ class Outcome:
     error: BaseException | None = None
     problem: str = ""
     where: str = ""
+    in_place: bool = False
     attempted: bool = True
 
 
@@ -59,6 +61,7 @@ def run(function: Callable, arguments: tuple, seen: Callable = lambda array: arr
                 value,
                 problem=f"Your function changes its argument `{name}` in place, but the caller still needs it: work on a copy, such as "
                 f"`{name}.{'clone' if hasattr(after, 'clone') else 'copy'}()`",
+                in_place=True,
             )
     if value is None:
         return Outcome(problem="Your function returns None: its last line should return the result")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ class Trial:
         """Number of cases that are not special."""
         return len(self.cases) - len(self.edges)
 
-    @property
+    @cached_property
     def agrees(self) -> list[bool]:
         return [self._same(ours, theirs) for ours, theirs in zip(self.outcomes, self.expected, strict=True)]
 

@@ -115,12 +115,10 @@ FIELD, STRIDE, TAPS = 140, 4, 60  # what the layers of the experiment should hav
 
 def _judge_layers(layers: Sequence[tuple[int, int, int]]) -> str:
     """Say which receptive field and stride a list of layers has, what it does not see and what it costs."""
-    stride = 1
     for n, layer in enumerate(layers):
         if len(layer) != 3 or any(int(v) != v or v < 1 for v in layer):
             return f"Layer {n} is {tuple(layer)}: expected (kernel, stride, dilation), three whole numbers from 1 up"
-        stride *= layer[1]
-    field = _reach(layers)
+    field, stride = _reach(layers), _stride(layers)
     if (field, stride) != (FIELD, STRIDE):
         return f"Your layers have stride {stride} and a field of {field} pixels: expected stride {STRIDE} and {FIELD} pixels"
     seen = _rows_seen(layers)

@@ -118,15 +118,14 @@ color_loss = Exercise(
 )
 
 
-def _spread_evenly(reference: Tensor, target: Tensor, k: int) -> Tensor:
-    """Compute Eq. 3 for a pointer that spreads evenly over all reference pixels."""
-    shares = torch.bincount(reference.flatten(), minlength=k) / reference.numel()
-    return -shares[target.flatten()].log().mean()
-
-
 def _shares(reference: Tensor, k: int) -> Tensor:
     """Compute the share of the reference pixels that each class has."""
     return torch.bincount(reference.flatten(), minlength=k).double() / reference.numel()
+
+
+def _spread_evenly(reference: Tensor, target: Tensor, k: int) -> Tensor:
+    """Compute Eq. 3 for a pointer that spreads evenly over all reference pixels."""
+    return -_shares(reference, k)[target.flatten()].log().mean()
 
 
 even_pointer_loss = Exercise(
