@@ -15,7 +15,7 @@ from .track_masks import masks, propagate, read_balanced, references
 from .track_pose import joint_maps, locate, pck, sigma
 from .training import color_loss, embeddings, even_pointer_loss, labels
 from .what_came_next import ceiling, hide_channel, protocol
-from .when_it_breaks import color_error, rank_correlation, time_trap
+from .when_it_breaks import color_error, looks, rank_correlation, symptoms, time_trap
 from .your_video import alarm, click_to_pixel, corrections
 
 _ALL = (
@@ -26,7 +26,7 @@ _ALL = (
     *(color_loss, even_pointer_loss, labels, embeddings),  # 04
     *(masks, references, propagate, read_balanced),  # 05
     *(joint_maps, sigma, locate, pck),  # 06
-    *(rank_correlation, color_error, time_trap),  # 07
+    *(symptoms, rank_correlation, color_error, time_trap, looks),  # 07
     *(hide_channel, ceiling, protocol),  # 08
     *(click_to_pixel, alarm, corrections),  # 09
 )

@@ -1,15 +1,20 @@
 """The exercises of notebooks/07_when_it_breaks.ipynb."""
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from scipy.stats import kendalltau, rankdata
 from torch import Tensor
 
-from ...color import frames_to_lab
+from ...color import chroma, frames_to_lab
 from ...evaluation.metrics import color_error as _color_error
 from ...evaluation.statistics import rank_correlation as spearman
 from ...evaluation.statistics import time_removed
+from ...pointer import affinity
+from ..compare import as_array
 from ..exercise import Exercise, Experiment
-from .cases import random_frame
+from ..worked_example import BACKGROUND, worked_example
+from .cases import random_frame, random_values
 
 
 def _pairs() -> list[tuple[np.ndarray, np.ndarray]]:
@@ -200,3 +205,95 @@ def _judge_time_trap(result: tuple, n: int) -> str:
 
 
 time_trap = Experiment("time_trap", _two_lists, lambda: [(20,), (41,)], _judge_time_trap)
+
+
+TEMPERATURE = 0.02  # of the small examples in the notebook
+WRONG_MASK, RIGHT_MASK = 50, 10  # stray share of an object's worst pixel in percent: at least, and at most
+WRONG_COLOR, RIGHT_COLOR = 10, 5  # colour error of an object's worst pixel in Lab units: at least, and at most
+
+
+def _two_symptoms(lab: Tensor, masks: Tensor) -> Tensor:
+    """Give object 1 the colour of the background; give object 2 one lightness, and a second colour in its first pixel."""
+    scene = lab.clone()
+    for t, ids in enumerate(masks):
+        scene[t][:, ids == 1] = torch.tensor(BACKGROUND, dtype=lab.dtype)[:, None]
+        scene[t, 0][ids == 2] = 15
+        row, column = (ids == 2).nonzero()[0]
+        scene[t, 1:, row, column] = torch.tensor([60.0, 20.0], dtype=lab.dtype)
+    return scene
+
+
+def _judge_symptoms(result, lab: Tensor, masks: Tensor) -> str:
+    """Judge a scene in which only the mask of object 1 and only the colours of object 2 should be wrong."""
+    scene = torch.as_tensor(as_array(result)).double()
+    if scene.shape != lab.shape:
+        return f"Your scene has shape {tuple(scene.shape)}: expected {tuple(lab.shape)}, like lab"
+    if not scene.isfinite().all() or not (0 <= scene[:, 0]).all() or not (scene[:, 0] <= 100).all():
+        return "Your scene has a lightness outside 0..100, or a number that is infinite or NaN"
+    # point and copy, as in the notebook
+    angle = scene[:, 0].flatten(1) * (torch.pi / 100)
+    f = torch.stack([angle.cos(), angle.sin()], dim=-1)
+    A = affinity(f[1:], f[:1], TEMPERATURE)[0]
+    first, now = masks.flatten(1)
+    stray = 100 * (1 - (A * (now[:, None] == first)).sum(1))
+    error = chroma((A @ scene[0, 1:].flatten(1).mT - scene[1, 1:].flatten(1).mT).mT[None, :, None])[0, 0]
+    share, gap = ({n: float(values[now == n].max()) for n in (1, 2)} for values in (stray, error))
+    if share[1] < WRONG_MASK:
+        return f"The mask of object 1 has a stray share of at most {share[1]:.0f} %: expected at least {WRONG_MASK} % in some pixel"
+    if gap[1] > RIGHT_COLOR:
+        return f"The mask of object 1 is wrong, but its colours are too, by up to {gap[1]:.0f}: expected at most {RIGHT_COLOR}"
+    if gap[2] < WRONG_COLOR:
+        return f"The colours of object 2 are wrong by at most {gap[2]:.0f}: expected at least {WRONG_COLOR} in some pixel"
+    if share[2] > RIGHT_MASK:
+        return (
+            f"The colours of object 2 are wrong, but its mask is too, with a stray share of {share[2]:.0f} %:"
+            f" expected at most {RIGHT_MASK} %"
+        )
+    return ""
+
+
+def _small_example() -> list[tuple[Tensor, Tensor]]:
+    example = worked_example()
+    return [(frames_to_lab(example.frames[:2]), torch.tensor(example.masks[:2], dtype=torch.long))]
+
+
+symptoms = Experiment("symptoms", _two_symptoms, _small_example, _judge_symptoms)
+
+
+RETURNS, FADES = 90, (20, 80)  # share of the label in percent: at least, and from where to where
+
+
+def _three_looks(f: Tensor, classes: Tensor) -> Tensor:
+    """Look like object 1, like a mixture of both objects, and like object 2."""
+    thing, other = f[classes == 1][0], f[classes == 2][0]
+    return F.normalize(torch.stack([thing, thing + other, other]), dim=1)
+
+
+def _judge_looks(result, f: Tensor, classes: Tensor) -> str:
+    """Judge three looks of a pixel of object 1: its label should return, fade, and jump to object 2."""
+    looks = torch.as_tensor(as_array(result)).double()
+    if looks.shape != (3, f.shape[1]):
+        return f"Your looks have shape {tuple(looks.shape)}: expected (3, {f.shape[1]}), three embeddings"
+    length = looks.norm(dim=1)
+    if not ((length - 1).abs() < 1e-3).all():
+        return f"Your embeddings have the lengths {[round(x, 2) for x in length.tolist()]}: expected 1, so divide each by its length"
+    A = affinity(looks[None], f[None], TEMPERATURE)[0]
+    own, other = ((100 * A[:, classes == n].sum(1)).tolist() for n in (1, 2))
+    if own[0] < RETURNS:
+        return f"The first look gets {own[0]:.0f} % of the label of object 1: expected at least {RETURNS} %, so that the label returns"
+    if not FADES[0] <= own[1] <= FADES[1]:
+        low, high = FADES
+        return f"The second look gets {own[1]:.0f} % of the label of object 1: expected {low} % to {high} %, so that the label fades"
+    if other[2] < RETURNS:
+        return f"The third look gets {other[2]:.0f} % of the label of object 2: expected at least {RETURNS} %, so that the label jumps"
+    return ""
+
+
+def _first_frames() -> list[tuple[Tensor, Tensor]]:
+    """Make frame 0 of the notebook's toy video, and of one with other embeddings in another order."""
+    toy, cells = torch.tensor([[0.0, 1, 0], [1, 0, 0], [0.6, 0, 0.8]]).double(), torch.tensor([0, 0, 1, 1, 0, 0, 2, 2])
+    random, mixed = F.normalize(random_values(3, 6, seed=3), dim=1), torch.tensor([2, 0, 1, 0, 2, 1])
+    return [(toy[cells], cells), (random[mixed], mixed)]
+
+
+looks = Experiment("looks", _three_looks, _first_frames, _judge_looks)
