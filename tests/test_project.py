@@ -35,7 +35,8 @@ WINGS = {
     "evaluation": {"draw", "training"},
     "lessons": {"evaluation"},
     "interactive": {"evaluation"},
-    "cli": {"lessons", "interactive"},
+    "course": {"lessons", "interactive"},
+    "cli": {"course"},
     "__main__": {"cli"},
 }
 # What costs time to import or is optional stays where it is needed.
