@@ -1,0 +1,138 @@
+"""``tinytrack mark`` gives each kind of submission the marks that it deserves, whatever it does."""
+
+import csv
+import io
+import json
+import sys
+
+import pytest
+
+from tests.support.submissions import ALL, LESSON, POINTS, submit
+from tinytrack.__main__ import main
+from tinytrack.course import marking
+from tinytrack.course.feedback import write_feedback, write_marks
+from tinytrack.course.lesson import NOTEBOOKS
+from tinytrack.course.marking import Limits, Marks, find_submissions, mark
+from tinytrack.errors import TinytrackError
+
+STEM = LESSON.stem
+
+
+@pytest.fixture(scope="module")
+def handed_out(tmp_path_factory):
+    out = tmp_path_factory.mktemp("exercises")
+    assert main(["exercises", "--out", str(out), "--notebooks", "03"]) == 0
+    return out / "student" / f"{STEM}.ipynb"
+
+
+def test_seven_kinds_of_submission_get_their_marks(handed_out, tmp_path):
+    for kind in POINTS:
+        submit(kind, handed_out, tmp_path / "class" / kind / f"{STEM}.ipynb")
+    assert main(["mark", str(tmp_path / "class"), "--out", str(tmp_path / "marks")]) == 0
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "marks" / "marks.csv").read_text())))
+    assert {row["student"]: int(row["points"]) for row in rows} == POINTS
+    assert list(rows[0]) == ["student", "points", *ALL, "remarks"]
+    pages = {kind: (tmp_path / "marks" / "feedback" / f"{kind}.html").read_text() for kind in POINTS}
+    assert "you take the softmax over the wrong axis" in pages["wrong_axis"]
+    assert "not attempted yet" in pages["untouched"]
+    assert "still running after 10 seconds" in pages["endless"]
+    assert "a message on the error stream" in pages["noisy"]
+
+
+def write_notebook(path, *cells):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"cells": [{"cell_type": "code", "source": text} for text in cells]}))
+    return path
+
+
+def marks_of(folder, **limits):
+    return {one.student: one for one in mark([LESSON], folder, Limits(**limits), lambda line: None)}
+
+
+def test_a_function_that_ends_the_process_costs_only_its_own_mark(tmp_path):
+    right = next(task for task in LESSON.tasks if task.name == "window")
+    deadly = "def my_affinity(f_j, f_i, temperature):\n    import os\n    os._exit(1)"
+    write_notebook(tmp_path / "a" / "x.ipynb", deadly, f"def my_window(h, w, radius):\n{right.solution}")
+    marks = marks_of(tmp_path)["a"]
+    assert marks.right == dict.fromkeys(ALL, False) | {"window": True}
+    assert "The process ended while it was checked" in marks.texts["affinity"]
+    assert "does not define `my_temperature`" in marks.texts["temperature"]
+
+
+def test_a_cell_that_fails_or_has_magic_does_not_stop_the_others(tmp_path):
+    right = next(task for task in LESSON.tasks if task.name == "window")
+    write_notebook(
+        tmp_path / "a.ipynb", "%matplotlib inline", "1 / 0", "this is no Python", f"def my_window(h, w, radius):\n{right.solution}"
+    )
+    marks = marks_of(tmp_path)["a"]
+    assert marks.right["window"]
+    assert [text.partition(":")[0] for text in marks.problems] == ["cell 2 raised ZeroDivisionError", "cell 3 raised SyntaxError"]
+
+
+def test_a_submission_that_takes_too_much_memory_is_stopped(tmp_path):
+    greedy = "import numpy as np\ntry:\n    kept = [np.ones(2**17) for _ in range(10**6)]\nexcept BaseException:\n    pass"
+    write_notebook(tmp_path / "a.ipynb", greedy, "def my_window(h, w, radius):\n    pass")
+    marks = marks_of(tmp_path, gigabytes=1.5)["a"]
+    assert marks.problems == [f"{STEM}: the notebook was stopped at 1.5 GB of memory in cell 1, before the exercises"]
+    assert not any(marks.right.values())
+
+
+@pytest.mark.parametrize(
+    ("code", "limits", "reason"),
+    [
+        ("while True: pass", Limits(seconds=0.5), "the notebook was stopped after 0.5 seconds"),
+        ("while True: print('x' * 10000)", Limits(), "the notebook was stopped after it had printed 1 MB"),
+        ("print('done')", Limits(), ""),
+    ],
+)
+def test_a_process_is_stopped_at_its_limits(code, limits, reason, tmp_path, monkeypatch):
+    monkeypatch.setattr(marking, "LOG_BYTES", 1_000_000)
+    log = tmp_path / "log"
+    with open(log, "wb") as output:
+        assert marking._limited_process([sys.executable, "-c", code], str(tmp_path), output, log, limits) == reason
+
+
+def test_the_lesson_itself_can_be_handed_in(tmp_path):
+    content = (NOTEBOOKS / f"{STEM}.ipynb").read_text()
+    (tmp_path / "a.ipynb").write_text(content.replace('"def my_window', '"raise ValueError\\n",\n    "def my_window'))
+    marks = marks_of(tmp_path)["a"]
+    assert marks.right == dict.fromkeys(ALL, False)
+    assert marks.texts["affinity"] == "affinity: not attempted yet"
+    assert [text.partition(":")[0] for text in marks.problems] == ["cell 3 raised ValueError"]  # only the exercises were run
+
+
+def test_notebooks_that_cannot_be_marked_are_named(tmp_path):
+    write_notebook(tmp_path / "other.ipynb", "x = 1")
+    (tmp_path / "damaged.ipynb").write_text("{")
+    (tmp_path / "empty").mkdir()
+    marks = marks_of(tmp_path)
+    assert marks["other"].problems == ["other.ipynb defines no function of an exercise, such as my_affinity"]
+    assert marks["damaged"].problems == ["damaged.ipynb is not a notebook that can be read"]
+    assert marks["empty"].problems == ["no notebook was handed in"]
+    assert [one.right for one in marks.values()] == [{}] * 3
+
+
+def test_students_are_folders_or_notebooks(tmp_path):
+    for name in ("a/1.ipynb", "a/deeper/2.ipynb", "a/.ipynb_checkpoints/1-checkpoint.ipynb", "b.ipynb", "notes.txt", ".hidden/3.ipynb"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = {student: [path.name for path in paths] for student, paths in find_submissions(tmp_path).items()}
+    assert found == {"a": ["1.ipynb", "2.ipynb"], "b": ["b.ipynb"]}
+
+
+def test_a_folder_without_submissions_is_refused(tmp_path, capsys):
+    with pytest.raises(TinytrackError, match="there are no submissions in"):
+        find_submissions(tmp_path / "missing")
+    assert main(["mark", str(tmp_path), "--out", str(tmp_path / "marks")]) == 2
+    assert "expected one folder per student" in capsys.readouterr().err
+    assert not (tmp_path / "marks").exists()
+
+
+def test_names_and_texts_cannot_break_the_table_or_the_page(tmp_path):
+    evil = Marks("=cmd()", {"affinity": True}, {"affinity": "<script>"}, ["<b>"], "<i>")
+    write_marks([evil], [LESSON], tmp_path / "marks.csv")
+    write_feedback(evil, [LESSON], tmp_path / "page.html")
+    assert "'=cmd()" in (tmp_path / "marks.csv").read_text()
+    page = (tmp_path / "page.html").read_text()
+    assert not [tag for tag in ("<script>", "<b>", "<i>") if tag in page]
+    assert "&lt;script&gt;" in page
