@@ -104,6 +104,13 @@ def test_an_animation_can_be_saved(tmp_path):
     assert (tmp_path / "square.png").read_bytes() == made.png
 
 
+def test_the_pictures_are_kept_in_all_their_colours():
+    pictures = photographs()
+    made = animation(iter(pictures), fps=3)
+    np.testing.assert_array_equal(made.pictures, pictures)
+    assert made.fps == 3
+
+
 def test_the_pictures_given_are_left_alone():
     pictures = photographs()
     before = [picture.copy() for picture in pictures]

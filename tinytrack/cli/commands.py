@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ClipError, TinytrackError
 from ..io.paths import user_path
+from .figures import figures
 
 if TYPE_CHECKING:
     from ..io.video import Video
@@ -240,4 +241,5 @@ COMMANDS = {
     "evaluate": evaluate,
     "studio": studio,
     "data": data,
+    "figures": figures,
 }

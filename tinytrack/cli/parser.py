@@ -75,6 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     _add_studio(commands)
     _add_data(commands)
+    _add_figures(commands)
     return parser
 
 
@@ -239,3 +240,9 @@ def _add_data(commands) -> None:
     sub.add_argument("name", nargs="?", metavar="NAME", help=names)
     sub.add_argument("--out", metavar="FILE", help="index: the file to write (default: tinytrack-index.csv in the folder)")
     sub.add_argument("--workers", type=_whole(1, 1024), metavar="N", help="index: processes (default: one per core)")
+
+
+def _add_figures(commands) -> None:
+    sub = _command(commands, "figures", "save the figures of a notebook for your own slides, with captions and credits")
+    sub.add_argument("--notebook", type=_whole(0, 99), default=0, metavar="N", help="number of the notebook, such as 05 (default: 00)")
+    sub.add_argument("--out", default="tinytrack-figures", metavar="DIR", help="folder for the figures (default: tinytrack-figures)")

@@ -21,10 +21,14 @@ class Animation:
     Attributes:
         png: the bytes of the animated PNG.
         alt: a description in words, the alt text.
+        pictures: the pictures in all their colours, uint8 RGB (H, W, 3).
+        fps: pictures per second.
     """
 
     png: bytes = field(repr=False)
     alt: str
+    pictures: Sequence[np.ndarray] = field(repr=False, compare=False)
+    fps: float
 
     def save(self, path: str | Path) -> None:
         """Write the animated PNG to a file."""
@@ -59,7 +63,7 @@ def animation(pictures: Sequence[np.ndarray], fps: float = 6, alt: str = "An ani
     buffer = io.BytesIO()
     look = {"duration": 1000 / fps, "loop": 0, "transparency": len(palette), "blend": 1, "disposal": 0}
     images[0].save(buffer, "PNG", save_all=True, append_images=images[1:], optimize=True, **look)
-    return Animation(buffer.getvalue(), " ".join(alt.split()))
+    return Animation(buffer.getvalue(), " ".join(alt.split()), pictures, fps)
 
 
 def _check(pictures: list[np.ndarray], fps: float) -> None:
