@@ -1,7 +1,9 @@
 """Experiments: exercises with many right answers, whose results are judged instead of compared."""
 
 import numpy as np
+import pytest
 
+from tinytrack.lessons.check import EXERCISES
 from tinytrack.lessons.exercise import Experiment
 
 
@@ -40,3 +42,8 @@ def test_an_experiment_without_arguments():
     even = Experiment("even", lambda: 2, lambda: [()], lambda result: "" if result % 2 == 0 else f"{result} is odd")
     assert even(lambda: 4)
     assert even(lambda: 3).message == "3 is odd"
+
+
+@pytest.mark.parametrize("name", [name for name, exercise in EXERCISES.items() if isinstance(exercise, Experiment)])
+def test_an_experiment_accepts_its_own_solution(name):
+    assert repr(EXERCISES[name](EXERCISES[name].solution)) == f"{name}: right"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ClipError, TinytrackError
 from ..io.paths import user_path
+from .course import exercises, mark
 from .figures import figures
 
 if TYPE_CHECKING:
@@ -242,4 +243,6 @@ COMMANDS = {
     "studio": studio,
     "data": data,
     "figures": figures,
+    "exercises": exercises,
+    "mark": mark,
 }

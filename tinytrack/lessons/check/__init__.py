@@ -30,4 +30,4 @@ _ALL = (
     *(hide_channel, ceiling, protocol),  # 08
     *(click_to_pixel, alarm, corrections),  # 09
 )
-EXERCISES: dict[str, Exercise | Experiment] = {exercise.name: exercise for exercise in _ALL}  # by name, in the order of the notebooks
+EXERCISES: dict[str, Exercise | Experiment] = {exercise.name: exercise for exercise in _ALL}  # by name, one notebook after the other

@@ -348,7 +348,7 @@ def _judge_sigma(sigma: float) -> str:
         return f"Your sigma is {sigma:g}: expected a positive number of cells"
     spill, miss = math.exp(-(APART**2) / (2 * sigma**2)), _round_trip(sigma)
     seen = f"With sigma {sigma:.3g}, the map of one keypoint holds {spill:.2f} at the other, and the mean error is {miss:.2f} cells"
-    if spill > SPILL:
+    if spill > SPILL + 1e-9:  # the exact limit is right
         return f"{seen}: the maps overlap too much, expected at most {SPILL}"
     if not miss <= MISS:  # NaN if the maps are so narrow that they are zero everywhere
         return f"{seen}: the peaks are too narrow to be read between cells, expected at most {MISS}"

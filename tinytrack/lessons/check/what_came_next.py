@@ -251,7 +251,7 @@ def _judge_protocol(result: Protocol, paper: Protocol) -> str:
         return f"With your protocol the tracker raises {type(error).__name__}: {str(error).splitlines()[0]}"
     if j < ENOUGH:
         done = f"changes {' and '.join(changed)} and" if changed else "changes nothing and"
-        return f"Your protocol {done} gives the bow tie J {j:.2f} (the paper's protocol {_paper_j():.2f}): expected at least {ENOUGH}"
+        return f"Your protocol {done} gives the bow tie J {j:.3f} (the paper's protocol {_paper_j():.3f}): expected at least {ENOUGH}"
     return ""
 
 

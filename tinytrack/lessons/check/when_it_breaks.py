@@ -179,7 +179,7 @@ OPPOSITE, ALIKE = -0.9, 0.5  # rank correlation as the lists are, at most; and c
 
 def _two_lists(n: int) -> tuple[np.ndarray, np.ndarray]:
     """Add one wiggle to a trend that rises and to one that falls."""
-    t, wiggle = np.arange(n), 1.5 * (-1.0) ** np.arange(n)
+    t, wiggle = np.arange(n), 1.2 * (-1.0) ** np.arange(n)
     return t + wiggle, wiggle - t
 
 
