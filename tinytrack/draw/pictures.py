@@ -50,7 +50,8 @@ def skeleton(frame: np.ndarray, xy: np.ndarray, edges: Sequence[tuple[int, int]]
     r = 2.2 * scale
     for n, (x, y) in enumerate(xy, start=1):
         if np.isfinite(x) and np.isfinite(y):
-            draw.ellipse([x - r, y - r, x + r, y + r], fill=tuple(map(int, object_color(n))), outline=(0, 0, 0))
+            look = {"fill": tuple(map(int, object_color(n))), "outline": (0, 0, 0), "width": max(1, round(0.4 * scale))}
+            draw.ellipse([x - r, y - r, x + r, y + r], **look)
     return np.array(picture)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Colours of objects: distinct on gray and on colour pictures, also for most colour-blind readers (Okabe and Ito 2008, brightened).
 COLORS = np.array(
-    [[230, 60, 60], [60, 150, 255], [255, 200, 40], [70, 200, 110], [220, 110, 230], [255, 140, 40], [90, 220, 230], [200, 200, 200]],
+    [[230, 60, 60], [60, 150, 255], [255, 200, 40], [70, 200, 110], [220, 110, 230], [255, 140, 40], [90, 220, 230], [120, 80, 240]],
     np.uint8,
 )
 # Labels and colours of methods: distinct for colour-blind readers too (the eight colours of Okabe and Ito 2008, and gray).
