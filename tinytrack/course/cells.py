@@ -3,44 +3,37 @@
 from pathlib import Path
 from typing import Any
 
-from ..errors import TinytrackError
 from .lesson import TODO, Lesson, Task
+from .packages import needed
 
 Cell = Any  # a notebook's cell, as nbformat makes it
 FILL_IN = f"    {TODO}"
 
 
-def _nbformat():
-    try:
-        import nbformat
-    except ImportError:
-        raise TinytrackError("notebooks need the package nbformat: install it with 'pip install nbformat', or install JupyterLab") from None
-    return nbformat
-
-
 def markdown(text: str) -> Cell:
     """Make a cell of Markdown."""
-    return _nbformat().v4.new_markdown_cell(text)
+    return needed("nbformat").v4.new_markdown_cell(text)
 
 
 def code(text: str) -> Cell:
     """Make a cell of code, not yet run."""
-    return _nbformat().v4.new_code_cell(text)
+    return needed("nbformat").v4.new_code_cell(text)
 
 
 def raw(text: str) -> Cell:
     """Make a raw cell, which graders read as an instruction."""
-    return _nbformat().v4.new_raw_cell(text)
+    return needed("nbformat").v4.new_raw_cell(text)
 
 
 def write_notebook(cells: list[Cell], path: Path) -> None:
     """Write cells as a notebook for Python 3. The same cells always give the same file."""
+    nbformat = needed("nbformat")
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number}"
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    notebook = _nbformat().v4.new_notebook(cells=cells, metadata={"kernelspec": kernel, "language_info": {"name": "python"}})
-    _nbformat().validate(notebook)
-    path.write_text(_nbformat().writes(notebook), encoding="utf-8")
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel, "language_info": {"name": "python"}})
+    nbformat.validate(notebook)
+    path.write_text(nbformat.writes(notebook), encoding="utf-8")
 
 
 def opening(lesson: Lesson) -> list[Cell]:

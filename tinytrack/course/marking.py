@@ -1,5 +1,6 @@
 """Mark the notebooks of a class: run each in a process of its own, with limits on time and memory, and collect the verdicts."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from ..errors import TinytrackError
 from .lesson import Lesson, exercise_cells
+from .packages import needed
 
 CELL_SECONDS = 30.0
 LOG_BYTES = 10_000_000  # what a submission may print
@@ -144,8 +146,7 @@ def _run(lesson: Lesson, cells: list[str], names: list[str], limits: Limits, mar
 
 def _limited_process(command: list[str], folder: str, output, log: Path, limits: Limits) -> str:
     """Run a command until it ends or exceeds a limit; return why it was stopped, or ""."""
-    import psutil
-
+    psutil = needed("psutil")
     process = psutil.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
     end, reason = time.monotonic() + limits.seconds, ""
     try:
@@ -159,31 +160,22 @@ def _limited_process(command: list[str], folder: str, output, log: Path, limits:
                 reason = f"the notebook was stopped after it had printed {LOG_BYTES / 1e6:g} MB"
     finally:  # also on Ctrl-C
         for child in [*_children(process), process]:
-            try:
+            with contextlib.suppress(psutil.NoSuchProcess):
                 child.kill()
-            except psutil.NoSuchProcess:
-                pass
         process.wait()
     return reason
 
 
 def _memory(process) -> int:
     """Return the bytes that a process and its children hold."""
-    import psutil
-
     total = 0
     for one in [process, *_children(process)]:
-        try:
+        with contextlib.suppress(needed("psutil").NoSuchProcess):
             total += one.memory_info().rss
-        except psutil.NoSuchProcess:
-            pass
     return total
 
 
 def _children(process) -> list:
-    import psutil
-
-    try:
+    with contextlib.suppress(needed("psutil").NoSuchProcess):
         return process.children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
+    return []
