@@ -283,6 +283,18 @@ def test_the_alt_text_of_a_filmstrip_leaves_out_what_is_empty():
     assert filmstrip([[GRAY]], ["one"], notes=[["a note"]]).alt == "Pictures. Rows: one. one: a note."
 
 
+def test_a_chart_can_have_named_ticks():
+    figure = line_chart({"mine": ([9, 36], [60, 80])}, "grid", "J (%)", x_ticks={9: "9x11", 36: "36x44"})
+    assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["9x11", "36x44"]
+    assert figure.axes[0].get_xticks().tolist() == [9, 36]
+
+
+def test_no_number_of_score_bars_lies_on_the_level():
+    scores = {"far below": {"J": 0.4}, "below": {"J": 0.68}, "at": {"J": 0.73}, "above": {"J": 0.75}}
+    (axis,) = score_bars(scores, level=0.73).axes
+    assert [text.get_position()[0] for text in axis.texts] == [41.5, 75, 75, 76.5]
+
+
 def test_score_bars_can_mark_methods_and_show_a_level_and_decimals():
     figure = score_bars({"mine": {"J": 0.704}, "theirs": {"J": 0.6}}, "Bars", level=0.65, marked=["mine"], digits=1)
     (axis,) = figure.axes

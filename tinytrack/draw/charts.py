@@ -22,6 +22,7 @@ def line_chart(
     top: float | None = None,
     points: Collection[str] = (),
     spans: Mapping[str, tuple[float, float]] | None = None,
+    x_ticks: Mapping[float, str] | None = None,
 ) -> "Figure":
     """Draw curves in one chart; names in :data:`STYLES` have their own colour and label.
 
@@ -32,6 +33,7 @@ def line_chart(
         top: the upper end of the y axis, which starts at 0; by default it fits the curves.
         points: names of curves that are drawn as points without a line, because nothing is known in between.
         spans: name -> (from, to) on the x axis, drawn as a gray band.
+        x_ticks: x -> its text, the only ticks of the x axis; by default they are numbers at round places.
     """
     levels, spans = levels or {}, spans or {}
     # the alt text
@@ -62,6 +64,8 @@ def line_chart(
         axis.set_xticks(ticks, [f"{t:,}" for t in ticks])
         axis.minorticks_off()
         axis.set_xlim(-0.2, last * 1.3)
+    if x_ticks:
+        axis.set_xticks(list(x_ticks), list(x_ticks.values()))
     axis.set_ylim(0, top)
     axis.set_xlabel(x_label)
     axis.set_ylabel(y_label)
@@ -104,7 +108,7 @@ def score_bars(
     """Draw scores as bars with numbers, one row per method and one panel per metric: method -> {metric: score in [0, 1]}.
 
     Args:
-        level: a score in [0, 1], drawn as a dashed line in every panel.
+        level: a score in [0, 1], drawn as a dashed line in every panel. No number lies on it.
         marked: the methods whose bars are orange.
         digits: decimals of the numbers.
     """
@@ -113,16 +117,18 @@ def score_bars(
     figure = chart(9, 1.0 + 0.36 * len(scores), f"{heading or 'Scores'}, in percent: {'; '.join(described)}")
     axes = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
     place = np.arange(len(scores))
-    plate = None if level is None else {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # keeps the numbers legible on the line
     for axis, metric in zip(axes, metrics, strict=True):
         heights = [100 * values[metric] for values in scores.values()]
         axis.barh(place, heights, 0.7, color=["#E69F00" if m in marked else color(m) for m in scores], edgecolor="#555555", linewidth=0.5)
         for y, value in zip(place, heights, strict=True):
-            axis.text(value + 1.5, y, f"{value:.{digits}f}", va="center", fontsize=9.5, bbox=plate)
+            x = value + 1.5
+            if level is not None and value <= 100 * level < x + 12:  # the dashed line would cross the number
+                x = 100 * level + 2
+            axis.text(x, y, f"{value:.{digits}f}", va="center", fontsize=9.5)
         if level is not None:
             axis.axvline(100 * level, linestyle="--", linewidth=1.2, color="black")
         axis.set_xlim(0, 108 if digits == 0 else 118)
-        axis.set_xticks(range(0, 101, 20))
+        axis.set_xticks(range(0, 101, 20 if len(metrics) < 3 else 50))
         axis.set_xlabel(f"{metric} (%)")
         plain_axes(axis, "x")
     axes[0].set_yticks(place, [label(m) for m in scores])
