@@ -227,9 +227,10 @@ def emergence(
         demo.keep(step, model)
     if demo.looks:
         demo.offer()
-        # the still: up to three of them
+        # the still: up to three of them, with their J on the left, where it covers no picture
         steps = sorted(demo.looks)
         shown = steps[:: max(1, (len(steps) - 1) // 2)][:3] if len(steps) > 3 else steps
         pictures = [[demo.looks[n][0]] for n in shown]
-        demo.still = draw.filmstrip(pictures, [f"step {n}" for n in shown], notes=[[demo.looks[n][1]] for n in shown], width=8)
+        titles = [demo.looks[n][1].split(" (")[0].replace(": ", "\n") for n in shown]
+        demo.still = draw.filmstrip(pictures, titles, heading="Masks propagated from frame 0 by each checkpoint", width=9)
     return demo
