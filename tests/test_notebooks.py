@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools.record import CHECK, clean
+from tests.tools.record import CHECK, INSTALL, INSTALL_SOURCE, clean
 from tinytrack.lessons.check import EXERCISES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -151,13 +151,20 @@ def follows_python(notebook):
             yield f"cell {n}: not Python, {error.msg}"
 
 
+def installs_where_missing(notebook):
+    """The first code cell installs tinytrack on hosts that do not have it; it is the same everywhere, and ``record`` puts it there."""
+    n, source, cell = cells(notebook, "code")[0]
+    if source != INSTALL_SOURCE or tags(cell) != [INSTALL]:
+        yield f"cell {n}: not the cell that installs tinytrack where it is missing; record the notebook"
+
+
 def compares_output(notebook):
     for n, source, cell in cells(notebook, "code"):
         if "nbval" in source.lower():
             yield f"cell {n}: a marker of nbval in the code, where readers see it; use the tag {COMPARED}"
         for tag in tags(cell):
-            if tag not in (COMPARED, CHECK):
-                yield f"cell {n}: the tag {tag}; known are {COMPARED} and {CHECK}"
+            if tag not in (COMPARED, CHECK, INSTALL):
+                yield f"cell {n}: the tag {tag}; known are {COMPARED}, {CHECK} and {INSTALL}"
         if COMPARED in tags(cell) and not has_text(cell):
             yield f"cell {n}: compared, but prints no text: an image is never compared"
     if len(compared(notebook)) < 3:
@@ -267,7 +274,7 @@ def shows_what_there_is(notebook):
 
 
 def has_a_good_length(notebook):
-    count = len(notebook["cells"])
+    count = sum(INSTALL not in tags(cell) for cell in notebook["cells"])
     if not 25 <= count <= 48:
         yield f"{count} cells, 25 to 48"
     # folded parts (answers and hints) don't count
@@ -340,6 +347,7 @@ RULES = (
     has_plain_metadata,
     is_small,
     follows_python,
+    installs_where_missing,
     compares_output,
     folds_its_asserts,
     repeats_nothing_of_the_library,
@@ -490,6 +498,7 @@ def numbered(notebook: dict) -> dict:
 def good() -> dict:
     parts = [
         markdown("# 03 · Eq. 2 points\n\nLibrary: [`pointer.py`](../tinytrack/pointer.py), see tinytrack/loss.py and [us](https://a.b/c)."),
+        code(INSTALL_SOURCE, tags=(INSTALL,)),
         code("from tinytrack import pointer\nfrom tinytrack.lessons import check\nfrom tinytrack.lessons.show_source import show"),
         markdown("> **Paper, Eq. 2.** Here `A[j](x)` is no link."),
         code("a_figure()", picture()),
@@ -562,7 +571,7 @@ REPEATED = 'def naive_again(A, c):\n    """Not copied at all."""\n    return A @
 MACHINE_PATH = "/" + "home/me/x.py"
 
 BAD = {
-    "count missing": (lambda nb: the_cell(nb, "print(1)").update(execution_count=None), "execution count None, expected 4"),
+    "count missing": (lambda nb: the_cell(nb, "print(1)").update(execution_count=None), "execution count None, expected 5"),
     "count out of order": (lambda nb: the_cell(nb, "print(1)").update(execution_count=9), "execution count 9"),
     "error": (given("print(1)", {"output_type": "error", "ename": "E", "evalue": "", "traceback": []}), "an error is its output"),
     "stderr": (given("print(1)", printed("1"), printed("careful", "stderr")), "writes to stderr"),
@@ -585,6 +594,7 @@ BAD = {
     "no Python": (appended(code("x = = 1")), "not Python"),
     "marker": (changed("print(1)", "print(1)", "# NBVAL_CHECK_OUTPUT\nprint(1)"), "a marker of nbval in the code"),
     "marker in small letters": (changed("print(1)", "print(1)", "print(1)  # nbval_skip"), "a marker of nbval in the code"),
+    "other install cell": (changed("find_spec", "--quiet", "--upgrade"), "not the cell that installs tinytrack"),
     "other tag": (lambda nb: the_cell(nb, "print(1)")["metadata"].update(tags=["nbval-skip"]), "the tag nbval-skip"),
     "seen assert": (appended(code("assert 1 < 2")), "asserts where readers see them"),
     "check without assert": (appended(code("x = 1", tags=(CHECK,))), "asserts nothing"),

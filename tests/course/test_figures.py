@@ -148,7 +148,7 @@ def test_a_folder_without_notebooks_is_named(here):
 def test_a_missing_notebook_is_named(course):
     with pytest.raises(TinytrackError) as error:
         export_figures("slides", 7, course())
-    assert_one_sentence(error, "there is no notebook 07: expected a number from 05 to 05")
+    assert_one_sentence(error, "there is no notebook '07': expected numbers such as 03,04, from 05 to 05")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tinytrack.course.lesson import TODO, exercise_cells, read_lesson, read_lessons
+from tinytrack.course.lesson import TODO, exercise_cells, find_notebooks, read_lesson, read_lessons
 from tinytrack.errors import TinytrackError
 from tinytrack.lessons.check import EXERCISES
 
@@ -63,7 +63,7 @@ def test_a_wrong_number_is_named(text):
 
 def test_an_installed_package_has_no_notebooks(tmp_path):
     with pytest.raises(TinytrackError, match="expected a clone of the project"):
-        read_lessons(folder=tmp_path)
+        find_notebooks(folder=tmp_path)
 
 
 def test_the_section_ends_at_the_next_heading():

@@ -15,6 +15,20 @@ NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 TIMEOUT = 600  # seconds per cell
 VIEW = "application/vnd.jupyter.widget-view+json"
 CHECK = "check"  # tag of the cells that only assert what the text claims
+INSTALL = "install"  # tag of the first code cell, which is the same in every notebook
+INSTALL_SOURCE = """# If tinytrack is missing, as on Colab, upload its wheel next to this notebook first.
+from importlib.util import find_spec
+
+if not find_spec("tinytrack"):
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    wheels = sorted(Path().glob("tinytrack-*.whl"))
+    if not wheels:
+        raise FileNotFoundError("upload tinytrack-....whl next to this notebook, then run this cell again")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", f"{wheels[-1].resolve()}[notebooks]"]
+    subprocess.run(command, check=True)"""
 
 
 class RecordError(Exception):
@@ -40,7 +54,7 @@ def clean(notebook: dict, stem: str) -> dict:
         taken.add(name)
         tags = cell.get("metadata", {}).get("tags")
         cell["metadata"] = {"tags": tags} if tags else {}
-        if CHECK in (tags or []):
+        if {CHECK, INSTALL} & set(tags or []):
             cell["metadata"]["jupyter"] = {"source_hidden": True}  # JupyterLab shows the cell folded
         for output in cell.get("outputs", []):
             # A widget view refers to a random model id. Without the saved widget state, it would show an error.
@@ -52,6 +66,15 @@ def clean(notebook: dict, stem: str) -> dict:
         "language_info": {"name": "python"},
     }
     notebook["nbformat"], notebook["nbformat_minor"] = 4, 5
+    return notebook
+
+
+def put_install_cell(notebook: dict) -> dict:
+    """Put the cell that installs tinytrack where it is missing before the other code cells, in place of the one that may be there."""
+    cells = [cell for cell in notebook["cells"] if INSTALL not in cell["metadata"].get("tags", [])]
+    first = next(n for n, cell in enumerate(cells) if cell["cell_type"] == "code")
+    install = {"cell_type": "code", "metadata": {"tags": [INSTALL]}, "execution_count": None, "outputs": [], "source": INSTALL_SOURCE}
+    notebook["cells"] = [*cells[:first], install | {"id": INSTALL}, *cells[first:]]
     return notebook
 
 
@@ -102,7 +125,8 @@ def _last_line(text: str) -> str:
 def record(path: Path, folder: Path = NOTEBOOKS) -> str:
     """Run a notebook, write it back and return a one-line summary. If an error occurs, the file is not changed."""
     start = time.monotonic()
-    content = clean(json.loads(path.read_text(encoding="utf-8")), path.stem)  # set ids first, because nbformat would choose random ones
+    content = put_install_cell(json.loads(path.read_text(encoding="utf-8")))
+    content = clean(content, path.stem)  # set ids first, because nbformat would choose random ones
     notebook = nbformat.reads(json.dumps(content), as_version=4)
     run(notebook, folder)
     notebook = clean(notebook, path.stem)

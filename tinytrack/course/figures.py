@@ -20,7 +20,7 @@ from ..draw import Animation, magnified
 from ..errors import TinytrackError
 from ..io.results import results_folder
 from ..io.video_writer import write_video
-from .lesson import NOTEBOOKS
+from .lesson import NOTEBOOKS, find_notebooks
 
 LIST = "README.md"
 ENDINGS = (".png", ".svg", ".mp4")
@@ -83,7 +83,7 @@ def export_figures(out: str | os.PathLike, number: int = 0, folder: Path = NOTEB
     """
     from tqdm import tqdm
 
-    path = _find(number, folder)
+    (path,) = find_notebooks(f"{number:02d}", folder)
     cells = _read(path)
     files = [LIST, *(cell.figure + ending for cell in cells if cell.figure for ending in ENDINGS)]
     with results_folder(out, f"figures --notebook {number:02d}", files, [path]) as scratch:
@@ -100,16 +100,6 @@ def export_figures(out: str | os.PathLike, number: int = 0, folder: Path = NOTEB
 
 
 # ---- read a notebook
-
-
-def _find(number: int, folder: Path) -> Path:
-    """Return the file of a notebook."""
-    paths = {int(path.name[:2]): path for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))}
-    if not paths:
-        raise TinytrackError(f"there are no notebooks in '{folder}': expected a clone of the project, installed with 'pip install -e .'")
-    if number not in paths:
-        raise TinytrackError(f"there is no notebook {number:02d}: expected a number from {min(paths):02d} to {max(paths):02d}")
-    return paths[number]
 
 
 def _read(path: Path) -> list[Cell]:

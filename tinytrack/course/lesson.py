@@ -17,6 +17,7 @@ NEXT_HEADING = re.compile(r"^#{1,2} ", re.MULTILINE)
 STATEMENT = re.compile(r"^(?=\*\*[^\n]*[★☆])", re.MULTILINE)  # its first line shows how difficult the exercise is
 CHECK = re.compile(r"\n*^check\.(\w+)\(my_\1\) *$\n*", re.MULTILINE)
 CODE = re.compile(r"`([^`]+)`|<code>(.+?)</code>")
+IMPORTS_CHECK = "from tinytrack.lessons import check"
 ALWAYS = {"np", "torch", "check"}  # imported even if no text mentions them
 TODO = "raise NotImplementedError"
 
@@ -69,12 +70,12 @@ class Lesson:
         return self.stem[:2]
 
 
-def read_lessons(numbers: str | None = None, folder: Path = NOTEBOOKS) -> list[Lesson]:
-    """Read the lessons with these numbers.
+def find_notebooks(numbers: str | None = None, folder: Path = NOTEBOOKS) -> list[Path]:
+    """Find the notebooks of the course with these numbers.
 
     Args:
         numbers: for example "03,04"; None for all.
-        folder: holds the notebooks of the course.
+        folder: holds the notebooks.
 
     Raises:
         TinytrackError: if there are no notebooks, which is so in an installed package, or none of such a number.
@@ -86,7 +87,12 @@ def read_lessons(numbers: str | None = None, folder: Path = NOTEBOOKS) -> list[L
     for number in wanted:
         if number not in paths:
             raise TinytrackError(f"there is no notebook '{number}': expected numbers such as 03,04, from {min(paths)} to {max(paths)}")
-    return [read_lesson(paths[number]) for number in sorted(set(wanted))]
+    return [paths[number] for number in sorted(set(wanted))]
+
+
+def read_lessons(numbers: str | None = None) -> list[Lesson]:
+    """Read the lessons with these numbers; see :func:`find_notebooks`."""
+    return [read_lesson(path) for path in find_notebooks(numbers)]
 
 
 def read_lesson(path: Path) -> Lesson:
@@ -97,7 +103,7 @@ def read_lesson(path: Path) -> Lesson:
     """
     cells = [(cell["cell_type"], "".join(cell["source"])) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
     title = re.search(r"^# (.+)$", "\n".join(text for kind, text in cells if kind == "markdown"), re.MULTILINE)
-    setup = next(text for kind, text in cells if kind == "code")
+    setup = next(text for kind, text in cells if kind == "code" and IMPORTS_CHECK in text)
     tasks = tuple(_tasks(exercise_cells(cells), path.stem))
     return Lesson(path.stem, title[1], _imports(setup, tasks), tasks)
 
