@@ -113,11 +113,12 @@ def test_notebooks_that_cannot_be_marked_are_named(tmp_path):
 
 
 def test_students_are_folders_or_notebooks(tmp_path):
-    for name in ("a/1.ipynb", "a/deeper/2.ipynb", "a/.ipynb_checkpoints/1-checkpoint.ipynb", "b.ipynb", "notes.txt", ".hidden/3.ipynb"):
+    others = ("notes.txt", ".hidden/3.ipynb", "a/.ipynb_checkpoints/1-checkpoint.ipynb", "marks/.tinytrack.json", "marks/feedback/a.html")
+    for name in ("a/1.ipynb", "a/deeper/2.ipynb", "a.ipynb", "b.ipynb", *others):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     found = {student: [path.name for path in paths] for student, paths in find_submissions(tmp_path).items()}
-    assert found == {"a": ["1.ipynb", "2.ipynb"], "b": ["b.ipynb"]}
+    assert found == {"a": ["1.ipynb", "2.ipynb", "a.ipynb"], "b": ["b.ipynb"]}
 
 
 def test_a_folder_without_submissions_is_refused(tmp_path, capsys):

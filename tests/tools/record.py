@@ -16,19 +16,12 @@ TIMEOUT = 600  # seconds per cell
 VIEW = "application/vnd.jupyter.widget-view+json"
 CHECK = "check"  # tag of the cells that only assert what the text claims
 INSTALL = "install"  # tag of the first code cell, which is the same in every notebook
-INSTALL_SOURCE = """# If tinytrack is missing, as on Colab, upload its wheel next to this notebook first.
-from importlib.util import find_spec
+INSTALL_SOURCE = """from importlib.util import find_spec
+from pathlib import Path
 
-if not find_spec("tinytrack"):
-    import subprocess
-    import sys
-    from pathlib import Path
-
-    wheels = sorted(Path().glob("tinytrack-*.whl"))
-    if not wheels:
-        raise FileNotFoundError("upload tinytrack-....whl next to this notebook, then run this cell again")
-    command = [sys.executable, "-m", "pip", "install", "--quiet", f"{wheels[-1].resolve()}[notebooks]"]
-    subprocess.run(command, check=True)"""
+if not find_spec("tinytrack"):  # as on Colab: upload its wheel next to this notebook, then run this cell
+    wheel = max(Path().glob("tinytrack-*.whl"), default="tinytrack-....whl is missing: upload it first")
+    get_ipython().run_line_magic("pip", f"install --quiet '{wheel}[notebooks]'")"""
 
 
 class RecordError(Exception):

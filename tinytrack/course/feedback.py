@@ -64,7 +64,7 @@ def write_feedback(one: Marks, lessons: list[Lesson], path: Path) -> None:
 
 
 def _row(one: Marks, name: str) -> str:
-    text = one.texts.get(name, f"{name}: not reached")
+    text = one.texts.get(name, "not reached").removeprefix(f"{name}: ")
     return f"<tr><td>{escape(name)}<td>{int(one.right[name])}<td><pre>{escape(text)}</pre>"
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import TinytrackError
+from ..io.results import LIST
 from .lesson import Lesson, exercise_cells
 from .packages import needed
 
@@ -59,14 +60,14 @@ def find_submissions(folder: Path) -> dict[str, list[Path]]:
     Raises:
         TinytrackError: if there is no notebook in it.
     """
-    found = {}
+    found: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if path.name.startswith("."):
+        if path.name.startswith(".") or (path / LIST).exists():  # earlier marks are no submission
             continue
         if path.is_dir():
             found[path.name] = [file for file in sorted(path.rglob("*.ipynb")) if ".ipynb_checkpoints" not in file.parts]
         elif path.suffix == ".ipynb":
-            found[path.stem] = [path]
+            found.setdefault(path.stem, []).append(path)
     if not any(found.values()):
         raise TinytrackError(f"there are no submissions in '{folder}': expected one folder per student with notebooks in it, or notebooks")
     return found
