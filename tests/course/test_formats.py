@@ -9,9 +9,9 @@ from tinytrack.__main__ import main
 from tinytrack.course.lesson import TODO, read_lessons
 
 FILES = {
-    "plain": ["student/03_pointer_copy.ipynb", "teacher/03_pointer_copy.ipynb"],
-    "nbgrader": ["nbgrader_config.py", "source/03_pointer_copy/03_pointer_copy.ipynb"],
-    "otter": ["master/03_pointer_copy.ipynb"],
+    "plain": ["student/03_pointer_copy_exercises.ipynb", "teacher/03_pointer_copy_solutions.ipynb"],
+    "nbgrader": ["nbgrader_config.py", "source/03_pointer_copy/03_pointer_copy_exercises.ipynb"],
+    "otter": ["master/03_pointer_copy_exercises.ipynb"],
 }
 (LESSON,) = read_lessons("03")
 
@@ -39,7 +39,7 @@ def test_the_files_are_valid_notebooks_and_a_second_run_replaces_them(form, tmp_
 
 def test_what_a_teacher_edited_is_not_replaced(tmp_path, capsys):
     assert make(tmp_path, "plain") == 0
-    edited = tmp_path / "student" / "03_pointer_copy.ipynb"
+    edited = tmp_path / "student" / "03_pointer_copy_exercises.ipynb"
     edited.write_text(edited.read_text().replace("Eq. 2", "Equation 2"))
     assert make(tmp_path, "plain") == 2
     assert "has changed since" in capsys.readouterr().err
@@ -54,16 +54,16 @@ def test_the_folder_of_another_format_is_kept(tmp_path):
 
 def test_a_students_notebook_has_stubs_and_checks_but_no_solution(tmp_path):
     make(tmp_path, "plain")
-    code = cells(tmp_path / "student" / "03_pointer_copy.ipynb")
-    assert code[0] == LESSON.imports
-    assert code[1:] == [text for task in LESSON.tasks for text in (task.stub, task.check)]
+    code = cells(tmp_path / "student" / "03_pointer_copy_exercises.ipynb")
+    assert code[:2] == [LESSON.install, LESSON.imports]
+    assert code[2:] == [text for task in LESSON.tasks for text in (task.stub, task.check)]
     assert not [task.name for task in LESSON.tasks if any(task.solution in text for text in code)]
 
 
 def test_a_teachers_notebook_has_the_solutions(tmp_path):
     make(tmp_path, "plain")
-    code = cells(tmp_path / "teacher" / "03_pointer_copy.ipynb")
-    for task, text in zip(LESSON.tasks, code[1::2], strict=True):
+    code = cells(tmp_path / "teacher" / "03_pointer_copy_solutions.ipynb")
+    for task, text in zip(LESSON.tasks, code[2::2], strict=True):
         assert task.solution in text
         assert '"""' in text
         assert TODO not in text

@@ -13,6 +13,7 @@ from tests.support.submissions import ALL, LESSON, POINTS, submit
 from tinytrack.__main__ import main
 
 STEM = LESSON.stem
+NOTEBOOK = f"{STEM}_exercises.ipynb"
 BIN = Path(sys.executable).parent  # nbgrader looks for alembic in PATH
 
 
@@ -27,11 +28,11 @@ def test_nbgrader_marks_seven_kinds_of_submission(tmp_path):
     pytest.importorskip("nbgrader", reason="nbgrader is not installed: pip install -e .[course]")
     assert main(["exercises", "--format", "nbgrader", "--out", str(tmp_path), "--notebooks", "03"]) == 0
     call(tmp_path, "nbgrader", "generate_assignment", STEM)
-    released = tmp_path / "release" / STEM / f"{STEM}.ipynb"
+    released = tmp_path / "release" / STEM / NOTEBOOK
     assert not [task.name for task in LESSON.tasks if task.solution in released.read_text()]
     assert "HIDDEN" not in released.read_text()
     for kind in POINTS:
-        submit(kind, released, tmp_path / "submitted" / kind / STEM / f"{STEM}.ipynb")
+        submit(kind, released, tmp_path / "submitted" / kind / STEM / NOTEBOOK)
     call(tmp_path, "nbgrader", "autograde", STEM)
     # the marks
     call(tmp_path, "nbgrader", "export", "--to=marks.csv")
@@ -41,21 +42,21 @@ def test_nbgrader_marks_seven_kinds_of_submission(tmp_path):
     assert {float(row["max_score"]) for row in rows} == {len(ALL)}
     # the feedback
     call(tmp_path, "nbgrader", "generate_feedback", STEM)
-    page = (tmp_path / "feedback" / "wrong_axis" / STEM / f"{STEM}.html").read_text()
+    page = (tmp_path / "feedback" / "wrong_axis" / STEM / f"{STEM}_exercises.html").read_text()
     assert "you take the softmax over the wrong axis" in page
 
 
 def test_otter_marks_seven_kinds_of_submission(tmp_path):
     pytest.importorskip("otter", reason="otter-grader is not installed: pip install -e .[course]")
     assert main(["exercises", "--format", "otter", "--out", str(tmp_path), "--notebooks", "03"]) == 0
-    call(tmp_path, "otter", "assign", f"master/{STEM}.ipynb", STEM)
-    released = tmp_path / STEM / "student" / f"{STEM}.ipynb"
+    call(tmp_path, "otter", "assign", f"master/{NOTEBOOK}", STEM)
+    released = tmp_path / STEM / "student" / NOTEBOOK
     assert not [task.name for task in LESSON.tasks if task.solution in "".join(_code(released))]
     (autograder,) = (tmp_path / STEM / "autograder").glob("*.zip")
     found, said = {}, {}
     for kind in POINTS:
-        submit(kind, released, tmp_path / kind / f"{STEM}.ipynb")
-        call(tmp_path, "otter", "run", f"{kind}/{STEM}.ipynb", "-a", str(autograder), "-o", kind)
+        submit(kind, released, tmp_path / kind / NOTEBOOK)
+        call(tmp_path, "otter", "run", f"{kind}/{NOTEBOOK}", "-a", str(autograder), "-o", kind)
         tests = json.loads((tmp_path / kind / "results.json").read_text())["tests"]
         found[kind] = sum(test.get("score") or 0 for test in tests)
         said[kind] = " ".join(test.get("output", "") for test in tests)

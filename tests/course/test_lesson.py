@@ -87,6 +87,7 @@ def test_hints_may_come_before_or_after_the_stub(tmp_path):
     setup = {"cell_type": "code", "source": "import torch, math\nfrom tinytrack.lessons import check\nx = 1"}
     cells = [
         text("# 03 · A title"),
+        {"cell_type": "code", "source": "install()"},
         setup,
         text("## Exercises\n\nAbout them.\n\n**1. One** ★☆☆ Do it.\n\nhint before"),
         stub("affinity"),
@@ -99,6 +100,7 @@ def test_hints_may_come_before_or_after_the_stub(tmp_path):
     path.write_text(json.dumps({"cells": cells}))
     lesson = read_lesson(path)
     assert lesson.title == "03 · A title"
+    assert lesson.install == "install()"
     assert lesson.imports == "import torch\nfrom tinytrack.lessons import check"
     assert [task.statement for task in lesson.tasks] == [
         "**1. One** ★☆☆ Do it.\n\nhint before\n\nhint after",

@@ -9,10 +9,11 @@ import pytest
 
 from tests.support.submissions import ALL, LESSON, POINTS, submit
 from tinytrack.__main__ import main
-from tinytrack.course import marking
+from tinytrack.course import limited_process
 from tinytrack.course.feedback import write_feedback, write_marks
-from tinytrack.course.lesson import NOTEBOOKS
-from tinytrack.course.marking import Limits, Marks, find_submissions, mark
+from tinytrack.course.lesson import NOTEBOOKS, read_lesson
+from tinytrack.course.limited_process import Limits
+from tinytrack.course.marking import Marks, find_submissions, mark
 from tinytrack.errors import TinytrackError
 
 STEM = LESSON.stem
@@ -22,7 +23,7 @@ STEM = LESSON.stem
 def handed_out(tmp_path_factory):
     out = tmp_path_factory.mktemp("exercises")
     assert main(["exercises", "--out", str(out), "--notebooks", "03"]) == 0
-    return out / "student" / f"{STEM}.ipynb"
+    return out / "student" / f"{STEM}_exercises.ipynb"
 
 
 def test_seven_kinds_of_submission_get_their_marks(handed_out, tmp_path):
@@ -31,7 +32,7 @@ def test_seven_kinds_of_submission_get_their_marks(handed_out, tmp_path):
     assert main(["mark", str(tmp_path / "class"), "--out", str(tmp_path / "marks")]) == 0
     rows = list(csv.DictReader(io.StringIO((tmp_path / "marks" / "marks.csv").read_text())))
     assert {row["student"]: int(row["points"]) for row in rows} == POINTS
-    assert list(rows[0]) == ["student", "points", *ALL, "remarks"]
+    assert list(rows[0]) == ["student", "points", "of", *ALL, "remarks"]
     pages = {kind: (tmp_path / "marks" / "feedback" / f"{kind}.html").read_text() for kind in POINTS}
     assert "you take the softmax over the wrong axis" in pages["wrong_axis"]
     assert "not attempted yet" in pages["untouched"]
@@ -45,8 +46,8 @@ def write_notebook(path, *cells):
     return path
 
 
-def marks_of(folder, **limits):
-    return {one.student: one for one in mark([LESSON], folder, Limits(**limits), lambda line: None)}
+def marks_of(folder, lessons=(LESSON,), all_due=False, **limits):
+    return {one.student: one for one in mark(lessons, folder, Limits(**limits), lambda line: None, all_due)}
 
 
 def test_a_function_that_ends_the_process_costs_only_its_own_mark(tmp_path):
@@ -55,7 +56,7 @@ def test_a_function_that_ends_the_process_costs_only_its_own_mark(tmp_path):
     write_notebook(tmp_path / "a" / "x.ipynb", deadly, f"def my_window(h, w, radius):\n{right.solution}")
     marks = marks_of(tmp_path)["a"]
     assert marks.right == dict.fromkeys(ALL, False) | {"window": True}
-    assert "The process ended while it was checked" in marks.texts["affinity"]
+    assert "While it was checked, its process ended" in marks.texts["affinity"]
     assert "does not define `my_temperature`" in marks.texts["temperature"]
 
 
@@ -66,30 +67,33 @@ def test_a_cell_that_fails_or_has_magic_does_not_stop_the_others(tmp_path):
     )
     marks = marks_of(tmp_path)["a"]
     assert marks.right["window"]
-    assert [text.partition(":")[0] for text in marks.problems] == ["cell 2 raised ZeroDivisionError", "cell 3 raised SyntaxError"]
+    assert [text.split(":")[:2] for text in marks.remarks] == [
+        [STEM, " code cell 2 raised ZeroDivisionError"],
+        [STEM, " code cell 3 raised SyntaxError"],
+    ]
 
 
 def test_a_submission_that_takes_too_much_memory_is_stopped(tmp_path):
     greedy = "import numpy as np\nkept = np.ones(2 * 10**8)  # 1.6 GB\nwhile True: pass"
     write_notebook(tmp_path / "a.ipynb", greedy, "def my_window(h, w, radius):\n    pass")
     marks = marks_of(tmp_path, gigabytes=1.5)["a"]
-    assert marks.problems == [f"{STEM}: the notebook was stopped at 1.5 GB of memory in cell 1, before the exercises"]
-    assert not any(marks.right.values())
+    assert marks.remarks == [f"{STEM}: could not be marked, because it was stopped at 1.5 GB of memory before the exercises"]
+    assert marks.right == dict.fromkeys(ALL)  # neither right nor wrong
+    write_marks([marks], [LESSON], tmp_path / "marks.csv")
+    assert (tmp_path / "marks.csv").read_text().splitlines()[1].startswith("a,0,5,,,,,,")
 
 
 @pytest.mark.parametrize(
     ("code", "limits", "reason"),
     [
-        ("while True: pass", Limits(seconds=0.5), "the notebook was stopped after 0.5 seconds"),
-        ("while True: print('x' * 10000)", Limits(), "the notebook was stopped after it had printed 1 MB"),
+        ("while True: pass", Limits(seconds=0.5), "it was stopped after 0.5 seconds"),
+        ("while True: print('x' * 10000)", Limits(), "it was stopped after it had printed 1 MB"),
         ("print('done')", Limits(), ""),
     ],
 )
 def test_a_process_is_stopped_at_its_limits(code, limits, reason, tmp_path, monkeypatch):
-    monkeypatch.setattr(marking, "LOG_BYTES", 1_000_000)
-    log = tmp_path / "log"
-    with open(log, "wb") as output:
-        assert marking._limited_process([sys.executable, "-c", code], str(tmp_path), output, log, limits) == reason
+    monkeypatch.setattr(limited_process, "LOG_BYTES", 1_000_000)
+    assert limited_process.limited_process([sys.executable, "-c", code], tmp_path, tmp_path / "log", limits) == reason
 
 
 def test_the_lesson_itself_can_be_handed_in(tmp_path):
@@ -98,7 +102,7 @@ def test_the_lesson_itself_can_be_handed_in(tmp_path):
     marks = marks_of(tmp_path)["a"]
     assert marks.right == dict.fromkeys(ALL, False)
     assert marks.texts["affinity"] == "affinity: not attempted yet"
-    assert [text.partition(":")[0] for text in marks.problems] == ["cell 3 raised ValueError"]  # only the exercises were run
+    assert [text.split(":")[1] for text in marks.remarks] == [" code cell 3 raised ValueError"]  # only the exercises were run
 
 
 def test_notebooks_that_cannot_be_marked_are_named(tmp_path):
@@ -106,10 +110,23 @@ def test_notebooks_that_cannot_be_marked_are_named(tmp_path):
     (tmp_path / "damaged.ipynb").write_text("{")
     (tmp_path / "empty").mkdir()
     marks = marks_of(tmp_path)
-    assert marks["other"].problems == ["other.ipynb defines no function of an exercise, such as my_affinity"]
-    assert marks["damaged"].problems == ["damaged.ipynb is not a notebook that can be read"]
-    assert marks["empty"].problems == ["no notebook was handed in"]
+    assert marks["other"].remarks == ["other.ipynb defines no function of an exercise, such as my_affinity"]
+    assert marks["damaged"].remarks == ["damaged.ipynb is not a notebook that can be read"]
     assert [one.right for one in marks.values()] == [{}] * 3
+
+
+def test_what_is_missing_counts_if_it_is_due(tmp_path):
+    """Due is what the teacher names, or else what at least one student has handed in."""
+    colours = read_lesson(NOTEBOOKS / "01_color_quantization.ipynb")
+    (tmp_path / "empty").mkdir()
+    write_notebook(tmp_path / "a.ipynb", "def my_window(h, w, radius):\n    pass")
+    due = marks_of(tmp_path, [LESSON, colours])
+    assert [len(one.right) for one in due.values()] == [5, 5]
+    assert due["empty"].remarks == [f"{STEM}: not handed in"]
+    assert due["a"].remarks == []
+    due = marks_of(tmp_path, [LESSON, colours], all_due=True)
+    assert [len(one.right) for one in due.values()] == [8, 8]
+    assert due["a"].remarks == ["01_color_quantization: not handed in"]
 
 
 def test_students_are_folders_or_notebooks(tmp_path):
@@ -130,10 +147,10 @@ def test_a_folder_without_submissions_is_refused(tmp_path, capsys):
 
 
 def test_names_and_texts_cannot_break_the_table_or_the_page(tmp_path):
-    evil = Marks("=cmd()", {"affinity": True}, {"affinity": "<script>"}, ["<b>"], "<i>")
+    evil = Marks("=cmd()", {"affinity": True}, {"affinity": "<script>"}, {"affinity": "<u>"}, ["<b>"], "<i>")
     write_marks([evil], [LESSON], tmp_path / "marks.csv")
     write_feedback(evil, [LESSON], tmp_path / "page.html")
     assert "'=cmd()" in (tmp_path / "marks.csv").read_text()
     page = (tmp_path / "page.html").read_text()
-    assert not [tag for tag in ("<script>", "<b>", "<i>") if tag in page]
+    assert not [tag for tag in ("<script>", "<u>", "<b>", "<i>") if tag in page]
     assert "&lt;script&gt;" in page

@@ -7,9 +7,9 @@ from ..io.paths import user_path
 from ..io.results import check_results, result_file, results_folder
 
 NEXT = {
-    "plain": "hand out {out}/student; mark what comes back with 'python -m tinytrack mark SUBMISSIONS --out MARKS'",
+    "plain": "hand out {out}/student; mark what comes back with 'python -m tinytrack mark SUBMISSIONS'",
     "nbgrader": "in {out}, run 'nbgrader generate_assignment {stem}', and hand out what appears in release/{stem}",
-    "otter": "run 'otter assign {out}/master/{stem}.ipynb {out}/{stem}', and hand out what appears in {out}/{stem}/student",
+    "otter": "run 'otter assign {out}/master/{stem}_exercises.ipynb {out}/{stem}', and hand out what appears in {out}/{stem}/student",
 }
 
 
@@ -37,7 +37,8 @@ def exercises(args: Namespace) -> None:
 def mark(args: Namespace) -> None:
     from ..course.feedback import write_feedback, write_marks
     from ..course.lesson import read_lessons
-    from ..course.marking import Limits, find_submissions
+    from ..course.limited_process import Limits
+    from ..course.marking import find_submissions
     from ..course.marking import mark as mark_all
 
     lessons, folder = read_lessons(args.notebooks), user_path(args.folder)
@@ -47,9 +48,8 @@ def mark(args: Namespace) -> None:
     ) as scratch:
         pages = scratch / "feedback"
         pages.mkdir()
-        marks = []
-        for one in mark_all(lessons, folder, Limits(args.seconds, args.gigabytes), print):
+        marks = mark_all(lessons, folder, Limits(args.seconds, args.gigabytes), print, all_due=args.notebooks is not None)
+        for one in marks:
             write_feedback(one, lessons, pages / f"{one.student}.html")
-            marks.append(one)
         write_marks(marks, lessons, scratch / "marks.csv")
     print(f"{len(marks)} students: {Path(args.out) / 'marks.csv'}, and a page for each in {Path(args.out) / 'feedback'}")

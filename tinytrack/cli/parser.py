@@ -254,18 +254,19 @@ def _add_exercises(commands) -> None:
     sub = _command(commands, "exercises", "make notebooks with the exercises of the course, to hand out and to mark")
     form = "plain: for the command mark; nbgrader, otter: for these graders"
     sub.add_argument("--format", default="plain", choices=("plain", "nbgrader", "otter"), help=f"{form} (default: plain)")
-    sub.add_argument("--out", required=True, metavar="DIR", help="folder for the notebooks")
-    _add_notebooks(sub)
+    sub.add_argument("--out", default="tinytrack-exercises", metavar="DIR", help="folder (default: tinytrack-exercises)")
+    _add_notebooks(sub, "all")
 
 
 def _add_mark(commands) -> None:
     sub = _command(commands, "mark", "mark the notebooks of a class: run them, check the exercises, write marks and feedback")
     sub.add_argument("folder", metavar="FOLDER", help="one folder per student with notebooks in it, or one notebook per student")
     sub.add_argument("--out", default="tinytrack-marks", metavar="DIR", help="folder for the results (default: tinytrack-marks)")
-    _add_notebooks(sub)
-    sub.add_argument("--seconds", type=_positive, default=180.0, metavar="S", help="time for one notebook (default: 180)")
+    _add_notebooks(sub, "all that somebody handed in")
+    seconds = "time for one notebook; a third of it for one cell (default: 180)"
+    sub.add_argument("--seconds", type=_positive, default=180.0, metavar="S", help=seconds)
     sub.add_argument("--gigabytes", type=_positive, default=4.0, metavar="G", help="memory for one notebook (default: 4)")
 
 
-def _add_notebooks(sub) -> None:
-    sub.add_argument("--notebooks", metavar="N,N", help="numbers of the notebooks, such as 03,04 (default: all)")
+def _add_notebooks(sub, default: str) -> None:
+    sub.add_argument("--notebooks", metavar="N,N", help=f"numbers of the notebooks, such as 03,04 (default: {default})")

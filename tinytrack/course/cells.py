@@ -37,7 +37,7 @@ def write_notebook(cells: list[Cell], path: Path) -> None:
 
 
 def opening(lesson: Lesson) -> list[Cell]:
-    """Make the first cells of a notebook with exercises: what to do, and the imports."""
+    """Make the first cells of a notebook with exercises: what to do, the installation where it is needed, and the imports."""
     text = f"""# {lesson.title}: exercises
 
 Read the lesson `{lesson.stem}.ipynb` first. If an exercise mentions a section or a variable, it means those of the lesson.
@@ -45,7 +45,7 @@ Read the lesson `{lesson.stem}.ipynb` first. If an exercise mentions a section o
 Replace `{TODO}` in each function, but keep the function's name. Then run the cell below it: the check tells you what is wrong.
 
 Before you hand in, restart the kernel and run all cells, so that nothing depends on a cell that you have deleted."""
-    return [markdown(text), code(lesson.imports)]
+    return [markdown(text), code(lesson.install), code(lesson.imports)]
 
 
 def solved(task: Task, begin: str = "", end: str = "") -> str:

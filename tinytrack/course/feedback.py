@@ -21,7 +21,7 @@ PAGE = """<!DOCTYPE html>
   pre {{ white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; font: .9rem/1.4 ui-monospace, monospace; }}
 </style>
 <h1>{student}: {points} of {most}</h1>
-{problems}
+{remarks}
 {tables}
 {printed}
 </html>
@@ -29,14 +29,18 @@ PAGE = """<!DOCTYPE html>
 
 
 def write_marks(marks: list[Marks], lessons: list[Lesson], path: Path) -> None:
-    """Write one row per student: points, 1 or 0 for each exercise (empty if its notebook was not handed in), and remarks."""
+    """Write one row per student: points, how many there are, 1 or 0 for each exercise (empty: could not be marked), and remarks."""
     names = [task.name for lesson in lessons for task in lesson.tasks if any(task.name in one.right for one in marks)]
     with open(path, "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(["student", "points", *names, "remarks"])
+        table.writerow(["student", "points", "of", *names, "remarks"])
         for one in marks:
-            points = [int(one.right[name]) if name in one.right else "" for name in names]
-            table.writerow([_text(one.student), sum(one.right.values()), *points, _text("; ".join(one.problems))])
+            points = [_points(one, name) for name in names]
+            table.writerow([_text(one.student), one.points, len(names), *points, _text("; ".join(one.remarks))])
+
+
+def _points(one: Marks, name: str) -> int | str:
+    return "" if one.right.get(name) is None else int(one.right[name])
 
 
 def _text(text: str) -> str:
@@ -54,9 +58,9 @@ def write_feedback(one: Marks, lessons: list[Lesson], path: Path) -> None:
             tables.append(f"<h2>{escape(lesson.title)}</h2>\n<table>\n{head}\n" + "\n".join(rows) + "\n</table>")
     page = PAGE.format(
         student=escape(one.student),
-        points=sum(one.right.values()),
+        points=one.points,
         most=len(one.right),
-        problems=_list(one.problems),
+        remarks=_list(one.remarks),
         tables="\n".join(tables),
         printed=f"<h2>The end of what your notebook printed</h2>\n<pre>{escape(one.printed)}</pre>" if one.printed.strip() else "",
     )
@@ -64,10 +68,11 @@ def write_feedback(one: Marks, lessons: list[Lesson], path: Path) -> None:
 
 
 def _row(one: Marks, name: str) -> str:
-    text = one.texts.get(name, "not reached").removeprefix(f"{name}: ")
-    return f"<tr><td>{escape(name)}<td>{int(one.right[name])}<td><pre>{escape(text)}</pre>"
+    text = one.texts[name].removeprefix(f"{name}: ")
+    code = f"<details><summary>your code</summary><pre>{escape(one.code[name])}</pre></details>" if name in one.code else ""
+    return f"<tr><td>{escape(name)}<td>{_points(one, name)}<td><pre>{escape(text)}</pre>{code}"
 
 
-def _list(problems: Iterable[str]) -> str:
-    items = "".join(f"<li>{escape(text)}" for text in problems)
+def _list(remarks: Iterable[str]) -> str:
+    items = "".join(f"<li>{escape(text)}" for text in remarks)
     return f"<ul>{items}</ul>" if items else ""

@@ -17,7 +17,6 @@ NEXT_HEADING = re.compile(r"^#{1,2} ", re.MULTILINE)
 STATEMENT = re.compile(r"^(?=\*\*[^\n]*[★☆])", re.MULTILINE)  # its first line shows how difficult the exercise is
 CHECK = re.compile(r"\n*^check\.(\w+)\(my_\1\) *$\n*", re.MULTILINE)
 CODE = re.compile(r"`([^`]+)`|<code>(.+?)</code>")
-IMPORTS_CHECK = "from tinytrack.lessons import check"
 ALWAYS = {"np", "torch", "check"}  # imported even if no text mentions them
 TODO = "raise NotImplementedError"
 
@@ -56,12 +55,14 @@ class Lesson:
     Attributes:
         stem: the notebook's name without its ending, such as "03_pointer_copy".
         title: the notebook's heading.
+        install: the cell that installs tinytrack where it is missing.
         imports: the import statements that its exercises need.
         tasks: its exercises, in order.
     """
 
     stem: str
     title: str
+    install: str
     imports: str
     tasks: tuple[Task, ...]
 
@@ -103,9 +104,9 @@ def read_lesson(path: Path) -> Lesson:
     """
     cells = [(cell["cell_type"], "".join(cell["source"])) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
     title = re.search(r"^# (.+)$", "\n".join(text for kind, text in cells if kind == "markdown"), re.MULTILINE)
-    setup = next(text for kind, text in cells if kind == "code" and IMPORTS_CHECK in text)
+    install, setup = [text for kind, text in cells if kind == "code"][:2]
     tasks = tuple(_tasks(exercise_cells(cells), path.stem))
-    return Lesson(path.stem, title[1], _imports(setup, tasks), tasks)
+    return Lesson(path.stem, title[1], install, _imports(setup, tasks), tasks)
 
 
 def exercise_cells(cells: list[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -1,24 +1,18 @@
-"""Mark the notebooks of a class: run each in a process of its own, with limits on time and memory, and collect the verdicts."""
+"""Mark the notebooks of a class: run each in a process of its own, and collect the verdicts."""
 
-import contextlib
 import json
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import TinytrackError
 from ..io.results import LIST
 from .lesson import Lesson, exercise_cells
-from .packages import needed
+from .limited_process import Limits, limited_process
 
-CELL_SECONDS = 30.0
-LOG_BYTES = 10_000_000  # what a submission may print
-LOG_SHOWN = 2_000  # characters of it in the feedback
-POLL = 0.1
+LOG_SHOWN = 2_000  # characters of what a notebook printed in the feedback
 
 
 @dataclass
@@ -27,25 +21,23 @@ class Marks:
 
     Attributes:
         student: the student's name.
-        right: exercise -> whether it is solved, for the exercises of all notebooks that were handed in.
+        right: exercise -> whether it is solved; None if its notebook could not be marked.
         texts: exercise -> what the check says.
-        problems: what went wrong outside the exercises, one sentence each.
+        code: exercise -> the cell that defines the student's function.
+        remarks: what a teacher should know besides, one sentence each.
         printed: the end of what the notebooks printed.
     """
 
     student: str
-    right: dict[str, bool] = field(default_factory=dict)
+    right: dict[str, bool | None] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+    code: dict[str, str] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
     printed: str = ""
 
-
-@dataclass(frozen=True)
-class Limits:
-    """Limits of one notebook: seconds and gigabytes in all."""
-
-    seconds: float = 180.0
-    gigabytes: float = 4.0
+    @property
+    def points(self) -> int:
+        return sum(map(bool, self.right.values()))
 
 
 def find_submissions(folder: Path) -> dict[str, list[Path]]:
@@ -73,18 +65,33 @@ def find_submissions(folder: Path) -> dict[str, list[Path]]:
     return found
 
 
-def mark(lessons: list[Lesson], folder: Path, limits: Limits, tell: Callable[[str], None]) -> Iterator[Marks]:
-    """Mark the submissions in a folder, one student after the other; ``tell`` gets one line for each."""
+def mark(lessons: list[Lesson], folder: Path, limits: Limits, tell: Callable[[str], None], all_due: bool = False) -> list[Marks]:
+    """Mark the submissions in a folder, one student after the other.
+
+    Args:
+        lessons: the lessons that may be handed in.
+        folder: see :func:`find_submissions`.
+        limits: of each notebook.
+        tell: gets one line when a student's notebooks have been run.
+        all_due: whether every student has to hand in all lessons; otherwise those that at least one student has handed in.
+    """
+    found = []
     for student, paths in find_submissions(folder).items():
         marks = Marks(student)
-        if not paths:
-            marks.problems.append("no notebook was handed in")
         for path in paths:
             _mark_notebook(path, lessons, limits, marks)
-        tell(
-            f"{student}: {sum(marks.right.values())} of {len(marks.right)}" + (f" ({'; '.join(marks.problems)})" if marks.problems else "")
-        )
-        yield marks
+        found.append(marks)
+        tell(f"{student}: {marks.points} points" + (f" ({'; '.join(marks.remarks)})" if marks.remarks else ""))
+    # what is missing counts as not solved
+    for lesson in lessons:
+        names = [task.name for task in lesson.tasks]
+        if all_due or any(names[0] in marks.right for marks in found):
+            for marks in found:
+                if names[0] not in marks.right:
+                    marks.remarks.append(f"{lesson.stem}: not handed in")
+                    marks.right |= dict.fromkeys(names, False)
+                    marks.texts |= dict.fromkeys(names, "not handed in")
+    return found
 
 
 def _mark_notebook(path: Path, lessons: list[Lesson], limits: Limits, marks: Marks) -> None:
@@ -93,19 +100,20 @@ def _mark_notebook(path: Path, lessons: list[Lesson], limits: Limits, marks: Mar
     try:
         cells = [(cell["cell_type"], "".join(cell["source"])) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
     except (OSError, ValueError, KeyError, TypeError):
-        marks.problems.append(f"{path.name} is not a notebook that can be read")
+        marks.remarks.append(f"{path.name} is not a notebook that can be read")
         return
-    defined = {task.name for lesson in lessons for task in lesson.tasks if any(f"def {task.function}(" in text for _, text in cells)}
-    lesson = max(lessons, key=lambda lesson: len(defined & {task.name for task in lesson.tasks}))
-    names = [task.name for task in lesson.tasks]
-    if not defined & set(names):
-        marks.problems.append(f"{path.name} defines no function of an exercise, such as {lesson.tasks[0].function}")
-        return
-    if set(names) & marks.right.keys():
-        marks.problems.append(f"{path.name} is a second notebook for {lesson.stem}, so it was left out")
-        return
-    # run it; if it is stopped in an exercise, that one counts as wrong and the others get another run
     code = [text for kind, text in exercise_cells(cells) or cells if kind == "code"]
+    defined = {task.name: text for lesson in lessons for task in lesson.tasks for text in code if f"def {task.function}(" in text}
+    lesson = max(lessons, key=lambda lesson: len(defined.keys() & {task.name for task in lesson.tasks}))
+    names = [task.name for task in lesson.tasks]
+    if not defined.keys() & set(names):
+        marks.remarks.append(f"{path.name} defines no function of an exercise, such as {lesson.tasks[0].function}")
+        return
+    if names[0] in marks.right:
+        marks.remarks.append(f"{path.name} is a second notebook for {lesson.stem}, so it was left out")
+        return
+    marks.code |= {name: defined[name] for name in names if name in defined}
+    # run it; if it is stopped in an exercise, that one counts as wrong and the others get another run
     marks.right |= dict.fromkeys(names, False)
     todo = names
     while todo:
@@ -114,69 +122,36 @@ def _mark_notebook(path: Path, lessons: list[Lesson], limits: Limits, marks: Mar
 
 def _run(lesson: Lesson, cells: list[str], names: list[str], limits: Limits, marks: Marks) -> int:
     """Check the exercises ``names`` of a notebook in a new process; return how many of them have an answer now."""
-    with tempfile.TemporaryDirectory() as folder:
-        job, results, log = (Path(folder) / name for name in ("job.json", "results.jsonl", "log.txt"))
-        content = {"imports": lesson.imports, "cells": cells, "exercises": names, "seconds": CELL_SECONDS, "results": str(results)}
-        job.write_text(json.dumps(content), encoding="utf-8")
-        results.touch()
-        with open(log, "wb") as output:
-            stopped = _limited_process([sys.executable, "-m", f"{__package__}.sandbox", str(job)], folder, output, log, limits)
-        lines = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
-        printed = log.read_bytes()[-4 * LOG_SHOWN :].decode("utf-8", "replace")[-LOG_SHOWN:]
-    begun = ""
+    lines, printed, stopped = _sandbox(lesson, cells, names, limits)
     done = 0
     for line in lines:
-        begun = line.get("begins", begun)
         if "exercise" in line:
             marks.right[line["exercise"]], marks.texts[line["exercise"]] = line["right"], line["text"]
             done += 1
     if names[0] == lesson.tasks[0].name:  # in a second run, the cells say the same again
-        marks.problems += [line["problem"] for line in lines if "problem" in line]
+        marks.remarks += [f"{lesson.stem}: {line['problem']}" for line in lines if "problem" in line]
         marks.printed += printed
     if done == len(names):
         return done
-    # the process ended too early
-    reason = stopped or "the process ended"
-    if not begun:
-        last = max((line["cell"] for line in lines if "cell" in line), default=0)
-        marks.problems.append(f"{lesson.stem}: {reason} in cell {last}, before the exercises")
+    # the process ended too early: before the exercises, or in one of them
+    reason = stopped or "its process ended"
+    if not any("begins" in line for line in lines):
+        marks.remarks.append(f"{lesson.stem}: could not be marked, because {reason} before the exercises")
+        marks.right |= dict.fromkeys(names)
+        marks.texts |= dict.fromkeys(names, f"could not be marked, because {reason} before the exercises")
         return len(names)
-    marks.texts[names[done]] = f"{names[done]}: wrong. {reason[0].upper()}{reason[1:]} while it was checked: does a loop never end?"
+    marks.texts[names[done]] = f"{names[done]}: wrong. While it was checked, {reason}: does a loop never end?"
     return done + 1
 
 
-def _limited_process(command: list[str], folder: str, output, log: Path, limits: Limits) -> str:
-    """Run a command until it ends or exceeds a limit; return why it was stopped, or ""."""
-    psutil = needed("psutil")
-    process = psutil.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
-    end, reason = time.monotonic() + limits.seconds, ""
-    try:
-        while process.poll() is None and not reason:
-            time.sleep(POLL)
-            if time.monotonic() > end:
-                reason = f"the notebook was stopped after {limits.seconds:g} seconds"
-            elif _memory(process) > limits.gigabytes * 1e9:
-                reason = f"the notebook was stopped at {limits.gigabytes:g} GB of memory"
-            elif log.stat().st_size > LOG_BYTES:
-                reason = f"the notebook was stopped after it had printed {LOG_BYTES / 1e6:g} MB"
-    finally:  # also on Ctrl-C
-        for child in [*_children(process), process]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                child.kill()
-        process.wait()
-    return reason
-
-
-def _memory(process) -> int:
-    """Return the bytes that a process and its children hold."""
-    total = 0
-    for one in [process, *_children(process)]:
-        with contextlib.suppress(needed("psutil").NoSuchProcess):
-            total += one.memory_info().rss
-    return total
-
-
-def _children(process) -> list:
-    with contextlib.suppress(needed("psutil").NoSuchProcess):
-        return process.children(recursive=True)
-    return []
+def _sandbox(lesson: Lesson, cells: list[str], names: list[str], limits: Limits) -> tuple[list[dict], str, str]:
+    """Run the sandbox; return the lines of its results, the end of what was printed, and why it was stopped, if it was."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        job, results, log = (folder / name for name in ("job.json", "results.jsonl", "log.txt"))
+        content = {"imports": lesson.imports, "cells": cells, "exercises": names, "seconds": limits.seconds / 3, "results": str(results)}
+        job.write_text(json.dumps(content), encoding="utf-8")
+        results.touch()
+        stopped = limited_process([sys.executable, "-m", f"{__package__}.sandbox", str(job)], folder, log, limits)
+        lines = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+        return lines, log.read_bytes()[-4 * LOG_SHOWN :].decode("utf-8", "replace")[-LOG_SHOWN:], stopped

@@ -49,4 +49,4 @@ def _marked(cell: Cell, name: str, **more) -> Cell:
 
 def write(lesson: Lesson) -> dict[str, list[Cell]]:
     """Make the files of a lesson: name below the folder -> cells."""
-    return {f"source/{lesson.stem}/{lesson.stem}.ipynb": source(lesson)}
+    return {f"source/{lesson.stem}/{lesson.stem}_exercises.ipynb": source(lesson)}

@@ -54,4 +54,4 @@ def _question(task: Task) -> list[Cell]:
 
 def write(lesson: Lesson) -> dict[str, list[Cell]]:
     """Make the files of a lesson: name below the folder -> cells."""
-    return {f"master/{lesson.stem}.ipynb": master(lesson)}
+    return {f"master/{lesson.stem}_exercises.ipynb": master(lesson)}

@@ -22,4 +22,4 @@ def teacher(lesson: Lesson) -> list[Cell]:
 
 def write(lesson: Lesson) -> dict[str, list[Cell]]:
     """Make the files of a lesson: name below the folder -> cells."""
-    return {f"student/{lesson.stem}.ipynb": student(lesson), f"teacher/{lesson.stem}.ipynb": teacher(lesson)}
+    return {f"student/{lesson.stem}_exercises.ipynb": student(lesson), f"teacher/{lesson.stem}_solutions.ipynb": teacher(lesson)}

@@ -52,8 +52,8 @@ def _run_cells(job: dict, results: TextIO) -> dict:
     shell = InteractiveShell.instance(colors="nocolor")
     shell.enable_gui = lambda *_: None  # so that '%matplotlib inline' is no error without a kernel
     shell.ast_transformers.append(_DropChecks())
-    for number, source in enumerate([job["imports"], *job["cells"]]):
-        _write(results, cell=number)
+    shell.run_cell(job["imports"])  # without a limit, because an import that is interrupted cannot be repeated
+    for number, source in enumerate(job["cells"], start=1):
         try:
             with limited(job["seconds"]):
                 outcome = shell.run_cell(source)
@@ -61,9 +61,9 @@ def _run_cells(job: dict, results: TextIO) -> dict:
             outcome = None
         error = outcome and (outcome.error_before_exec or outcome.error_in_exec)
         if outcome is None or isinstance(error, TimeUp):
-            _write(results, problem=f"cell {number} was stopped after {job['seconds']:g} seconds")
+            _write(results, problem=f"code cell {number} was stopped after {job['seconds']:g} seconds")
         elif error:
-            _write(results, problem=f"cell {number} raised {type(error).__name__}: {error}")
+            _write(results, problem=f"code cell {number} raised {type(error).__name__}: {error}")
     return dict(shell.user_ns)
 
 
