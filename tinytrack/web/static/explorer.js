@@ -4,7 +4,8 @@
 (() => {
   const $ = id => document.getElementById(`point-${id}`);
   const { make, percent } = tinytrack, pointer = tinytrack.pointer;
-  const START = { carphone: { frame: 60, cell: [37, 35] }, bikes: { frame: 136, cell: [63, 5] } };  // where each clip opens
+  const START = { carphone: { frame: 60, cell: [37, 35] }, bikes: { frame: 136, cell: [60, 18] } };  // where each clip opens
+  const TOP = 10;           // top-k at the start, as in the protocol "modern"
   const NETS = ['trained', 'random', 'patches'];
   const RANGE = { window: 40, top: 50 };
 
@@ -198,7 +199,7 @@
     const t = Number(params.t) > 0 && Number(params.t) <= 10 ? Math.max(1e-4, Number(params.t)) : null;
     const frame = frames(clip).slice(1).includes(Number(params.frame)) ? Number(params.frame) : start.frame;
     const net = NETS.includes(params.net) ? params.net : 'trained';
-    return { clip, frame, cell, net, t, window: whole(params.window, RANGE.window, 0), top: whole(params.top, RANGE.top, 0), masks: params.masks === '1' };
+    return { clip, frame, cell, net, t, window: whole(params.window, RANGE.window, 0), top: whole(params.top, RANGE.top, TOP), masks: params.masks === '1' };
   }
 
   tinytrack.parts.point = {
