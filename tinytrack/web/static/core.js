@@ -89,6 +89,9 @@ const tinytrack = {
 
   tinytrack.start = () => {
     addEventListener('hashchange', show);
+    // what a link changes may be out of sight, for example on a phone
+    for (const link of document.querySelectorAll('.try a'))
+      link.addEventListener('click', () => link.closest('section').querySelector('.stage canvas').scrollIntoView({ block: 'nearest' }));
     return show();
   };
 })();

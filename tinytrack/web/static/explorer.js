@@ -11,7 +11,7 @@
 
   let state = null;         // {clip, frame, cell: [column, row], net, t (null: the net's own temperature), window, top, masks}
   let clip = null;          // the open clip: its data, with decoded pictures and arrays
-  let held = false;         // whether the mouse leaves the cell where it is
+  let held = false;         // whether the cell stays where it is while the mouse moves over the frame
   const clips = {}, nets = {};
 
   // ---- data
@@ -160,22 +160,21 @@
 
   function listen() {
     const target = $('target');
+    target.addEventListener('pointerenter', event => { if (event.pointerType === 'mouse') held = false; });
     target.addEventListener('pointermove', event => {
       if (event.pointerType === 'mouse' ? !held : event.buttons) move(cellAt(event));
     });
     target.addEventListener('pointerdown', event => {
-      const cell = cellAt(event), same = held && cell.every((value, i) => Math.abs(value - state.cell[i]) <= 1);
-      held = event.pointerType === 'mouse' && !same;
-      move(cell);
+      held = event.pointerType === 'mouse' && !held;
+      move(cellAt(event));
     });
     target.addEventListener('keydown', event => {
       const by = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
-      if (event.key === 'Escape') held = false;
-      else if (!by) return;
+      if (!by) return;
       event.preventDefault();
       const step = event.shiftKey ? 5 : 1, sides = [clip.w, clip.h];
-      if (by) held = true;  // so that a mouse that happens to be there does not take over
-      move(state.cell.map((value, i) => Math.min(sides[i] - 1, Math.max(0, value + step * (by?.[i] ?? 0)))));
+      held = true;  // so that a mouse that happens to be there does not take over
+      move(state.cell.map((value, i) => Math.min(sides[i] - 1, Math.max(0, value + step * by[i]))));
     });
     for (const input of document.querySelectorAll('[name=point-clip]'))
       input.addEventListener('change', () => change({ clip: input.value, ...START[input.value] }));
@@ -207,7 +206,7 @@
       if (!state) listen();
       if (state && !Object.keys(params).length) return render();
       await openClip(Object.hasOwn(START, params.clip) ? params.clip : 'carphone');
-      held = Boolean(params.cell);
+      held = false;
       state = parse(params, name => clips[name].frames);
       await change({});
     },
