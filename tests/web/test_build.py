@@ -42,7 +42,7 @@ def test_the_page_names_no_other_server_and_its_files_are_short():
         text = (STATIC / name).read_text()
         assert "://" not in text.replace("http://www.w3.org/2000/svg", ""), name  # the name of a namespace, which is never requested
         assert len(text.splitlines()) <= 500, name
-        assert max(map(len, text.splitlines())) <= 160, name
+        assert max(map(len, text.splitlines())) <= 140, name
 
 
 def test_embeddings_are_stored_to_half_a_step(stored):

@@ -38,7 +38,8 @@ tinytrack.chart = (() => {
         svg.append(node('line', { class: `level ${kind}`, x1: EDGE.left, x2: right, y1: py(value), y2: py(value) }));
       for (const { kind, points, dots } of series) {
         svg.append(node('polyline', { class: `curve ${kind}`, points: points.map(([a, b]) => `${px(a)},${py(b)}`).join(' ') }));
-        if (dots) for (const [a, b] of points) svg.append(node('circle', { class: `dot ${kind}`, cx: px(a), cy: py(b), r: a === marked ? 6 : 3.5 }));
+        for (const [a, b] of dots ? points : [])
+          svg.append(node('circle', { class: `dot ${kind}`, cx: px(a), cy: py(b), r: a === marked ? 6 : 3.5 }));
       }
       // a click chooses the nearest step
       svg.addEventListener('click', event => {

@@ -78,10 +78,15 @@ tinytrack.draw = (() => {
       if (!id) continue;
       context.strokeStyle = tinytrack.color.css(colors[id - 1]);
       context.beginPath();
-      if (x + 1 < w && outlines[y * w + x + 1] !== id) { context.moveTo((x + 1) * cw, y * ch); context.lineTo((x + 1) * cw, (y + 1) * ch); }
-      if (x && outlines[y * w + x - 1] !== id) { context.moveTo(x * cw, y * ch); context.lineTo(x * cw, (y + 1) * ch); }
-      if (y + 1 < h && outlines[(y + 1) * w + x] !== id) { context.moveTo(x * cw, (y + 1) * ch); context.lineTo((x + 1) * cw, (y + 1) * ch); }
-      if (y && outlines[(y - 1) * w + x] !== id) { context.moveTo(x * cw, y * ch); context.lineTo((x + 1) * cw, y * ch); }
+      const side = (inside, neighbour, x0, y0, x1, y1) => {
+        if (!inside || outlines[neighbour] === id) return;
+        context.moveTo(x0 * cw, y0 * ch);
+        context.lineTo(x1 * cw, y1 * ch);
+      };
+      side(x + 1 < w, y * w + x + 1, x + 1, y, x + 1, y + 1);
+      side(x > 0, y * w + x - 1, x, y, x, y + 1);
+      side(y + 1 < h, (y + 1) * w + x, x, y + 1, x + 1, y + 1);
+      side(y > 0, (y - 1) * w + x, x, y, x + 1, y);
       context.stroke();
     }
   }

@@ -70,9 +70,12 @@
   }
 
   function fillTable() {
-    const { facts } = data, row = (...cells) => make('tr', {}, ...cells.map((text, n) => make(n ? 'td' : 'th', { textContent: text, ...(n ? {} : { scope: 'row' }) })));
+    const { facts } = data;
+    const row = (name, ...values) =>
+      make('tr', {}, make('th', { scope: 'row' }, name), ...values.map(value => make('td', {}, value)));
     $('rows').replaceChildren(
-      ...data.checkpoints.map(c => row(`step ${c.step}`, lossAt(c.step).toFixed(2), c.color_error.toFixed(1), percent(c.j), percent(c.j_modern))),
+      ...data.checkpoints.map(c =>
+        row(`step ${c.step}`, lossAt(c.step).toFixed(2), c.color_error.toFixed(1), percent(c.j), percent(c.j_modern))),
       row('first frame held still', '', facts.identity_color_error.toFixed(1), percent(facts.identity), percent(facts.identity)),
       row('raw gray patches', '', '', percent(facts.gray), percent(facts.gray_modern)));
   }

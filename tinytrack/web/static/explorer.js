@@ -198,7 +198,8 @@
     const t = Number(params.t) > 0 && Number(params.t) <= 10 ? Math.max(1e-4, Number(params.t)) : null;
     const frame = frames(clip).slice(1).includes(Number(params.frame)) ? Number(params.frame) : start.frame;
     const net = NETS.includes(params.net) ? params.net : 'trained';
-    return { clip, frame, cell, net, t, window: whole(params.window, RANGE.window, 0), top: whole(params.top, RANGE.top, TOP), masks: params.masks === '1' };
+    const window = whole(params.window, RANGE.window, 0), top = whole(params.top, RANGE.top, TOP);
+    return { clip, frame, cell, net, t, window, top, masks: params.masks === '1' };
   }
 
   tinytrack.parts.point = {
