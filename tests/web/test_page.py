@@ -4,6 +4,7 @@ import base64
 import contextlib
 import functools
 import http.server
+import shutil
 import threading
 from types import SimpleNamespace
 
@@ -113,7 +114,7 @@ def test_ties_still_leave_exactly_k(visit):
 
 def test_every_link_of_what_to_try_shows_what_the_text_says(visit):
     page = visit()
-    links = page.locator('[data-part="point"] .try a')
+    links = page.locator('section[data-part="point"] .try a')
     assert links.count() >= 8
     for n in range(links.count()):
         link = links.nth(n)
@@ -121,7 +122,7 @@ def test_every_link_of_what_to_try_shows_what_the_text_says(visit):
         item = link.evaluate("e => e.closest('li').textContent.replace(/\\s+/g, ' ')")
         assert says in item
         goes(page, link.get_attribute("href"))
-        assert text(page, "label").startswith(says)
+        assert says in text(page, "label")
     # the frame in which the cyclist is hidden
     assert page.evaluate("tinytrack.point.perFrame[1]") < 0.02
 
@@ -204,7 +205,7 @@ def test_the_controls_work_from_the_keyboard(visit):
 def test_the_checkpoints_can_be_gone_through(visit, stored):
     steps = [checkpoint["step"] for checkpoint in stored("emergence")["checkpoints"]]
     page = visit("#part=emerge&step=0&frame=20")
-    assert not page.locator('[data-part="point"]').is_visible()
+    assert not page.locator('section[data-part="point"]').is_visible()
     before = page.locator("#emerge-masks").evaluate("c => c.toDataURL()")
     page.locator("#emerge-step").focus()
     page.keyboard.press("End")
@@ -222,7 +223,7 @@ def test_the_checkpoints_can_be_gone_through(visit, stored):
 
 def test_what_the_second_part_says_is_in_the_numbers(visit):
     page = visit("#part=emerge")
-    links = page.locator('[data-part="emerge"] .try a')
+    links = page.locator('section[data-part="emerge"] .try a')
     assert links.count() >= 4
     for n in range(links.count()):
         says = links.nth(n).get_attribute("data-says")
@@ -298,3 +299,29 @@ def test_the_page_fits_a_phone_and_follows_the_theme(visit, scheme):
         assert page.evaluate("document.documentElement.scrollWidth") == 390
         red = page.evaluate("Number(getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0])")
         assert (red > 200) == (scheme == "light")
+
+
+def test_changes_that_overtake_each_other_are_all_shown(visit):
+    page = visit()
+    script = """() => { document.querySelector('[name=point-net][value=random]').click();
+        document.querySelector('[name=point-clip][value=bikes]').click();
+        document.querySelector('[name=point-net][value=patches]').click(); }"""
+    page.evaluate(script)
+    page.wait_for_function("tinytrack.point.state.clip === 'bikes' && tinytrack.point.state.net === 'patches'")
+    assert page.evaluate("tinytrack.point.weights.length") == 3 * 40 * 94
+
+
+def test_a_network_that_cannot_be_loaded_leaves_the_last_one(browser, site, tmp_path):
+    part = tmp_path / "part"
+    shutil.copytree(site, part)
+    (part / "data" / "carphone-random.js").unlink()
+    page = browser.new_page()
+    page.goto(part.as_uri() + "/index.html")
+    page.wait_for_selector("body[data-ready]")
+    page.locator("[name=point-net][value=random]").check()
+    page.wait_for_selector("#alert:not([hidden])")
+    page.locator("#point-target").focus()
+    page.keyboard.press("ArrowUp")
+    state = page.evaluate("tinytrack.point.state")
+    assert (state["net"], state["cell"]) == ("trained", [37, 34])
+    page.close()

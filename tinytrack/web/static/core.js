@@ -54,21 +54,37 @@ const tinytrack = {
     };
   };
 
+  // Do something that may fail, for example because a file is missing, and show the error.
+  tinytrack.attempt = async action => {
+    const alert = document.getElementById('alert');
+    try {
+      await action();
+      alert.hidden = true;
+    } catch (error) {
+      alert.textContent = error.message;
+      alert.hidden = false;
+    }
+  };
+
   // ---- the state in the address: #part=point&clip=carphone&...
 
   const read = () => Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+  let known = null;  // the address that is shown; null while a part is being opened
 
   // Write the state of the open part into the address, without a new entry in the browser's history.
   const write = tinytrack.later(150, () => {
+    if (location.hash !== known) return;  // another address is about to be shown
     const params = new URLSearchParams({ part: tinytrack.open, ...tinytrack.parts[tinytrack.open].params() });
     const hash = '#' + params.toString().replaceAll('%2C', ',');
     if (hash !== location.hash) history.replaceState(null, '', hash);
+    known = location.hash;
   });
   tinytrack.remember = part => { if (part === tinytrack.open) write(); };
 
   // Show the part that the address names. An address with nothing but the part's name keeps what the part shows.
   const show = async () => {
-    const { part: asked, ...params } = read();
+    const address = location.hash, { part: asked, ...params } = read();
+    known = null;
     const name = Object.hasOwn(tinytrack.parts, asked) ? asked : Object.keys(tinytrack.parts)[0];
     tinytrack.open = name;
     for (const section of document.querySelectorAll('section[data-part]')) section.hidden = section.dataset.part !== name;
@@ -76,15 +92,11 @@ const tinytrack = {
       if (link.dataset.part === name) link.setAttribute('aria-current', 'page');
       else link.removeAttribute('aria-current');
     }
-    const alert = document.getElementById('alert');
-    try {
-      await tinytrack.parts[name].open(params);
-      alert.hidden = true;
-    } catch (error) {
-      alert.textContent = error.message;
-      alert.hidden = false;
-    }
+    await tinytrack.attempt(() => tinytrack.parts[name].open(params));
+    if (address !== location.hash) return;  // it has changed meanwhile, and is shown by another call
+    known = address;
     document.body.dataset.ready = name;
+    tinytrack.remember(name);
   };
 
   tinytrack.start = () => {

@@ -10,8 +10,10 @@
   const RANGE = { window: 40, top: 50 };
 
   let state = null;         // {clip, frame, cell: [column, row], net, t (null: the net's own temperature), window, top, masks}
+  let shown = null;         // the state that the pictures show, which may still be without the latest changes
   let clip = null;          // the open clip: its data, with decoded pictures and arrays
   let held = false;         // whether the cell stays where it is while the mouse moves over the frame
+  let loading = 0;          // how many changes wait for data
   const clips = {}, nets = {};
 
   // ---- data
@@ -80,7 +82,8 @@
       panel.firstChild.setAttribute('aria-label', `Reference frame ${clip.frames[t]}: ${percent(found.perFrame[i])} of the attention`);
     });
     tell(found);
-    tinytrack.point = { ...found, state: { ...state }, temperature: temperature() };  // for tests and for the console
+    shown = { ...state };
+    tinytrack.point = { ...found, state: shown };  // for tests and for the console
     tinytrack.remember('point');
   }
 
@@ -136,14 +139,25 @@
 
   // Change a part of the state, load what it needs, and show it.
   async function change(changes) {
-    const next = { ...state, ...changes }, open = await openClip(next.clip);
-    await openNet(open, next.net);
-    const [column, row] = next.cell;
-    next.cell = [Math.min(open.w - 1, Math.max(0, column)), Math.min(open.h - 1, Math.max(0, row))];
-    [state, clip] = [next, open];
+    Object.assign(state, changes);
+    loading++;
+    try {
+      await openNet(await openClip(state.clip), state.net);
+    } catch (error) {
+      if (shown) state = { ...shown };
+      throw error;
+    } finally {
+      loading--;
+    }
+    // the last change to get its data shows the state, which by then has all changes in it
+    if (loading) return;
+    clip = clips[state.clip];
+    state.cell = [Math.min(clip.w - 1, state.cell[0]), Math.min(clip.h - 1, state.cell[1])];
     settle();
     render();
   }
+
+  const attempt = changes => tinytrack.attempt(() => change(changes));
 
   // ---- input
 
@@ -155,7 +169,7 @@
 
   function move(cell) {
     state.cell = cell;
-    render();
+    if (!loading && shown) render();
   }
 
   function listen() {
@@ -177,15 +191,15 @@
       move(state.cell.map((value, i) => Math.min(sides[i] - 1, Math.max(0, value + step * by[i]))));
     });
     for (const input of document.querySelectorAll('[name=point-clip]'))
-      input.addEventListener('change', () => change({ clip: input.value, ...START[input.value] }));
+      input.addEventListener('change', () => attempt({ clip: input.value, ...START[input.value] }));
     for (const input of document.querySelectorAll('[name=point-net]'))
-      input.addEventListener('change', () => change({ net: input.value, t: null }));
-    $('frame').addEventListener('change', () => change({ frame: Number($('frame').value) }));
-    $('t').addEventListener('input', () => change({ t: +(10 ** $('t').value).toPrecision(2) }));
-    $('t-own').addEventListener('click', () => change({ t: null }));
-    $('window').addEventListener('input', () => change({ window: Number($('window').value) }));
-    $('top').addEventListener('input', () => change({ top: Number($('top').value) }));
-    $('masks').addEventListener('change', () => change({ masks: $('masks').checked }));
+      input.addEventListener('change', () => attempt({ net: input.value, t: null }));
+    $('frame').addEventListener('change', () => attempt({ frame: Number($('frame').value) }));
+    $('t').addEventListener('input', () => attempt({ t: +(10 ** $('t').value).toPrecision(2) }));
+    $('t-own').addEventListener('click', () => attempt({ t: null }));
+    $('window').addEventListener('input', () => attempt({ window: Number($('window').value) }));
+    $('top').addEventListener('input', () => attempt({ top: Number($('top').value) }));
+    $('masks').addEventListener('change', () => attempt({ masks: $('masks').checked }));
   }
 
   // ---- the part
@@ -204,9 +218,9 @@
 
   tinytrack.parts.point = {
     async open(params) {
-      if (!state) listen();
-      if (state && !Object.keys(params).length) return render();
+      if (shown && !Object.keys(params).length) return render();
       await openClip(Object.hasOwn(START, params.clip) ? params.clip : 'carphone');
+      if (!state) listen();
       held = false;
       state = parse(params, name => clips[name].frames);
       await change({});
