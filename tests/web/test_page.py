@@ -53,8 +53,12 @@ def goes(page, hash, part="point"):
     page.wait_for_selector(f'body[data-ready="{part}"]', timeout=60_000)
 
 
+def plain(text):
+    return text.replace("\u00a0", " ")  # the page uses spaces at which no line breaks
+
+
 def text(page, name):
-    return page.locator(f"#point-{name}").inner_text()
+    return plain(page.locator(f"#point-{name}").inner_text())
 
 
 def embeddings(stored, clip, net):
@@ -229,7 +233,13 @@ def test_what_the_second_part_says_is_in_the_numbers(visit):
         says = links.nth(n).get_attribute("data-says")
         assert says in links.nth(n).evaluate("e => e.closest('li').textContent.replace(/\\s+/g, ' ')")
         goes(page, links.nth(n).get_attribute("href"), "emerge")
-        assert says in page.locator("#emerge-said").inner_text()
+        assert says in plain(page.locator("#emerge-said").inner_text())
+    # the numbers of the last item, and of the first frame held still
+    rows = page.locator("#emerge-rows tr").evaluate_all("rows => rows.map(row => [...row.cells].map(cell => cell.textContent))")
+    scores = {row[0]: plain(row[-1]) for row in rows}
+    told = plain(page.locator('section[data-part="emerge"] .try').evaluate("list => list.textContent"))
+    for name in ("step 0", "step 10", "first frame held still", "raw gray patches"):
+        assert f"J {scores[name]}" in told, name
 
 
 # ---- the address

@@ -36,7 +36,7 @@ const tinytrack = {
 
   // ---- small helpers for the parts
 
-  tinytrack.percent = share => `${Math.round(100 * share)} %`;
+  tinytrack.percent = share => `${Math.round(100 * share)}\u00a0%`;  // with a space at which no line breaks
 
   // Make an element: make('td', {className: 'number'}, 'text').
   tinytrack.make = (tag, properties = {}, ...children) => {

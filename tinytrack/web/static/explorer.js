@@ -125,6 +125,7 @@
     $('target').width = width * scale;
     $('target').height = height * scale;
     $('target').setAttribute('aria-label', `Target frame ${state.frame}: ${clip.about}. Choose a cell with the arrow keys.`);
+    $('references').classList.toggle('wide', width > 1.5 * height);
     $('references').replaceChildren(...Array.from({ length: count }, () => {
       const canvas = make('canvas', { width: width * scale, height: height * scale });
       canvas.setAttribute('role', 'img');
