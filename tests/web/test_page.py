@@ -49,7 +49,8 @@ def visit(browser, site):
 
 def goes(page, hash, part="point"):
     """Follow an address within the page, and wait until it is shown."""
-    page.evaluate("hash => { delete document.body.dataset.ready; location.hash = hash; }", hash)
+    script = "hash => { if (location.hash === hash) return; delete document.body.dataset.ready; location.hash = hash; }"
+    page.evaluate(script, hash)
     page.wait_for_selector(f'body[data-ready="{part}"]', timeout=60_000)
 
 

@@ -44,7 +44,7 @@
 
   function charts() {
     const steps = data.checkpoints.map(c => c.step), { facts } = data;
-    const ticks = [0, 1, 3, 10, 30, 100].filter(step => step < steps.at(-1) * 0.8).concat(steps.at(-1));
+    const ticks = [0, 1, 3, 10, 30, 100].filter(step => step < steps.at(-1) * 0.6).concat(steps.at(-1));
     const choose = distance => change({ step: steps.reduce((best, step, n) => distance(step) < distance(steps[best]) ? n : best, 0) });
     const j = name => data.checkpoints.map(c => [c.step, 100 * c[name]]);
     marks = [
