@@ -88,12 +88,12 @@ def main(scratch: Path) -> None:
     stacked = {name: np.stack([result[name] for result in made]) for name in made[0]}
     # two baselines that involve no training: the labels held still, and raw gray patches
     patches = follow(baseline_model("gray"), frames, truth)
-    held = paint(frames[0], color_labels(frames[0], PAPER.grid)), color_labels(frames[0], PAPER.grid)
+    held = color_labels(frames[0], PAPER.grid)
     baselines = {
         "identity": score([truth[0]] * len(frames), truth),
         "gray": patches["j"],
         "gray_modern": patches["j_modern"],
-        "identity_color_error": float(np.mean([color_error(paint(frames[t], held[1]), frames[t]) for t in SCORED])),
+        "identity_color_error": float(np.mean([color_error(paint(frames[t], held), frames[t]) for t in SCORED])),
     }
     print(baselines)
     facts = {"even": losses["even"], "scored": SCORED, **baselines}
