@@ -36,7 +36,8 @@ WINGS = {
     "lessons": {"evaluation"},
     "interactive": {"evaluation"},
     "course": {"lessons", "interactive"},
-    "cli": {"course"},
+    "web": {"evaluation"},
+    "cli": {"course", "web"},
     "__main__": {"cli"},
 }
 # What costs time to import or is optional stays where it is needed.

@@ -17,7 +17,7 @@ from tinytrack.io.paths import SHIPPED
 from tinytrack.model import random_model
 
 ROOT = Path(__file__).resolve().parents[1]
-NEEDED = [*(f"{name}.pt" for name in SHIPPED), "LICENSE", "report/results.json"] + [
+NEEDED = [*(f"{name}.pt" for name in SHIPPED), "LICENSE", "report/results.json", "emergence.npz"] + [
     f"{clip}/{name}" for clip in ("carphone", "walk", "beam") for name in ("joints.json", "joints_truth.json", "masks/00000.png")
 ]
 
@@ -80,6 +80,7 @@ def test_what_is_needed_travels_along(built, kind):
         assert [name for name in NEEDED if f"tinytrack/data/{name}" not in names] == []
         assert "tinytrack/interactive/canvas.js" in names
         assert "tinytrack/interactive/upload.js" in names
+        assert {f"tinytrack/web/static/{name}" for name in ("index.html", "style.css", "core.js")} <= set(names)
         assert not [name for name in names if name.startswith("tests/")]
     else:
         names = [name.split("/", 1)[-1] for name in tarfile.open(built[1]).getnames()]

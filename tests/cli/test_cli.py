@@ -359,7 +359,7 @@ print("commands:", *COMMANDS)
     commands = done.stdout.split("commands: ")[1].split()
     for command in commands:
         assert f"usage: tinytrack {command} " in done.stdout
-    assert commands == ["demo", "colorize", "track", "pose", "train", "evaluate", "studio", "data", "figures", "exercises", "mark"]
+    assert commands == ["demo", "colorize", "track", "pose", "train", "evaluate", "studio", "data", "figures", "web", "exercises", "mark"]
 
 
 # ------------------------------------------------------------------------------------------------------------ bad arguments

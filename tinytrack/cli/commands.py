@@ -14,6 +14,7 @@ from ..errors import ClipError, TinytrackError
 from ..io.paths import user_path
 from .course import exercises, mark
 from .figures import figures
+from .web import web
 
 if TYPE_CHECKING:
     from ..io.video import Video
@@ -243,6 +244,7 @@ COMMANDS = {
     "studio": studio,
     "data": data,
     "figures": figures,
+    "web": web,
     "exercises": exercises,
     "mark": mark,
 }

@@ -76,6 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_studio(commands)
     _add_data(commands)
     _add_figures(commands)
+    _add_web(commands)
     _add_exercises(commands)
     _add_mark(commands)
     return parser
@@ -248,6 +249,11 @@ def _add_figures(commands) -> None:
     sub = _command(commands, "figures", "save the figures of a notebook for your own slides, with captions and credits")
     sub.add_argument("--notebook", type=_whole(0, 99), default=0, metavar="N", help="number of the notebook, such as 05 (default: 00)")
     sub.add_argument("--out", default="tinytrack-figures", metavar="DIR", help="folder for the figures (default: tinytrack-figures)")
+
+
+def _add_web(commands) -> None:
+    sub = _command(commands, "web", "write a page for the browser that needs no server: point at pixels, and watch tracking emerge")
+    sub.add_argument("--out", default="tinytrack-web", metavar="DIR", help="folder for the page (default: tinytrack-web)")
 
 
 def _add_exercises(commands) -> None:
