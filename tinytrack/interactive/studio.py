@@ -1,4 +1,4 @@
-"""The studio's widgets: open a video, mark things on a frame, track, correct, export. The work itself is done in ``session``."""
+"""The studio: what its widgets do. ``controls`` makes the widgets; ``session`` and ``export`` do the work itself."""
 
 import contextlib
 import html
@@ -6,158 +6,77 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
 
-import ipywidgets
 import numpy as np
 import torch
 
 from .. import draw
-from ..datasets.clips import CLIPS, open_clip
+from ..datasets.clips import open_clip
 from ..errors import TinytrackError, describe_os_error
-from ..io.paths import user_path
+from ..io.paths import typed_path, user_path
 from ..io.results import made_by
 from ..model import best_device, best_weights, load_model
 from ..propagate import REFINED, Protocol
 from .background import Cancelled, Work, start
-from .canvas import Canvas
-from .layout import Demo, css_color, row
-from .playback import Playback
-from .session import EXPORTS, Session
+from .controls import DETAIL, Controls
+from .export import EXPORTS, export
+from .layout import Demo, css_color
+from .marks import UNDO
+from .session import Session
 from .skeletons import SKELETONS
-from .upload import LIMIT, Upload
 
-# Height at which the network sees frames; data/README.md, "Which changes help", lists what a smaller height costs in J&F.
-DETAIL = {"quick (112 rows)": 112, "half (160 rows)": 160, "full (240 rows, like the command line)": 240}
-KEYS = (
-    "Keys, once the picture is clicked or reached with Tab: arrows move a crosshair (Shift: by ten), Enter marks, Space puts the brush down"
-    " and lifts it, Z undoes, X switches the eraser, [ and ] change the brush, comma and full stop step through the frames."
-)
-HOW_JOINTS = "Click where the chosen joint is; the next one in the list is then chosen. Left is the subject's left. Drag a dot to move it."
-WIDE = "100%"
 GRASP = 7  # pixels of the page; a click this close to a dot grabs it
 
 
-def _button(text: str, icon: str, tip: str, **options) -> ipywidgets.Button:
-    return ipywidgets.Button(description=text, icon=icon, tooltip=tip, layout={"width": "auto"}, **options)
-
-
-def _row(*children) -> ipywidgets.Box:
-    return row(*children, gap="2px 6px")
-
-
-def _head(text: str) -> ipywidgets.HTML:
-    return ipywidgets.HTML(f"<b>{text}</b>")
-
-
-class Studio(Demo):
+class Studio(Controls):
     """See :func:`studio`. ``session`` holds marks and tracks; the widgets are attributes."""
 
     def __init__(self, device: str):
         self.device = device
         self.session: Session | None = None
         self.work: Work | None = None
-        self.wrong = False  # whether the status shows an error
+        self.wrong, self.told = False, 0  # whether the status shows an error, and how many texts it has shown
+        self.step = "open"  # the step whose control was used last: errors are also shown there
+        self.saved: dict = {}  # the marks that were exported last
         self.sure = ""  # the video for which the user was warned that opening it discards the marks
         self.held: int | None = None  # the frame on which a joint is being dragged
         self.models: dict = {}
-
-        # 1. a video
-        names = [name for name, clip in CLIPS.items() if clip.file.is_file()]
-        shots = [f"bikes-{n}" for n in range(1, 7)] if "bikes" in names else []
-        self.clip = ipywidgets.Dropdown(
-            options=[*(n for n in names if n != "bikes"), *shots], description="sample", layout={"flex": "1 1 120px", "width": "auto"}
-        )
-        self.path = ipywidgets.Text(
-            placeholder="path of a video or of a folder of frames", description="or path", layout={"flex": "1 1 120px", "width": "auto"}
-        )
-        self.open_clip = _button("Open sample", "folder-open", "Open the sample clip", button_style="primary")
-        self.open_path = _button("Open path", "folder-open", "Open the video at this path on the machine where the kernel runs")
-        self.upload = Upload(self.uploaded, self.complain, lambda share: self.say(f"uploading: {100 * share:.0f} %"))
-        limit = ipywidgets.HTML(f"Uploads take up to {LIMIT / 1e6:.0f} MB; for larger files, type the path.")
-
-        # 2. marks
-        self.kind = ipywidgets.ToggleButtons(options=["masks", "joints"], style={"button_width": "auto"})
-        self.which = ipywidgets.Dropdown(description="object", layout={"width": "210px"})
-        self.name = ipywidgets.Text(placeholder="name", layout={"width": "110px"})
-        self.add = _button("Add", "plus", "Add an object with this name")
-        self.rename = _button("Rename", "pencil", "Give the chosen object this name")
-        self.radius = ipywidgets.FloatSlider(description="brush", min=1, max=60, value=8, step=0.5, layout={"width": "260px"})
-        self.eraser = ipywidgets.ToggleButton(description="Eraser", icon="eraser", layout={"width": "auto"})
-        self.skeleton = ipywidgets.Dropdown(options=list(SKELETONS), description="skeleton", layout={"width": "220px"})
-        self.joint = ipywidgets.Dropdown(description="joint", layout={"width": "250px"})
-        self.absent = _button("Absent", "ban", "This joint cannot be seen on this frame")
-        self.undo = _button("Undo", "undo", "Take back the last mark (Z)")
-        self.clear = _button("Clear frame", "trash", "Take all marks off this frame")
-        self.colors = ipywidgets.Checkbox(
-            description="colours too: carry those of the first marked frame", indent=False, layout={"width": WIDE}
-        )
-        self.mask_panel = ipywidgets.VBox(
-            [_row(self.which, self.name, self.add, self.rename), _row(self.radius, self.eraser)], layout={"width": WIDE}
-        )
-        self.joint_panel = ipywidgets.VBox(
-            [_row(self.skeleton), _row(self.joint, self.absent), ipywidgets.HTML(f"<small>{HOW_JOINTS}</small>")], layout={"width": WIDE}
-        )
-
-        # 3. track, 4. export
-        self.model = ipywidgets.Dropdown(
-            options=[("tiny-lab (sees colour)", "tiny-lab"), ("tiny-gray (gray; can colour)", "tiny-gray")],
-            description="network", layout={"width": "300px"},
-        )  # fmt: skip
-        self.detail = ipywidgets.Dropdown(options=list(DETAIL), value="half (160 rows)", description="detail", layout={"width": "240px"})
-        self.track = _button("Track", "play", "Track from every frame that was marked or corrected", button_style="primary")
-        self.cancel = _button("Cancel", "stop", "Stop; frames that are done are kept", disabled=True)
-        self.bar = ipywidgets.IntProgress(layout={"width": "160px"})
-        self.out = ipywidgets.Text(value="tinytrack-out", description="folder", layout={"width": "260px"})
-        self.export = _button("Export", "save", "Write videos, masks and joints into this folder")
-        self.status = ipywidgets.HTML("Choose a video and open it.")
-
-        # the picture
-        self.stage = Canvas(width=640, label="No video yet")
-        self.playback = Playback(self.stage, width="400px")
-        self.frame = self.playback.frame
-        self.strength = ipywidgets.FloatSlider(description="overlay", min=0, max=1, step=0.05, value=0.5, layout={"width": "240px"})
-        self.shown = ipywidgets.HTML()
-
-        # the layout: the picture on the left, the controls on the right
-        left = ipywidgets.VBox(
-            [self.stage, _row(self.playback.button, self.frame), _row(self.strength), self.shown],
-            layout={"flex": "1 1 480px", "min_width": "320px"},
-        )
-        right = ipywidgets.VBox(
-            [
-                _head("1. A video"), _row(self.clip, self.open_clip), _row(self.path, self.open_path), self.upload, limit,
-                _head("2. Mark things on a frame"), self.kind, self.mask_panel, self.joint_panel, _row(self.undo, self.clear), self.colors,
-                _head("3. Track"), _row(self.model, self.detail), _row(self.track, self.cancel, self.bar),
-                _head("4. Export"), _row(self.out, self.export),
-            ],
-            layout={"flex": "1 1 340px", "min_width": "320px"},
-        )  # fmt: skip
-        box = ipywidgets.Box([left, right], layout=ipywidgets.Layout(display="flex", flex_flow="row wrap", grid_gap="4px 20px"))
-        super().__init__([self.status, box, ipywidgets.HTML(f"<small>{KEYS}</small>")])
+        super().__init__()
         self._connect()
-        self.names()
+        self.name_objects()
+        self.name_joints()
         self.settle()
 
     def _connect(self) -> None:
         """Connect the widgets to what they do."""
-        # buttons
+        # buttons, by the step that they belong to
         clicks = {
-            self.open_clip: lambda: self.load(self.clip.value),
-            self.open_path: lambda: self.load(self.path.value),
-            self.add: self.add_object,
-            self.rename: self.rename_object,
-            self.absent: lambda: self.place(None),
-            self.undo: self.take_back,
-            self.clear: self.clear_frame,
-            self.track: lambda: self.begin(self.run_track()),
-            self.export: lambda: self.begin(self.run_export()),
-            self.cancel: lambda: self.work and self.work.cancel(),
+            "open": {self.open_clip: lambda: self.load(self.clip.value), self.open_path: lambda: self.load(self.path.value)},
+            "mark": {
+                self.add: self.add_object,
+                self.rename: self.rename_object,
+                self.delete: self.delete_object,
+                self.absent: lambda: self.place(None),
+                self.delete_joints: self.remove_joints,
+                self.undo: self.take_back,
+                self.redo: self.do_again,
+                self.clear: self.clear_frame,
+            },
+            "track": {
+                self.track: lambda: self.begin(self.run_track()),
+                self.cancel: lambda: self.work and self.work.cancel(),
+            },
+            "export": {self.export: lambda: self.begin(self.run_export())},
         }
-        for button, action in clicks.items():
-            button.on_click(lambda _, action=action: self.attempt(action))
+        for step, buttons in clicks.items():
+            for button, action in buttons.items():
+                button.on_click(lambda _, action=action, step=step: self.attempt(action, step))
         # the picture
         self.stage.on_point(lambda *event: self.attempt(lambda: self.pointed(*event)))
         self.stage.on_stroke(lambda points: self.attempt(lambda: self.stroke(points)))
         self.stage.on_key(lambda key: self.attempt(lambda: self.pressed(key)))
+        self.upload.on_file = self.uploaded
+        self.upload.on_error = self.refused
+        self.upload.on_progress = lambda share: self.say(f"uploading: {100 * share:.0f} %")
         # the other controls
         self.skeleton.observe(lambda _: self.attempt(self.choose), "value")
         for control in (self.frame, self.strength):
@@ -175,50 +94,70 @@ class Studio(Demo):
     # ---- status and picture
 
     def say(self, text: str, wrong: bool = False) -> None:
-        """Show a text in the status line, in red if it is an error."""
-        self.wrong = wrong
-        color = ' style="color:#d32f2f;font-weight:600"' if wrong else ""
-        self.status.value = f"<span{color}>{html.escape(' '.join(text.split()))}</span>"
+        """Show a text in the status line; an error is red, and is repeated next to the control that was used."""
+        self.wrong, self.told, text = wrong, self.told + 1, " ".join(text.split())
+        self.access.text = text
+        look = ' class="tinytrack-wrong"' if wrong else ""
+        self.status.value = f"<span{look}>{html.escape(text)}</span>"
+        for step, note in self.near.items():
+            note.value = self.status.value if wrong and step == self.step else ""
 
     def complain(self, error: Exception) -> None:
-        """Show an error in the status line."""
-        self.say(str(error), wrong=True)
+        """Show an error in the status line; an uploaded file is named as the user knows it."""
+        self.say(self.upload.shorten(str(error)), wrong=True)
 
-    def attempt(self, action: Callable[[], object]) -> None:
+    def attempt(self, action: Callable[[], object], step: str = "mark") -> None:
         """Run the action of a control; if it fails, the error is shown in one sentence and everything stays as it was."""
-        before, sure = self.status.value, self.sure
+        told, sure, marks = self.told, self.sure, self.marks()
+        self.step = step
         try:
             action()
             if self.sure == sure:
                 self.sure = ""  # the user did something else after the warning
-            if self.wrong and self.status.value == before:
-                self.say("")  # the earlier error is settled
+            if self.told == told and (self.wrong or self.marks() != marks):
+                self.say("")  # the earlier error is settled, or the earlier message is about other marks
         except TinytrackError as error:
             self.complain(error)
         except OSError as error:
             self.say(f"cannot go on: {describe_os_error(error)}", wrong=True)
         self.look()
 
+    def marks(self) -> dict:
+        """Return the marks of the current video; they compare as equal only while nothing was marked in between."""
+        return dict(self.session.keys) if self.session else {}
+
     def look(self) -> None:
         """Show the current frame with everything that is known about it."""
         if self.session is None or not len(self.session):
             return
         t = min(self.frame.value, len(self.session) - 1)
-        self.stage.show(self.session.picture(t, self.strength.value, self.stage.width), f"Frame {t} of {self.session.video.title}")
-        state = "tracked" if t in self.session.tracked else "nothing here yet"
+        stale = self.session.stale
+        strength = self.strength.value * (0.5 if t in stale else 1.0)  # what is out of date is drawn faintly
+        # what is known about this frame
+        state = "<b>tracked</b>" if t in self.session.tracked else "<b>nothing here yet</b>"
         if t in self.session.key_frames:
-            state = "marked by you"
+            state = "<b>marked by you</b>"
         elif t == self.session.reference:
-            state = "gives the colours"
+            state = "<b>gives the colours</b>"
+        elif t in stale:
+            state = '<span class="tinytrack-stale">out of date, the marks have changed since it was tracked</span>'
         keys = ", ".join(map(str, self.session.key_frames)) or "none"
-        self.shown.value = f"frame {t} of {len(self.session)}: <b>{state}</b>; marked frames: {keys}"
+        old = f"; {len(stale)} frames are out of date: press Track" if stale else ""
+        self.shown.value = f"frame {t} of {len(self.session)}: {state}; marked frames: {keys}{old}"
+        # the picture
+        label = f"Frame {t} of {self.session.video.title}"
+        self.stage.show(self.session.picture(t, strength, self.stage.width), f"{label}, out of date" if t in stale else label)
+        self.access.unsaved = bool(self.session.key_frames) and self.marks() != self.saved
 
-    def names(self) -> None:
-        """Fill the lists of objects and joints."""
+    def name_objects(self) -> None:
+        """Fill the list of objects; the chosen one stays, if it still exists."""
         chosen = self.which.value
-        objects = self.session.objects if self.session else ["object 1"]
-        self.which.options = [(name, n) for n, name in enumerate(objects, start=1)]
-        self.which.value = chosen if chosen and chosen <= len(objects) else 1
+        objects = {n: self.session.objects[n - 1] for n in self.session.numbers} if self.session else {1: "object 1"}
+        self.which.options = [(name, n) for n, name in objects.items()]
+        self.which.value = chosen if chosen in objects else min(objects)
+
+    def name_joints(self) -> None:
+        """Fill the list of joints, and choose the first."""
         joints = SKELETONS[self.skeleton.value].names
         self.joint.options = [(name.replace("_", " "), n) for n, name in enumerate(joints)]
         self.joint.value = 0
@@ -230,7 +169,8 @@ class Studio(Demo):
         masks = self.kind.value == "masks"
         self.mask_panel.layout.display = None if masks else "none"
         self.joint_panel.layout.display = "none" if masks else None
-        for control in (self.add, self.rename, self.undo, self.clear, self.absent, self.track, self.export, self.colors, self.skeleton):
+        marking = (self.add, self.rename, self.delete, self.absent, self.delete_joints, self.undo, self.redo, self.clear)
+        for control in (*marking, self.track, self.export, self.colors, self.skeleton):
             control.disabled = busy or not ready
         for control in (self.open_clip, self.open_path, self.model, self.detail):
             control.disabled = busy
@@ -243,26 +183,31 @@ class Studio(Demo):
 
     def load(self, name: str) -> None:
         """Open a clip, a file or a folder; if it cannot be read, the current video stays open."""
-        if not str(name).strip():
+        name = typed_path(str(name))
+        if not name:
             raise TinytrackError("type the path of a video file or of a folder of frames")
-        name = str(name).strip()
         self.check_idle()
         open_clip(name)  # a missing video is reported before the warning
-        if self.session is not None and self.session.key_frames and self.sure != name:
-            self.sure = name
-            raise TinytrackError(
-                f"this forgets your marks on {self.session.video.title}: export them first, or press the same button again"
-            )
+        what = self.upload.shorten(name)  # each upload of a file has another path
+        if self.session is not None and self.session.key_frames and self.sure != what:
+            self.sure = what
+            again = "press the same button again" if what == name else f"press Open path, or upload {what} again"
+            raise TinytrackError(f"this forgets your marks on {self.session.video.title}: export them first, or {again}")
         self.begin(self.run_open(name))
 
     def uploaded(self, path: Path) -> None:
         """Open a file that was uploaded."""
         self.path.value = str(path)
-        self.attempt(lambda: self.load(str(path)))
+        self.attempt(lambda: self.load(str(path)), "open")
+
+    def refused(self, error: TinytrackError) -> None:
+        """Say why an upload failed."""
+        self.step = "open"
+        self.complain(error)
 
     async def run_open(self, name: str) -> None:
         """Read a video, then work on it."""
-        async with self.working() as work:
+        async with self.working("cancelled; nothing was opened") as work:
 
             def read(tell):
                 session = Session(open_clip(name))
@@ -277,7 +222,7 @@ class Studio(Demo):
         """Switch to a video that has been read."""
         self.sure, self.colors.value = "", False
         session.choose(SKELETONS[self.skeleton.value])
-        self.session = session
+        self.session, self.saved = session, {}
         self.model.value = best_weights([session.frame(0)])
         height, width = session.size
         self.stage.size = (width, height)
@@ -285,7 +230,8 @@ class Studio(Demo):
         self.radius.max = max(20.0, round(min(height, width) / 4))
         self.radius.value = max(2.0, round(min(height, width) / 18))
         self.playback.reset(len(session) - 1, min(max(session.video.fps, 1), 30))
-        self.names()
+        self.name_objects()
+        self.name_joints()
         notes = "".join(f" Note: {' '.join(note.split())}." for note in (*session.video.header.notes, *session.log.problems()))
         facts = f"{session.video.title}: {len(session)} frames of {width}x{height}"
         self.say(f"{facts}. Mark something on the frame from which to start.{notes}")
@@ -302,6 +248,8 @@ class Studio(Demo):
             near = self.joint_at(x, y)
             if near is not None:
                 self.joint.value = near
+            elif self.joint.value is None and not np.isfinite(self.session.marks(self.frame.value).xy).any():
+                self.joint.value = 0  # the list starts again on a frame without joints
             self.held = self.frame.value
             self.place((x, y))
         elif phase == "drag" and self.held == self.frame.value:
@@ -321,6 +269,8 @@ class Studio(Demo):
 
     def place(self, xy: tuple[float, float] | None) -> None:
         """Put the chosen joint at (x, y) on the current frame; None marks it as absent and goes to the next one."""
+        if self.joint.value is None:
+            raise TinytrackError("the list of joints is done: drag a dot to move it, or choose a joint in the list to place it again")
         self.session.place(self.frame.value, self.joint.value, xy)
         if xy is None:
             self.advance()
@@ -334,6 +284,7 @@ class Studio(Demo):
                 self.joint.value = n
                 self.say(f"next: {names[n].replace('_', ' ')}")
                 return
+        self.joint.value = None  # so that a stray click moves nothing
         self.say("that was the last joint of the list; drag a dot to move it, or choose a joint and click")
 
     def stroke(self, points) -> None:
@@ -348,8 +299,10 @@ class Studio(Demo):
             self.frame.value = min(max(self.frame.value + steps[key], 0), self.frame.max)
         elif key in "[]":
             self.radius.value += -1 if key == "[" else 1
-        elif key in ("z", "Z"):
+        elif key in ("z", "Z", "undo"):
             self.take_back()
+        elif key == "redo":
+            self.do_again()
         elif key == "x":
             self.eraser.value = not self.eraser.value
         elif self.kind.value == "joints":  # Delete, Backspace
@@ -357,15 +310,30 @@ class Studio(Demo):
 
     def take_back(self) -> None:
         """Undo the last mark, and show the frame it was on."""
-        before = dict(self.session.keys)
+        before = self.marks()
         frame = self.session.undo()
         if frame is None:
-            raise TinytrackError("there is no mark to take back")
-        self.frame.value = frame
-        moved = np.flatnonzero(~(np.isclose(self.session.marks(frame).xy, before[frame].xy, equal_nan=True).all(axis=1)))
-        if len(moved) == 1:  # it was a joint, which is the next one to place
-            self.joint.value = int(moved[0])
+            raise TinytrackError(f"there is nothing left to undo: the studio remembers the last {UNDO} marks")
+        self.moved(before, frame)
         self.say(f"took back the last mark, on frame {frame}")
+
+    def do_again(self) -> None:
+        """Redo the mark that was undone last, and show the frame it is on."""
+        before = self.marks()
+        frame = self.session.redo()
+        if frame is None:
+            raise TinytrackError("there is nothing to redo: nothing was undone, or something was marked since")
+        self.moved(before, frame)
+        self.say(f"made the mark on frame {frame} again")
+
+    def moved(self, before: dict, frame: int) -> None:
+        """Show a frame after an undo or a redo, and choose the joint that it changed."""
+        self.name_objects()
+        self.frame.value = frame
+        then = before[frame].xy if frame in before else self.session.marks(frame).xy * np.nan
+        changed = np.flatnonzero(~(np.isclose(self.session.marks(frame).xy, then, equal_nan=True).all(axis=1)))
+        if len(changed) == 1:  # it was a joint, which is the next one to place
+            self.joint.value = int(changed[0])
 
     def clear_frame(self) -> None:
         """Remove all marks from the current frame."""
@@ -373,25 +341,40 @@ class Studio(Demo):
         if t not in self.session.key_frames and t not in self.session.tracked:
             raise TinytrackError(f"there is nothing on frame {t}")
         self.session.clear(t)
+        self.say(f"took all marks off frame {t}; Undo brings them back")
 
     def add_object(self) -> None:
         """Add an object with the typed name, and choose it."""
         number = self.session.add_object(self.name.value)
         self.name.value = ""
-        self.names()
+        self.name_objects()
         self.which.value = number
 
     def rename_object(self) -> None:
         """Give the chosen object the typed name."""
         self.session.rename_object(self.which.value, self.name.value)
         self.name.value = ""
-        self.names()
+        self.name_objects()
+
+    def delete_object(self) -> None:
+        """Delete the chosen object with all its marks."""
+        name = self.session.objects[self.which.value - 1]
+        self.session.delete_object(self.which.value)
+        self.name_objects()
+        self.settle()
+        self.say(f"deleted {name} and its marks on all frames; Undo brings them back")
+
+    def remove_joints(self) -> None:
+        """Remove all joints of the chosen skeleton from all frames."""
+        self.session.delete_joints()
+        self.joint.value = 0
+        self.say("removed all joints from all frames; Undo brings them back")
 
     def choose(self) -> None:
         """Switch to the chosen skeleton."""
         if self.session is not None:
             self.session.choose(SKELETONS[self.skeleton.value])
-        self.names()
+        self.name_joints()
 
     # ---- long work
 
@@ -415,13 +398,17 @@ class Studio(Demo):
             raise TinytrackError("something is running: wait until it is done, or press Cancel")
 
     @contextlib.asynccontextmanager
-    async def working(self):
-        """Lock the controls during a piece of long work; if it fails, the error is shown in one sentence."""
+    async def working(self, cancelled: str):
+        """Lock the controls during a piece of long work; if it fails, the error is shown in one sentence.
+
+        Args:
+            cancelled: what to say after Cancel.
+        """
         self.settle()
         try:
             yield self.work
         except Cancelled:
-            self.say("cancelled; what was done until then is kept")
+            self.say(cancelled)
         except TinytrackError as error:
             self.complain(error)
         except (MemoryError, torch.OutOfMemoryError):
@@ -448,7 +435,7 @@ class Studio(Demo):
 
     async def run_track(self) -> None:
         """Track from the marked frames, and say how many frames were tracked."""
-        async with self.working() as work:
+        async with self.working("cancelled; the frames that were tracked are kept, and Track goes on from there") as work:
             # the settings at the click, which may change while the work runs
             session = self.session
             name, frame, protocol = self.model.value, self.frame.value, self.protocol()
@@ -469,9 +456,11 @@ class Studio(Demo):
 
     async def run_export(self) -> None:
         """Export into the chosen folder, and name what was written."""
-        async with self.working() as work:
+        async with self.working("cancelled; nothing was written") as work:
             session, out = self.session, self.out.value.strip() or "tinytrack-out"
-            names = await work.run(lambda tell: session.export(out, tell), self.progress("writing"))
+            marks = self.marks()
+            names = await work.run(lambda tell: export(session, out, tell), self.progress("writing"))
+            self.saved = marks
             old = [name for name in EXPORTS if name in made_by(out, "studio") - set(names)]
             also = f"; from an earlier export there are still {', '.join(old)}" if old else ""
             self.say(f"wrote {', '.join(names)} into {out} ({user_path(out).resolve()}){also}")
