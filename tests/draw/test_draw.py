@@ -37,10 +37,12 @@ IDS[20:35, 40:55] = 3
 
 
 def test_object_colours_are_distinct_and_repeat_after_the_last():
-    assert len(np.unique(COLORS, axis=0)) == len(COLORS) == 8
+    assert len(np.unique(COLORS, axis=0)) == len(COLORS) == 24
     np.testing.assert_array_equal(object_color(1), COLORS[0])
-    np.testing.assert_array_equal(object_color(8), COLORS[7])
-    np.testing.assert_array_equal(object_color(9), COLORS[0])
+    np.testing.assert_array_equal(object_color(24), COLORS[23])
+    np.testing.assert_array_equal(object_color(25), COLORS[0])
+    apart = np.linalg.norm(COLORS[:, None].astype(int) - COLORS[None], axis=-1) + 999 * np.eye(24)
+    assert apart.min() > 40, "each colour can be told from all others"
 
 
 def test_overlay_tints_objects_outlines_them_and_touches_nothing_else():

@@ -13,11 +13,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-# Colours of objects: distinct on gray and on colour pictures, also for most colour-blind readers (Okabe and Ito 2008, brightened).
+# Colours of objects: distinct on gray and on colour pictures. The first eight are so for most colour-blind readers too (Okabe and Ito
+# 2008, brightened); each later one is as far from all before it as possible, in Lab, so that few videos need a colour twice.
 COLORS = np.array(
-    [[230, 60, 60], [60, 150, 255], [255, 200, 40], [70, 200, 110], [220, 110, 230], [255, 140, 40], [90, 220, 230], [120, 80, 240]],
+    [
+        [230, 60, 60], [60, 150, 255], [255, 200, 40], [70, 200, 110], [220, 110, 230], [255, 140, 40], [90, 220, 230], [120, 80, 240],
+        [105, 90, 45], [0, 255, 0], [255, 180, 195], [0, 90, 120], [150, 45, 90], [225, 225, 165], [195, 240, 0], [255, 0, 150],
+        [240, 0, 255], [0, 120, 90], [135, 150, 15], [75, 0, 255], [105, 75, 150], [195, 195, 255], [0, 105, 0], [150, 75, 0],
+    ],
     np.uint8,
-)
+)  # fmt: skip
 # Labels and colours of methods: distinct for colour-blind readers too (the eight colours of Okabe and Ito 2008, and gray).
 STYLES = {
     "tiny-gray": ("tiny-gray (this project)", "#D55E00"),
