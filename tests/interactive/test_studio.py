@@ -17,6 +17,7 @@ from tinytrack.draw.style import object_color
 from tinytrack.errors import TinytrackError
 from tinytrack.interactive import studio as looks
 from tinytrack.interactive.canvas import picture_bytes
+from tinytrack.interactive.marking import GRASP
 from tinytrack.interactive.marks import brush
 from tinytrack.interactive.session import Session
 from tinytrack.interactive.skeletons import SKELETONS
@@ -758,7 +759,7 @@ def test_pressing_on_a_dot_selects_its_joint(demo):
     placing(demo)
     for x in (10, 20, 30):
         click(demo, x, 10)
-    reach = looks.GRASP * W / demo.stage.width  # pixels of the page, converted to pixels of the video
+    reach = GRASP * W / demo.stage.width  # pixels of the page, converted to pixels of the video
     assert demo.joint.value == 3
     assert demo.joint_at(10, 10 + 0.95 * reach) == 0
     assert demo.joint_at(10, 10 + 1.05 * reach) is None

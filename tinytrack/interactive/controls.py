@@ -73,6 +73,8 @@ class Controls(Demo):
         self.undo = _button("Undo", "undo", "Take back the last mark (Ctrl+Z or Z)")
         self.redo = _button("Redo", "repeat", "Make again what was undone last (Ctrl+Shift+Z or Ctrl+Y)")
         self.clear = _button("Clear frame", "eraser", "Take all marks off this frame")
+        self.restore = _button("Restore", "history", "Bring back the marks of an earlier session with this video")
+        self.restore.layout.display = "none"
         self.colors = ipywidgets.Checkbox(
             description="colours too: carry those of the first marked frame", indent=False, layout={"width": WIDE}
         )
@@ -112,7 +114,8 @@ class Controls(Demo):
                 _head("1. A video"),
                 _row(self.clip, self.open_clip), _row(self.path, self.open_path), self.upload, limit, self.near["open"],
                 _head("2. Mark things on a frame"),
-                self.kind, self.mask_panel, self.joint_panel, _row(self.undo, self.redo, self.clear), self.colors, self.near["mark"],
+                self.kind, self.mask_panel, self.joint_panel,
+                _row(self.undo, self.redo, self.clear, self.restore), self.colors, self.near["mark"],
                 _head("3. Track"),
                 _row(self.model, self.detail), _row(self.track, self.cancel, self.bar), self.near["track"],
                 _head("4. Export"),

@@ -221,7 +221,11 @@ class Session:
         """Make ``index`` a key frame with these marks; :meth:`undo` can take them back."""
         if not 0 <= index < len(self):
             raise VideoError(f"'{self.video.title}' has no frame {index}: it has {len(self)}")
-        self._history.do(Step(index, {index: marks}))
+        self.change(Step(index, {index: marks}))
+
+    def change(self, step: Step) -> None:
+        """Change marks and names in one step that :meth:`undo` can take back."""
+        self._history.do(step)
 
     def paint(self, index: int, points: np.ndarray, radius: float, value: int) -> None:
         """Paint a stroke of the brush on frame ``index``; value 0 erases. See :func:`brush`."""
@@ -307,7 +311,7 @@ class Session:
 
     def _delete(self, keys: dict[int, Marks], names: dict[int, str | None] | None = None) -> None:
         """Change the marks of several frames in one step; a frame that loses all its marks is no longer a key frame."""
-        self._history.do(Step(min(keys, default=0), {t: None if m.empty else m for t, m in keys.items()}, names or {}))
+        self.change(Step(min(keys, default=0), {t: None if m.empty else m for t, m in keys.items()}, names or {}))
 
     def choose(self, joints: Joints) -> None:
         """Switch to another skeleton.

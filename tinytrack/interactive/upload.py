@@ -83,7 +83,7 @@ class Upload(anywidget.AnyWidget):
         """Prepare an empty copy for a file that the browser offers, or refuse the file."""
         self._drop()
         self._number += 1
-        name = "".join(c for c in Path(name.replace("\\", "/")).name if c.isprintable())  # a NUL, for example, cannot be in a file's name
+        name = Path(name.replace("\\", "/").replace("\0", "")).name  # no file's name may contain a NUL
         name = "video" if name in ("", ".", "..") else name
         if size > LIMIT:
             raise VideoError(
