@@ -15,6 +15,7 @@ from tinytrack.datasets.clips import open_clip
 from tinytrack.datasets.synth import moving_shapes
 from tinytrack.draw.style import object_color
 from tinytrack.errors import TinytrackError
+from tinytrack.interactive import background
 from tinytrack.interactive import studio as looks
 from tinytrack.interactive.canvas import picture_bytes
 from tinytrack.interactive.marking import GRASP
@@ -995,6 +996,7 @@ def test_other_controls_are_disabled_while_work_runs(demo, monkeypatch):
 def test_a_second_job_is_refused_while_one_runs(demo, monkeypatch):
     stroke(demo, (20, 20))
     session, heard = demo.session, []
+    monkeypatch.setattr(background, "EVERY", 60)  # the progress must not replace the text that is checked
 
     def press():
         for button in (demo.open_clip, demo.track, demo.export):

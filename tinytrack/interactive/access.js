@@ -74,13 +74,13 @@ function render({ model, el }) {
     watched = root();
     if (!watched) return void (el.isConnected || requestAnimationFrame(begin));
     observer.observe(watched, { subtree: true, childList: true, attributes: true, attributeFilter: ["class", "title"] });
-    watched.addEventListener("keydown", pressed);
+    watched.addEventListener("keydown", pressed, true); // first: the text boxes themselves keep this event from the page
     tidy();
   };
   requestAnimationFrame(begin);
   return () => {
     observer.disconnect();
-    watched?.removeEventListener("keydown", pressed);
+    watched?.removeEventListener("keydown", pressed, true);
     for (const [name, listener] of Object.entries(heard)) window.removeEventListener(name, listener);
     model.off("change:text", say);
   };

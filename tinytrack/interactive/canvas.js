@@ -18,7 +18,7 @@ function render({ model, el }) {
   let over = null; // [x, y] under the mouse
   let stroke = null; // points of the stroke being drawn
   let ghost = null; // the finished stroke, drawn until the picture that contains it arrives
-  let hand = null; // the pointer that is pressed: a second finger must not draw along
+  let hand = null, finger = false; // the pointer that is pressed: a second finger must not draw along
   let down = false; // it is pressed while there is no brush
   let pen = false; // the brush is down, moved by the keyboard
   let waiting = false, next = null; // only one hover or drag is sent at a time; of the later ones, the newest is kept
@@ -131,11 +131,11 @@ function render({ model, el }) {
     pointerdown(event) {
       if (!model.get("active") || event.button) return;
       if (hand !== null) { // a second finger: this is a pinch, and no stroke
-        if (event.pointerType === "touch" && stroke) { stroke = null; draw(); }
+        if (finger && event.pointerType === "touch" && stroke) { stroke = null; draw(); }
         return;
       }
       lift();
-      hand = event.pointerId;
+      [hand, finger] = [event.pointerId, event.pointerType === "touch"];
       box.focus({ preventScroll: true });
       cursor = null;
       box.setPointerCapture(event.pointerId);

@@ -46,6 +46,10 @@ class Marking(Controls):
             self.held = None
             self.advance()
 
+    def follows(self, phase: str) -> bool:
+        """Tell whether an event of the pointer means something: a press does, and what follows one that took a joint."""
+        return phase == "down" or self.held is not None
+
     def joint_at(self, x: float, y: float) -> int | None:
         """Return the joint whose dot is under the pointer; None if there is none."""
         places = self.session.marks(self.frame.value).xy

@@ -71,7 +71,7 @@ class Studio(Marking):
             for button, action in buttons.items():
                 button.on_click(lambda _, action=action, step=step: self.attempt(action, step))
         # the picture
-        self.stage.on_point(lambda *event: self.attempt(lambda: self.pointed(*event)))
+        self.stage.on_point(lambda *event: self.follows(event[0]) and self.attempt(lambda: self.pointed(*event)))
         self.stage.on_stroke(lambda points: self.attempt(lambda: self.stroke(points)))
         self.stage.on_key(lambda key: self.attempt(lambda: self.pressed(key)))
         self.upload.on_file = self.uploaded
