@@ -1,7 +1,9 @@
 """Browser tests of the studio's picture and controls: mouse, fingers, keyboard and screen readers, in small studios."""
 
 import io
+import os
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -216,9 +218,13 @@ def test_the_page_warns_only_about_marks_that_are_not_exported(v):
 def test_a_banner_says_when_python_does_not_answer_and_when_it_was_restarted(v):
     """The last test of this file, because it restarts the kernel."""
     kernel = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
-    v.page.evaluate(f"{kernel}.requestExecute({{ code: 'import time; time.sleep(11)' }}), null")
-    v.drag([(0.3, 0.3), (0.5, 0.5)])
-    v.reads("Python has not answered for some seconds")
+    number = int(evaluate(v, "__import__('os').getpid()"))
+    os.kill(number, signal.SIGSTOP)
+    try:
+        v.drag([(0.3, 0.3), (0.5, 0.5)])
+        v.reads("Python has not answered for some seconds")
+    finally:
+        os.kill(number, signal.SIGCONT)
     v.waits("() => document.querySelector('.tinytrack-banner').hidden")
     until(v, STEPS, "1")
     v.page.evaluate(f"{kernel}.restart()")

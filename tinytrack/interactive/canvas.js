@@ -147,7 +147,8 @@ function render({ model, el }) {
     pointermove(event) {
       if (!model.get("active") || (hand !== null && event.pointerId !== hand)) return;
       over = place(event);
-      if (stroke && !pen && hand !== null) for (const e of event.getCoalescedEvents?.() || [event]) extend(place(e));
+      const passed = event.getCoalescedEvents?.() || []; // all places since the last event; some browsers list none
+      if (stroke && !pen && hand !== null) for (const e of passed.length ? passed : [event]) extend(place(e));
       else if (down) tell({ kind: "point", phase: "drag", place: over });
       else if (model.get("hover")) tell({ kind: "point", phase: "hover", place: over });
       if (!stroke) draw();
