@@ -212,6 +212,15 @@ def test_reading_is_reported(path, monkeypatch):
     assert heard[-1].startswith("shapes.mp4: ")
 
 
+def test_reading_a_long_video_says_how_much_memory_it_takes(path, monkeypatch):
+    demo = studio(device="cpu")
+    heard = []
+    demo.status.observe(lambda change: heard.append(said(demo)), "value")
+    monkeypatch.setattr(looks, "MUCH", 1)
+    demo.load(str(path))
+    assert any(f"reading shapes.mp4: {FRAMES} frames, 0 MB of memory; Cancel keeps" in text for text in heard)
+
+
 def test_reading_can_be_cancelled_and_the_old_video_stays(demo, make_video, monkeypatch):
     read, session = Session.read, demo.session
 

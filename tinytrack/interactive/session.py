@@ -90,6 +90,7 @@ class Session:
         objects: names of the objects 1, 2, ...; None for one that was deleted.
         joints: names and lines of the skeleton; the positions are in the marks.
         keys: {frame: Marks}, what a person has marked.
+        memory: bytes that the copies of the frames take so far.
         colors: whether the colours of the first key frame are propagated too.
         reference: the frame whose colours were propagated when no frame was marked; else None.
     """
@@ -103,6 +104,7 @@ class Session:
         self.colors = False
         self.log = FrameLog()  # the times of the frames, and which of them are damaged
         self._shown: list[bytes] = []
+        self.memory = 0
         self._tracked: dict[int, _Stored] = {}
         self._blank = self._empty()
         self.reference: int | None = None
@@ -125,11 +127,12 @@ class Session:
         from PIL import Image
 
         size = fit_size(*self.size, min(SHOWN_HEIGHT, min(self.size)))
-        self._shown, self.log = [], FrameLog()
+        self._shown, self.memory, self.log = [], 0, FrameLog()
         for frame in self.video.moving_frames(None if size == self.size else size, self.log):
             buffer = io.BytesIO()
             Image.fromarray(frame).save(buffer, format="JPEG", quality=95, subsampling=0)
             self._shown.append(buffer.getvalue())
+            self.memory += len(self._shown[-1])
             yield len(self._shown)
 
     def frame(self, index: int) -> np.ndarray:

@@ -24,6 +24,8 @@ from .marking import Marking
 from .session import Session
 from .skeletons import SKELETONS
 
+MUCH = 300e6  # bytes; reading a long video says how much memory its frames take
+
 
 class Studio(Marking):
     """See :func:`studio`. ``session`` holds marks and tracks; the widgets are attributes."""
@@ -201,11 +203,14 @@ class Studio(Marking):
             def read(tell):
                 session = Session(open_clip(name))
                 for count in session.read():
-                    tell(count)
+                    tell(count, session.memory)
                 return session
 
-            title = Path(name).name or name
-            self.take(await work.run(read, lambda done, total: self.say(f"reading {title}: {done} frames")))
+            def show(count, memory):
+                much = f", {memory / 1e6:.0f} MB of memory; Cancel keeps the video that is open now" if memory >= MUCH else ""
+                self.say(f"reading {Path(name).name or name}: {count} frames{much}")
+
+            self.take(await work.run(read, show))
 
     def take(self, session: Session) -> None:
         """Switch to a video that has been read."""
