@@ -53,10 +53,16 @@ addEventListener("DOMContentLoaded", look);
 dark.addEventListener("change", look);
 // Voila's own request to end the kernel lacks the key that the server wants, and every reload would leave a kernel behind.
 addEventListener("pagehide", event => {
-  const config = document.getElementById("jupyter-config-data"), key = document.cookie.match(/(?:^|; )_xsrf=([^;]+)/);
-  if (event.persisted || !config || !key) return;
-  const { baseUrl, kernelId } = JSON.parse(config.textContent);
-  fetch(`${baseUrl}voila/api/shutdown/${kernelId}`, { method: "POST", keepalive: true, headers: { "X-XSRFToken": key[1] } });
+  const config = document.getElementById("jupyter-config-data");
+  if (event.persisted || !config) return;
+  const { baseUrl, kernelId } = JSON.parse(config.textContent), end = `${baseUrl}voila/api/shutdown/`;
+  // The server wants the same key in a cookie and in a header, which only a page of its own can send.
+  let key = document.cookie.match(/(?:^|; )_xsrf=([^;]+)/)?.[1];
+  if (!key) {
+    key = Array.from(crypto.getRandomValues(new Uint8Array(16)), byte => byte.toString(16).padStart(2, "0")).join("");
+    document.cookie = `_xsrf=${key}; path=${end}; SameSite=Strict`;
+  }
+  fetch(end + kernelId, { method: "POST", keepalive: true, headers: { "X-XSRFToken": key } });
 });
 </script>
 {%- endblock -%}
