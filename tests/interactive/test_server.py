@@ -8,6 +8,8 @@ import os
 import signal
 import socket
 import sys
+import tempfile
+import time
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -72,7 +74,7 @@ def test_an_unwatched_kernel_is_ended_soon_unless_it_is_busy(tmp_path):
     settings = json.loads((tmp_path / "config" / "voila.json").read_text())
     assert settings.keys() == {"Voila", "MappingKernelManager"}
     cull = settings["MappingKernelManager"]
-    assert cull == {"cull_idle_timeout": 60, "cull_interval": 20, "cull_connected": False, "cull_busy": False}
+    assert cull == {"cull_idle_timeout": 600, "cull_interval": 20, "cull_connected": False, "cull_busy": False}
 
 
 def test_the_template_is_where_jupyter_looks_and_loads_nothing_from_other_machines(tmp_path):
@@ -269,10 +271,11 @@ def test_the_answer_of_another_server_is_not_mistaken_for_ours(taken, tmp_path, 
 
 @pytest.fixture(autouse=True)
 def _own_signals():
-    """``open_page`` changes how this process handles signals, so restore the handler after each test."""
-    before = signal.getsignal(signal.SIGTERM)
+    """``open_page`` changes how this process handles signals, so restore the handlers after each test."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     yield
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def test_a_clip_that_cannot_be_opened_is_reported_before_the_server_is_started(monkeypatch, here):
@@ -295,15 +298,39 @@ def test_the_address_is_printed_and_opened_until_the_server_ends(monkeypatch, ca
         yield url, SimpleNamespace(wait=lambda: events.append("waited"))
         events.append("left")
 
+    def look(address):
+        file = Path(urllib.request.url2pathname(urllib.parse.urlsplit(address).path))
+        opened.append((address, file, file.read_text(), file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777))
+
     monkeypatch.setattr(page, "serving", fake)
-    monkeypatch.setattr(webbrowser, "open", opened.append)
+    monkeypatch.setattr(webbrowser, "open", look)
     with pytest.raises(TinytrackError) as error:
         open_page(path, 5, browser)
     assert_one_sentence(error, "ended by itself")
     assert asked == [(path, 5)]
     assert events == ["waited", "left"]
     assert url in capsys.readouterr().out
-    assert opened == [url] * browser
+    assert len(opened) == browser
+    for address, file, text, *modes in opened:
+        assert address.startswith("file://")
+        assert "token" not in address, "other users can see the arguments of a browser"
+        assert f"url={url}" in text
+        assert modes == [0o600, 0o700], "only the owner can read the file"
+        assert not file.parent.exists(), "the file is removed"
+
+
+def test_the_file_with_the_token_is_removed_while_the_page_is_still_open(monkeypatch):
+    import webbrowser
+
+    opened = []
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    monkeypatch.setattr(page, "REDIRECT_STAYS", 0.05)
+    with page.shown_in_browser("http://127.0.0.1:1/?token=x&y"):
+        file = Path(urllib.request.url2pathname(urllib.parse.urlsplit(opened[0]).path))
+        deadline = time.monotonic() + 5
+        while file.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert not file.exists()
 
 
 def signalled(monkeypatch, number):
@@ -336,10 +363,15 @@ def test_ctrl_c_closes_the_page_with_a_message(page_server, monkeypatch, capsys)
     assert capsys.readouterr().out.splitlines()[-1] == "the studio is closed; what was exported is kept"
 
 
-def test_a_terminated_page_also_ends_its_server(page_server, monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_terminated_page_also_ends_its_server_and_leaves_no_files(page_server, monkeypatch, tmp_path, number):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
     with pytest.raises(SystemExit) as end:
-        signalled(monkeypatch, signal.SIGTERM)
+        signalled(monkeypatch, number)
     assert end.value.code == 0
+    assert list(scratch.iterdir()) == []
 
 
 def test_the_studio_command_reports_errors_in_one_sentence(cli, monkeypatch):

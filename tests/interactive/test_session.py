@@ -21,7 +21,9 @@ from tinytrack.draw.style import object_color
 from tinytrack.errors import JointsError, MaskError, ModelError, OutputError, VideoError
 from tinytrack.interactive import session as annotate
 from tinytrack.interactive.background import Cancelled, Work
-from tinytrack.interactive.session import SHOWN_HEIGHT, UNDO, Session, brush
+from tinytrack.interactive.export import export
+from tinytrack.interactive.marks import UNDO, brush
+from tinytrack.interactive.session import SHOWN_HEIGHT, Session
 from tinytrack.interactive.skeletons import SKELETONS
 from tinytrack.io.decode import FrameLog
 from tinytrack.io.joints import Joints, read_joints, read_joints_csv
@@ -307,7 +309,7 @@ def test_a_video_shortened_before_the_export_is_named_with_its_end(shrinking, tm
     run(session)
     shrink(5)
     with pytest.raises(VideoError) as error:
-        session.export(tmp_path / "out")
+        export(session, tmp_path / "out")
     assert_one_sentence(error, "'shrinking'", "before frame 5,", f"expected {FRAMES} frames")
     assert not (tmp_path / "out").exists()
 
@@ -658,7 +660,7 @@ def test_colours_that_passed_an_undone_key_frame_are_tracked_again(session):
     assert all(same(before[t], session.carried(t)) for t in range(FRAMES))
 
 
-@pytest.mark.parametrize("done, parts", [(2, [(0, [1, 2, 3, 4, 5]), (5, [6, 7])]), (5, [(5, [6, 7])]), (6, [(5, [6, 7])])])
+@pytest.mark.parametrize("done, parts", [(2, [(0, [3, 4, 5]), (5, [6, 7])]), (5, [(5, [6, 7])]), (6, [(5, [7])])])
 def test_colours_after_the_next_key_frame_are_tracked_again_after_a_stop(path, session, done, parts):
     for s in (session, whole := opened(path)):
         s.colors = True
@@ -694,11 +696,11 @@ def test_a_new_first_key_frame_discards_its_tracked_colours(session, tmp_path):
     run(session)
     assert session.carried(1).ab is None, "this frame is now the source of all colours"
     assert 1 not in session.tracked, "this frame is now the source of all colours"
-    assert "colorized.mp4" in session.export(tmp_path / "out")
+    assert "colorized.mp4" in export(session, tmp_path / "out")
     session.colors = False
     run(session)
     assert all(session.carried(t).ab is None for t in range(FRAMES))
-    assert session.export(tmp_path / "plain") == ["masks", "objects.json", "overlay.mp4"]
+    assert export(session, tmp_path / "plain") == ["masks", "objects.json", "overlay.mp4"]
 
 
 @pytest.mark.parametrize("done", [1, 3, 5])
@@ -711,8 +713,9 @@ def test_stopped_tracking_keeps_finished_frames_and_resumes_correctly(path, sess
     work.close()
     order = [4, 5, 6, 7, 2, 1, 0]
     assert session.tracked == set(order[:done])
-    assert session.plan(SETTING) == [part for part in [(3, order[:4]), (3, order[4:])] if not set(part[1]) <= set(order[:done])]
-    run(session)
+    left = [(3, [t for t in part if t not in order[:done]]) for part in (order[:4], order[4:])]
+    assert session.plan(SETTING) == [part for part in left if part[1]]
+    assert run(session) == [(n, 7 - done) for n in range(1, 8 - done)], "frames that are done are not tracked again"
     assert all(same(session.carried(t), whole.carried(t)) for t in range(FRAMES))
 
 
@@ -724,12 +727,237 @@ def test_stopped_retracking_does_not_mistake_old_tracks_for_new_ones(path, sessi
     [next(work) for _ in range(3)]
     work.close()
     assert session.tracked == set(LAST)
-    assert session.plan(SETTING) == [(0, LAST)]
+    assert session.stale == {4, 5, 6, 7}
+    assert session.plan(SETTING) == [(0, [4, 5, 6, 7])]
     run(session)
     again = opened(path)
     dot(again, 0), dot(again, 0, x=45)
     run(again)
     assert all(same(session.carried(t), again.carried(t)) for t in range(FRAMES))
+
+
+STOPPED = {
+    "a correction ahead": (lambda s: dot(s, 6), [(0, [4, 5, 6]), (6, [7])]),
+    "a correction behind": (lambda s: s.clear(2), [(2, LAST[2:])]),
+    "other marks at the start": (lambda s: dot(s, 0, x=50), [(0, LAST)]),
+    "a change that was undone": (lambda s: (dot(s, 2), s.undo()), [(0, LAST[3:])]),
+    "colours too": (lambda s: setattr(s, "colors", True), [(0, LAST)]),
+}
+
+
+@pytest.mark.parametrize("change, parts", STOPPED.values(), ids=STOPPED)
+def test_tracking_resumes_only_where_the_marks_are_the_same(path, session, change, parts):
+    for s in (session, whole := opened(path)):
+        dot(s, 0)
+    work = session.track(MODEL, SMALL)
+    [next(work) for _ in range(3)]
+    work.close()
+    change(session), change(whole)
+    assert session.plan(SETTING) == parts
+    run(session), run(whole)
+    assert all(same(session.carried(t), whole.carried(t)) for t in range(FRAMES))
+    assert session.stale == set()
+
+
+def test_a_part_that_becomes_longer_after_a_stop_is_tracked_from_its_start(path, session):
+    for s in (session, whole := opened(path)):
+        dot(s, 0)
+    dot(session, 4)
+    work = session.track(MODEL, SMALL)
+    [next(work) for _ in range(2)]
+    work.close()
+    session.undo()
+    assert session.plan(SETTING) == [(0, LAST)]
+    run(session), run(whole)
+    assert all(same(session.carried(t), whole.carried(t)) for t in range(FRAMES))
+
+
+def test_after_an_error_in_the_middle_the_part_starts_again(path, session, monkeypatch):
+    for s in (session, whole := opened(path)):
+        dot(s, 0)
+    real = annotate.carry
+
+    def failing(*args, **options):
+        for n, carried in enumerate(real(*args, **options)):
+            if n == 3:
+                raise MemoryError
+            yield carried
+
+    with monkeypatch.context() as patch:
+        patch.setattr(annotate, "carry", failing)
+        with pytest.raises(MemoryError):
+            run(session)
+    assert session.plan(SETTING) == [(0, LAST)]
+    run(session), run(whole)
+    assert all(same(session.carried(t), whole.carried(t)) for t in range(FRAMES))
+
+
+# ---- stale tracks
+
+
+def refused(session, tmp_path, *parts):
+    """Check that an export is refused in one sentence, and that nothing is written."""
+    with pytest.raises(MaskError) as error:
+        export(session, tmp_path / "out")
+    assert_one_sentence(error, *parts)
+    assert not (tmp_path / "out").exists()
+
+
+def test_marks_that_replace_undone_ones_make_the_old_tracks_stale(session, tmp_path):
+    """Mark, track, undo, paint elsewhere: the old tracks do not belong to the new frame 0."""
+    dot(session, 0)
+    run(session)
+    assert session.stale == set()
+    session.undo()
+    dot(session, 0, x=50)
+    assert session.stale == set(LAST)
+    refused(session, tmp_path, "7 of 8 frames were tracked from marks that have changed since", "frame 1", "press Track")
+    run(session)
+    assert session.stale == set()
+    assert export(session, tmp_path / "out")
+
+
+CORRECTED = {
+    "another frame 0": (lambda s: dot(s, 0, x=50), {1, 2, 3}),
+    "a new key frame": (lambda s: dot(s, 2), {3}),
+    "a key frame less": (lambda s: (s.undo(), s.undo()), {5, 6, 7}),
+    "a cleared key frame": (lambda s: s.clear(4), {5, 6, 7}),
+    "a new first name": (lambda s: s.rename_object(1, "dog"), set()),
+    "a key frame that was undone": (lambda s: (dot(s, 2), s.undo()), set()),
+}
+
+
+@pytest.mark.parametrize("change, stale", CORRECTED.values(), ids=CORRECTED)
+def test_only_what_was_tracked_from_changed_marks_is_stale(session, tmp_path, change, stale):
+    dot(session, 0), dot(session, 4), dot(session, 4, x=40)
+    run(session)
+    change(session)
+    assert session.stale - session.keys.keys() == stale - session.keys.keys()
+    if stale:
+        with pytest.raises(MaskError):
+            export(session, tmp_path / "out")
+    run(session)
+    assert session.stale == set()
+
+
+def test_another_network_does_not_make_tracks_stale(session):
+    dot(session, 0)
+    run(session)
+    work = session.track(random_model(seed=1), SMALL)
+    next(work)
+    work.close()
+    assert session.stale == set()
+
+
+def test_colours_that_were_tracked_through_changed_marks_are_stale(session, tmp_path):
+    session.colors = True
+    run(session, reference=3)
+    assert session.stale == set()
+    dot(session, 0)
+    assert session.stale == set(range(1, FRAMES)) - {3}
+    refused(session, tmp_path, "7 of 8" if 3 in session.stale else "6 of 8", "frame 1")
+    run(session)
+    dot(session, 5)
+    run(session)
+    dot(session, 2)
+    assert session.stale == {3, 4, 5, 6, 7}, "the colours of frame 5 came from frame 0 alone"
+    run(session)
+    assert session.stale == set()
+
+
+def test_another_skeleton_leaves_masks_and_colours_valid(session, tmp_path):
+    dot(session, 0), session.place(0, 1, (30, 20))
+    run(session)
+    session.choose(SKELETONS["face"])
+    assert session.stale == set()
+    assert export(session, tmp_path / "out") == ["masks", "objects.json", "overlay.mp4"]
+    session.choose(SKELETONS["human"])
+    assert session.stale == set(LAST), "the joints that came back are not tracked"
+    run(session)
+    assert session.stale == set()
+
+
+# ---- deleting
+
+
+def test_a_deleted_object_disappears_everywhere_and_the_others_keep_their_numbers(session, tmp_path):
+    session.add_object("dog"), session.add_object("cat")
+    dot(session, 0, x=10, radius=4), dot(session, 0, x=30, value=2, radius=4), dot(session, 0, x=50, value=3, radius=4)
+    dot(session, 5, x=30, value=2)
+    run(session)
+    keys, tracks = dict(session.keys), {t: session.carried(t) for t in range(FRAMES)}
+    session.delete_object(2)
+    assert session.objects == ["object 1", None, "cat"]
+    assert session.numbers == [1, 3]
+    assert np.unique(session.keys[0].ids).tolist() == [0, 1, 3]
+    assert all(2 not in session.carried(t).ids for t in range(FRAMES))
+    assert session.stale
+    with pytest.raises(MaskError) as error:
+        dot(session, 0, value=2)
+    assert_one_sentence(error, "no object 2", "1, 3")
+    assert session.undo() == 0
+    assert session.objects == ["object 1", "dog", "cat"]
+    assert session.keys == keys
+    assert session.stale == set()
+    assert all(same(session.carried(t), tracks[t]) for t in range(FRAMES)), "nothing has to be tracked again"
+    assert session.redo() == 0
+    run(session)
+    export(session, tmp_path / "out")
+    assert json.loads((tmp_path / "out/objects.json").read_text())["objects"] == {"1": "object 1", "3": "cat"}
+    assert session.add_object("dog") == 4
+
+
+def test_the_only_object_stays_without_marks(session):
+    session.rename_object(1, "dog")
+    dot(session, 0), dot(session, 4)
+    run(session)
+    session.delete_object(1)
+    assert session.objects == ["object 1"]
+    assert session.keys == {}
+    assert all(session.carried(t).ids is None for t in range(FRAMES)), "what was tracked from it is not shown any more"
+    assert not session.marks(3).ids.any()
+    session.undo()
+    assert session.objects == ["dog"]
+    assert sorted(session.keys) == [0, 4]
+    assert session.stale == set()
+
+
+def test_deleted_joints_disappear_everywhere_and_masks_stay(session):
+    dot(session, 0), session.place(0, 1, (30, 20)), session.place(6, 2, (20, 10))
+    run(session)
+    session.place(5, 2, (10, 10))
+    run(session)
+    session.delete_joints()
+    assert sorted(session.keys) == [0, 5], "frame 5 has the mask that was tracked there, and frame 6 had only joints"
+    assert session.keys[0].ids.any()
+    assert all(session.carried(t).xy is None or np.isnan(session.carried(t).xy).all() for t in range(FRAMES))
+    with pytest.raises(JointsError) as error:
+        session.delete_joints()
+    assert_one_sentence(error, "no joint to delete")
+    session.undo()
+    assert session.keys[5].xy[2].tolist() == [10, 10]
+    assert session.stale == set()
+
+
+def test_an_undone_step_can_be_made_again_until_something_else_is_marked(session):
+    dot(session, 0), dot(session, 3), session.place(3, 1, (9, 9))
+    states = [dict(session.keys)]
+    for _ in range(3):
+        session.undo()
+        states.append(dict(session.keys))
+    for state, frame in zip(reversed(states[:-1]), (0, 3, 3), strict=True):
+        assert session.redo() == frame
+        assert session.keys == state
+    assert session.redo() is None
+    session.undo()
+    session.add_object("dog")
+    session.rename_object(1, "cat")
+    assert session.redo() == 3, "a new name is not a mark"
+    assert session.objects == ["cat", "dog"]
+    session.undo()
+    dot(session, 6)
+    assert session.redo() is None
+    assert sorted(session.keys) == [0, 3, 6]
 
 
 def test_cancelled_work_on_another_thread_keeps_finished_frames(session):
@@ -869,7 +1097,7 @@ def test_marks_made_after_tracking_colours_alone_replace_the_colour_frame(path, 
     assert sorted(session.keys) == [2]
     assert session.tracked == set(range(FRAMES)) - {2}
     assert all(close(session.carried(t), forth[t - 2]) for t in range(3, FRAMES))
-    session.export(tmp_path / "out")
+    export(session, tmp_path / "out")
     assert json.loads((tmp_path / "out" / "objects.json").read_text())["marked_frames"] == [2]
 
 
@@ -954,7 +1182,7 @@ def test_a_folder_of_frames_of_odd_size_can_be_tracked_and_exported(make_folder,
     session = opened(folder)
     session.paint(1, [[20, 15]], 5, 1)
     run(session, protocol=replace(MODERN, size=32, radius=3))
-    assert "masks" in session.export(tmp_path / "out")
+    assert "masks" in export(session, tmp_path / "out")
     assert [np.array(Image.open(p)).shape for p in sorted((tmp_path / "out" / "masks").iterdir())] == [(33, 45)] * 4
     np.testing.assert_array_equal(read_mask(tmp_path / "out" / "masks" / "00001.png", (33, 45)), session.keys[1].ids)
 
@@ -964,7 +1192,7 @@ def test_an_export_keeps_the_times_the_sound_and_the_names_of_the_frames(make_fo
     session = opened(write_clip(tmp_path / "clip.mp4", SCENE[:6], times, sound="aac"))
     dot(session, 0), session.place(0, 0, (20, 20))
     run(session)
-    session.export(tmp_path / "out")
+    export(session, tmp_path / "out")
     log = FrameLog()
     list(open_video(tmp_path / "out/overlay.mp4").frames(log=log))
     np.testing.assert_allclose(log.times, np.array(times) / 1000, atol=0.002)
@@ -976,7 +1204,7 @@ def test_an_export_keeps_the_times_the_sound_and_the_names_of_the_frames(make_fo
     session = opened(make_folder("frames", SCENE[:4], form="img_{}0.png"))
     dot(session, 0)
     run(session)
-    session.export(tmp_path / "named")
+    export(session, tmp_path / "named")
     assert sorted(p.name for p in (tmp_path / "named/masks").iterdir()) == ["img_00.png", "img_10.png", "img_20.png", "img_30.png"]
 
 
@@ -1000,7 +1228,7 @@ def test_an_export_can_be_read_back(path, session, tmp_path):
     marked(session, colors=True)
     told = []
     out = tmp_path / "deep" / "out"
-    names = session.export(out, lambda *numbers: told.append(numbers))
+    names = export(session, out, lambda *numbers: told.append(numbers))
     assert names == ["colorized.mp4", "joints.csv", "joints.json", "masks", "objects.json", "overlay.mp4"]
     assert sorted(p.name for p in out.iterdir()) == [LIST, *names]
     assert told == [(n, 2 * FRAMES) for n in range(1, 2 * FRAMES + 1)]
@@ -1057,7 +1285,7 @@ EXPORTS = {
 def test_an_export_contains_only_what_was_marked(session, tmp_path, mark, names):
     mark(session)
     run(session)
-    assert session.export(tmp_path / "out") == names
+    assert export(session, tmp_path / "out") == names
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [LIST, *names]
 
 
@@ -1065,7 +1293,7 @@ def test_joints_missing_in_frame_0_are_exported_only_to_the_table(session, tmp_p
     dot(session, 0)
     session.place(3, 1, (30, 20))
     run(session)
-    assert session.export(tmp_path / "out") == ["joints.csv", "masks", "objects.json", "overlay.mp4"]
+    assert export(session, tmp_path / "out") == ["joints.csv", "masks", "objects.json", "overlay.mp4"]
     _, xy, confidence = read_joints_csv(tmp_path / "out" / "joints.csv")
     assert np.isnan(xy[0]).all()
     assert (confidence[0] == 0).all()
@@ -1077,7 +1305,7 @@ def test_objects_added_by_a_correction_are_in_every_later_mask(session, tmp_path
     run(session)
     dot(session, 4)
     run(session)
-    session.export(tmp_path / "out")
+    export(session, tmp_path / "out")
     with_object = [np.array(Image.open(tmp_path / "out" / "masks" / f"{t:05d}.png")).any() for t in range(FRAMES)]
     assert with_object == [False] * 4 + [True] * 4
 
@@ -1094,7 +1322,7 @@ def test_the_track_command_reads_an_exported_mask_and_gives_the_same_result(path
     dot(session, 0, x=15)
     run(session)
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
-    session.export(ours)
+    export(session, ours)
     result = command("track", path, "--mask", ours / "masks" / "00000.png", "--out", theirs)
     assert result.status == 0, result.err
     for t in range(FRAMES):
@@ -1107,7 +1335,7 @@ def test_the_pose_command_reads_exported_joints_and_gives_the_same_result(path, 
     session.place(0, 0, (20, 20.5)), session.place(0, 4, (50.25, 30))
     run(session)
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
-    session.export(ours)
+    export(session, ours)
     result = command("pose", path, "--joints", ours / file, "--out", theirs)
     assert result.status == 0, result.err
     (names, xy, _), (known, found, _) = (read_joints_csv(folder / "joints.csv") for folder in (ours, theirs))
@@ -1119,7 +1347,7 @@ def test_the_pose_command_reads_exported_joints_and_gives_the_same_result(path, 
 def test_the_track_command_reads_an_exported_video(session, tmp_path, command, video):
     marked(session, colors=True)
     out = tmp_path / "out"
-    session.export(out)
+    export(session, out)
     result = command("track", out / video, "--mask", out / "masks" / "00000.png", "--out", tmp_path / "again")
     assert result.status == 0, result.err
     assert len(list((tmp_path / "again" / "masks").iterdir())) == FRAMES
@@ -1138,7 +1366,7 @@ def test_a_stopped_export_leaves_nothing_behind(session, tmp_path, at):
             raise Stop
 
     with pytest.raises(Stop):
-        session.export(tmp_path / "new" / "out", tell)
+        export(session, tmp_path / "new" / "out", tell)
     assert [p.name for p in tmp_path.iterdir()] == ["given"]
 
 
@@ -1148,7 +1376,7 @@ def test_a_stopped_export_keeps_the_previous_one_unchanged(session, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "notes.txt").write_text("mine")
-    session.export(out)
+    export(session, out)
     before = {p.relative_to(out): p.read_bytes() for p in out.rglob("*") if p.is_file()}
     dot(session, 0, x=50)
     run(session)
@@ -1158,9 +1386,9 @@ def test_a_stopped_export_keeps_the_previous_one_unchanged(session, tmp_path):
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        session.export(out, tell)
+        export(session, out, tell)
     assert {p.relative_to(out): p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
-    session.export(out)
+    export(session, out)
     assert (out / "notes.txt").read_text() == "mine"
     assert (out / "masks" / "00000.png").read_bytes() != before[(out / "masks" / "00000.png").relative_to(out)]
 
@@ -1168,18 +1396,18 @@ def test_a_stopped_export_keeps_the_previous_one_unchanged(session, tmp_path):
 def test_exporting_untracked_frames_names_the_first_one(session, tmp_path):
     out = tmp_path / "out"
     with pytest.raises(MaskError) as error:
-        session.export(out)
+        export(session, out)
     assert_one_sentence(error, "8 of 8", "frame 0")
     dot(session, 2)
     with pytest.raises(MaskError) as error:
-        session.export(out)
+        export(session, out)
     assert_one_sentence(error, "7 of 8", "frame 0")
     work = session.track(MODEL, SMALL)
     [next(work) for _ in range(3)]
     work.close()
     dot(session, 0), dot(session, 1)
     with pytest.raises(MaskError) as error:
-        session.export(out)
+        export(session, out)
     assert_one_sentence(error, "2 of 8", "frame 6")
     assert not out.exists()
 
@@ -1190,7 +1418,7 @@ def test_without_any_marks_there_is_nothing_to_export(session, tmp_path, away):
     run(session)
     away(session)
     with pytest.raises(MaskError) as error:
-        session.export(tmp_path / "out")
+        export(session, tmp_path / "out")
     assert_one_sentence(error, "frame 0")
     assert not (tmp_path / "out").exists()
 
@@ -1200,7 +1428,7 @@ def test_an_undone_first_key_frame_is_not_exported_blank(session, tmp_path):
     run(session)
     session.undo()
     with pytest.raises(MaskError) as error:
-        session.export(tmp_path / "out")
+        export(session, tmp_path / "out")
     assert_one_sentence(error, "1 of 8", "frame 2")
     assert not (tmp_path / "out").exists()
 
@@ -1211,7 +1439,7 @@ def test_an_export_into_a_file_is_refused(session, tmp_path):
     (tmp_path / "file").write_text("mine")
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(OutputError) as error:
-            session.export(out)
+            export(session, out)
         assert_one_sentence(error, out)
     assert (tmp_path / "file").read_text() == "mine"
 
@@ -1220,7 +1448,7 @@ def test_an_exported_table_keeps_special_characters_in_names(session, tmp_path):
     session.choose(Joints(('nose, "left"', "größe"), np.full((2, 2), np.nan), ((0, 1),)))
     session.place(0, 0, (9, 9)), session.place(0, 1, (30, 20))
     run(session)
-    session.export(tmp_path)
+    export(session, tmp_path)
     with open(tmp_path / "joints.csv", newline="", encoding="utf-8") as file:
         assert [row[1] for row in csv.reader(file)][1:3] == ['nose, "left"', "größe"]
     assert read_joints(tmp_path / "joints.json").names == ('nose, "left"', "größe")

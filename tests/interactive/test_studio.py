@@ -15,9 +15,12 @@ from tinytrack.datasets.clips import open_clip
 from tinytrack.datasets.synth import moving_shapes
 from tinytrack.draw.style import object_color
 from tinytrack.errors import TinytrackError
+from tinytrack.interactive import background
 from tinytrack.interactive import studio as looks
 from tinytrack.interactive.canvas import picture_bytes
-from tinytrack.interactive.session import Session, brush
+from tinytrack.interactive.marking import GRASP
+from tinytrack.interactive.marks import brush
+from tinytrack.interactive.session import Session
 from tinytrack.interactive.skeletons import SKELETONS
 from tinytrack.interactive.studio import studio
 from tinytrack.interactive.upload import LIMIT
@@ -29,7 +32,7 @@ from tinytrack.propagate import REFINED
 
 H, W, FRAMES = 48, 64, 8
 SCENE = moving_shapes(1, frames=FRAMES, height=H, width=W).frames
-RED = "color:#d32f2f"
+RED = 'class="tinytrack-wrong"'
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +56,7 @@ def demo(path, here):
 
 def said(demo) -> str:
     """The text of the status line. Also checks that it contains no foreign HTML."""
-    text = re.fullmatch(r"<span(?: style=\"[^\"]*\")?>([^<>]*)</span>", demo.status.value)
+    text = re.fullmatch(r"<span(?: class=\"tinytrack-wrong\")?>([^<>]*)</span>", demo.status.value)
     assert text, demo.status.value
     return html.unescape(text[1])
 
@@ -112,7 +115,7 @@ def during(monkeypatch, look, at=3):
     monkeypatch.setattr(Session, "track", patched)
 
 
-READY = ("add", "rename", "undo", "clear", "absent", "track", "export", "colors", "skeleton")
+READY = ("add", "rename", "delete", "delete_joints", "undo", "redo", "clear", "absent", "track", "export", "colors", "skeleton")
 ALWAYS = ("open_clip", "open_path", "model", "detail")
 
 
@@ -184,6 +187,15 @@ def test_a_path_may_have_spaces_around_it(path):
     assert demo.stage.data
 
 
+@pytest.mark.parametrize("form", ["'{}'", '"{}"', ' "{}" ', "file://{}", "'file://{}'"])
+def test_a_path_may_be_quoted_or_a_file_address(make_video, form):
+    demo = studio(device="cpu")
+    path = make_video("with space.mp4", 3)
+    demo.path.value = form.format(str(path).replace(" ", "%20") if "file" in form else path)
+    demo.open_path.click()
+    assert said(demo).startswith("with space.mp4: 3 frames")
+
+
 def test_a_folder_of_frames_can_be_opened(make_folder):
     demo = studio(device="cpu")
     demo.path.value = str(make_folder("my frames", 5))
@@ -198,6 +210,15 @@ def test_reading_is_reported(path, monkeypatch):
     demo.load(str(path))
     assert f"reading shapes.mp4: {FRAMES} frames" in heard
     assert heard[-1].startswith("shapes.mp4: ")
+
+
+def test_reading_a_long_video_says_how_much_memory_it_takes(path, monkeypatch):
+    demo = studio(device="cpu")
+    heard = []
+    demo.status.observe(lambda change: heard.append(said(demo)), "value")
+    monkeypatch.setattr(looks, "MUCH", 1)
+    demo.load(str(path))
+    assert any(f"reading shapes.mp4: {FRAMES} frames, 0 MB of memory; Cancel keeps" in text for text in heard)
 
 
 def test_reading_can_be_cancelled_and_the_old_video_stays(demo, make_video, monkeypatch):
@@ -279,7 +300,7 @@ def test_opening_another_video_resets_the_studio(demo, make_video):
     assert demo.stage.width == 347
     assert (demo.radius.max, demo.radius.value) == (30, 7) == (demo.radius.max, demo.stage.brush)
     demo.undo.click()
-    complaint(demo, "no mark to take back")
+    complaint(demo, "there is nothing left to undo")
 
 
 def test_a_skeleton_chosen_before_a_video_is_used_for_it(path):
@@ -411,20 +432,22 @@ def test_undo_jumps_to_the_frame_whose_mark_it_removes(demo):
     assert demo.frame.value == 0
     assert demo.session.keys == {}
     key(demo, "Z")
-    complaint(demo, "there is no mark to take back")
+    complaint(demo, "there is nothing left to undo")
 
 
 def test_an_error_message_disappears_after_the_next_success(demo):
     demo.undo.click()
-    complaint(demo, "there is no mark to take back")
+    complaint(demo, "there is nothing left to undo")
     demo.undo.click()
-    complaint(demo, "there is no mark to take back")
+    complaint(demo, "there is nothing left to undo")
     stroke(demo, (20, 20))
     assert said(demo) == ""
     assert RED not in demo.status.value
     demo.undo.click()
-    stroke(demo, (20, 20))
+    demo.frame.value = 3
     assert said(demo) == "took back the last mark, on frame 0", "only error messages disappear by themselves"
+    stroke(demo, (20, 20))
+    assert said(demo) == "", "the message was about other marks"
 
 
 def test_a_frame_can_be_cleared(demo):
@@ -459,6 +482,140 @@ def test_the_overlay_has_the_requested_strength(demo):
         assert demo.stage.data == picture_bytes(demo.session.picture(0, strength, demo.stage.width))
         pictures.add(demo.stage.data)
     assert len(pictures) == 3
+
+
+def test_undone_marks_can_be_made_again(demo):
+    stroke(demo, (20, 20))
+    demo.frame.value = 4
+    stroke(demo, (40, 20))
+    marks = dict(demo.session.keys)
+    demo.undo.click(), demo.undo.click(), demo.undo.click()
+    complaint(demo, "there is nothing left to undo", "the last 30 marks")
+    demo.redo.click()
+    assert said(demo) == "made the mark on frame 0 again"
+    assert demo.frame.value == 0
+    key(demo, "redo")
+    assert demo.session.keys == marks
+    assert demo.frame.value == 4
+    demo.redo.click()
+    complaint(demo, "there is nothing to redo")
+    key(demo, "undo")
+    assert sorted(demo.session.keys) == [0]
+
+
+def test_an_object_can_be_deleted_and_brought_back(demo):
+    stroke(demo, (20, 20))
+    demo.name.value = "dog"
+    demo.add.click()
+    stroke(demo, (50, 30))
+    demo.frame.value = 5
+    stroke(demo, (50, 30))
+    demo.delete.click()
+    assert said(demo) == "deleted dog and its marks on all frames; Undo brings them back"
+    assert demo.which.options == (("object 1", 1),)
+    assert demo.which.value == 1
+    assert demo.stage.ink == "rgb({},{},{})".format(*object_color(1))
+    assert sorted(demo.session.keys) == [0]
+    demo.undo.click()
+    assert demo.which.options == (("object 1", 1), ("dog", 2))
+    assert sorted(demo.session.keys) == [0, 5]
+    demo.which.value = 1
+    demo.delete.click()
+    assert demo.which.options == (("dog", 2),)
+    assert demo.which.value == 2
+    stroke(demo, (10, 10))
+    demo.delete.click()
+    assert demo.which.options == (("object 2", 2),), "the only object stays"
+    assert demo.session.keys == {}
+
+
+def test_all_joints_can_be_deleted_and_brought_back(demo):
+    placing(demo)
+    demo.delete_joints.click()
+    complaint(demo, "there is no joint to delete")
+    click(demo, 10, 10), click(demo, 20, 10)
+    demo.delete_joints.click()
+    assert said(demo) == "removed all joints from all frames; Undo brings them back"
+    assert demo.session.keys == {}
+    assert demo.joint.value == 0
+    demo.undo.click()
+    assert joints(demo)[1].tolist() == [20, 10]
+
+
+def test_stale_tracks_are_flagged_and_not_exported(demo, here):
+    stroke(demo, (20, 20))
+    demo.track.click()
+    demo.undo.click()
+    stroke(demo, (50, 30))
+    assert shown(demo) == "frame 0 of 8: marked by you; marked frames: 0; 7 frames are out of date: press Track"
+    demo.frame.value = 5
+    assert shown(demo).startswith("frame 5 of 8: out of date, the marks have changed since it was tracked; ")
+    assert demo.stage.label == "Frame 5 of shapes.mp4, out of date"
+    assert demo.stage.data == picture_bytes(demo.session.picture(5, 0.25, demo.stage.width)), "what is out of date is drawn faintly"
+    demo.export.click()
+    complaint(demo, "7 of 8 frames were tracked from marks that have changed since", "press Track")
+    assert list(here.iterdir()) == []
+    demo.track.click()
+    assert "out of date" not in shown(demo)
+    demo.export.click()
+    assert said(demo).startswith("wrote ")
+
+
+def test_the_message_of_an_export_disappears_when_the_marks_change(demo):
+    stroke(demo, (20, 20))
+    demo.track.click()
+    demo.export.click()
+    assert said(demo).startswith("wrote ")
+    demo.clear.click()
+    assert said(demo) == "took all marks off frame 0; Undo brings them back"
+
+
+def test_the_browser_warns_before_marks_are_lost(demo):
+    assert not demo.access.unsaved
+    stroke(demo, (20, 20))
+    assert demo.access.unsaved
+    demo.track.click()
+    demo.export.click()
+    assert not demo.access.unsaved
+    stroke(demo, (20, 20))
+    assert demo.access.unsaved
+    demo.undo.click()
+    assert not demo.access.unsaved
+
+
+def test_an_error_is_repeated_next_to_the_control_that_was_used(demo):
+    near = lambda: {step for step, note in demo.near.items() if note.value}  # noqa: E731
+    demo.export.click()
+    assert near() == {"export"}
+    assert demo.near["export"].value == demo.status.value
+    demo.undo.click()
+    assert near() == {"mark"}
+    demo.open_path.click()
+    assert near() == {"open"}
+    demo.upload.hear({"kind": "begin", "name": "long.mp4", "size": LIMIT + 1}, [])
+    assert near() == {"open"}
+    demo.track.click()
+    assert near() == {"track"}
+    stroke(demo, (20, 20))
+    assert near() == set()
+
+
+def test_messages_are_read_aloud_as_plain_text(demo):
+    demo.path.value = "<b>no</b>.mp4"
+    demo.open_path.click()
+    assert demo.access.text.startswith("no such video: '<b>no</b>.mp4'")
+
+
+@pytest.mark.parametrize("box, button", [("path", "open_path"), ("name", "add"), ("folder", "export")])
+def test_enter_in_a_box_presses_its_button(demo, box, button):
+    pressed = []
+    getattr(demo, button).on_click(lambda _: pressed.append({"path": demo.path, "name": demo.name, "folder": demo.out}[box].value))
+    demo.access.hear({"kind": "enter", "box": box, "text": "typed"})
+    assert pressed in (["typed"], [""]), "a name that was used is removed from its box"
+    getattr(demo, button).disabled = True
+    demo.access.hear({"kind": "enter", "box": box, "text": "again"})
+    demo.access.hear({"kind": "enter", "box": "other", "text": "again"})
+    assert len(pressed) == 1
 
 
 # ---- keys
@@ -501,7 +658,8 @@ def test_delete_makes_a_joint_absent_and_leaves_masks_alone(demo, name):
     stroke(demo, (20, 20))
     key(demo, name)
     assert demo.session.keys[0].ids.any()
-    assert len(demo.session._past) == 1
+    assert demo.session.undo() == 0, "one mark was made"
+    assert demo.session.redo() == 0
     placing(demo)
     click(demo, 30, 20)
     demo.joint.value = 0
@@ -540,11 +698,12 @@ def test_the_next_joint_is_one_that_the_frame_lacks(demo):
     end = "that was the last joint of the list; drag a dot to move it, or choose a joint and click"
     click(demo, 30, 10)
     assert said(demo) == end, "the list does not start again"
-    assert demo.joint.value == 5, "the list does not start again"
+    assert demo.joint.value is None, "the list does not start again"
+    demo.joint.value = 5
     demo.absent.click()
     assert said(demo) == end
     assert np.isnan(joints(demo)[5]).all()
-    assert demo.joint.value == 5
+    demo.joint.value = 5
     click(demo, 30, 10)
     demo.joint.value = 0
     for x in (10, 20):
@@ -552,13 +711,30 @@ def test_the_next_joint_is_one_that_the_frame_lacks(demo):
     assert said(demo) == "next: nose"
     click(demo, 30, 30)
     assert said(demo) == end, "all later joints are already placed"
-    assert demo.joint.value == 2, "all later joints are already placed"
-    click(demo, 35, 30)
-    assert joints(demo)[2].tolist() == [35, 30]
+    demo.joint.value = 2
+    click(demo, 35, 40)
+    assert joints(demo)[2].tolist() == [35, 40]
     demo.frame.value = 3
     click(demo, 5, 5)
-    assert demo.session.keys[3].xy[2].tolist() == [5, 5], "the other frame has no joints yet"
-    assert said(demo) == "next: mouth left", "the other frame has no joints yet"
+    assert demo.session.keys[3].xy[0].tolist() == [5, 5], "the other frame has no joints yet, so the list starts again"
+    assert said(demo) == "next: right eye"
+
+
+def test_a_stray_click_after_the_last_joint_moves_nothing(demo):
+    placing(demo)
+    for n in range(6):
+        click(demo, 5 + 10 * n, 10)
+    before = demo.session.keys[0]
+    click(demo, 30, 40)
+    complaint(demo, "the list of joints is done", "drag a dot", "choose a joint")
+    demo.absent.click()
+    complaint(demo, "the list of joints is done")
+    assert demo.session.keys[0] is before
+    assert demo.held is None or demo.held == 0
+    point(demo, "down", 15, 10), point(demo, "drag", 15, 20), point(demo, "up", 15, 20)
+    assert joints(demo)[1].tolist() == [15, 20], "a dot can still be dragged"
+    click(demo, 30, 40)
+    complaint(demo, "the list of joints is done")
 
 
 def test_a_joint_can_be_marked_absent(demo):
@@ -593,7 +769,7 @@ def test_pressing_on_a_dot_selects_its_joint(demo):
     placing(demo)
     for x in (10, 20, 30):
         click(demo, x, 10)
-    reach = looks.GRASP * W / demo.stage.width  # pixels of the page, converted to pixels of the video
+    reach = GRASP * W / demo.stage.width  # pixels of the page, converted to pixels of the video
     assert demo.joint.value == 3
     assert demo.joint_at(10, 10 + 0.95 * reach) == 0
     assert demo.joint_at(10, 10 + 1.05 * reach) is None
@@ -670,7 +846,7 @@ def test_a_skeleton_can_be_chosen_by_name(demo, name):
     assert np.isnan(demo.session.keys[0].xy).all(), "masks stay and joints are stored for later"
     assert demo.session.keys[0].xy.shape == (len(SKELETONS[name].names), 2)
     demo.undo.click()
-    complaint(demo, "there is no mark to take back")
+    complaint(demo, "there is nothing left to undo")
 
 
 def test_joints_return_with_their_skeleton(demo):
@@ -737,7 +913,7 @@ def test_colours_alone_come_from_the_displayed_frame(demo):
     demo.clear.click()
     complaint(demo, "there is nothing on frame 4")
     stroke(demo, (20, 20))
-    assert shown(demo) == "frame 4 of 8: marked by you; marked frames: 4"
+    assert shown(demo) == "frame 4 of 8: marked by you; marked frames: 4; 7 frames are out of date: press Track"
     demo.colors.value = False
     assert not demo.session.colors
 
@@ -799,14 +975,14 @@ def test_cancel_keeps_finished_frames_and_track_resumes(demo, monkeypatch):
     with monkeypatch.context() as patch:
         during(patch, demo.cancel.click)
         demo.track.click()
-    assert said(demo) == "cancelled; what was done until then is kept"
+    assert said(demo) == "cancelled; the frames that were tracked are kept, and Track goes on from there"
     assert demo.session.tracked == {1, 2, 3}
     assert disabled(demo) == {"cancel"}
     assert demo.work is None
     assert demo.bar.value == 0
     assert demo.stage.active
     demo.track.click()
-    assert said(demo).startswith("tracked 7 frames")
+    assert said(demo).startswith("tracked 4 frames")
     assert demo.session.tracked == set(range(1, FRAMES))
 
 
@@ -829,6 +1005,7 @@ def test_other_controls_are_disabled_while_work_runs(demo, monkeypatch):
 def test_a_second_job_is_refused_while_one_runs(demo, monkeypatch):
     stroke(demo, (20, 20))
     session, heard = demo.session, []
+    monkeypatch.setattr(background, "EVERY", 60)  # the progress must not replace the text that is checked
 
     def press():
         for button in (demo.open_clip, demo.track, demo.export):
@@ -908,7 +1085,7 @@ def test_any_error_during_the_work_is_reported_in_one_sentence(demo, monkeypatch
     assert disabled(demo) == {"cancel"}
     assert demo.work is None
     demo.track.click()
-    assert said(demo).startswith("tracked 7 frames")
+    assert said(demo).startswith("tracked 4 frames")
 
 
 def test_a_missing_video_is_reported(demo, path):
@@ -998,14 +1175,14 @@ def test_an_impossible_export_is_reported(demo, here):
 def test_an_export_can_be_cancelled(demo, here, monkeypatch):
     stroke(demo, (20, 20))
     demo.track.click()
-    export = Session.export
+    export = looks.export
 
     def patched(session, out, tell):
         return export(session, out, lambda done, total: (done == 3 and demo.cancel.click(), tell(done, total)))
 
-    monkeypatch.setattr(Session, "export", patched)
+    monkeypatch.setattr(looks, "export", patched)
     demo.export.click()
-    assert said(demo).startswith("cancelled")
+    assert said(demo) == "cancelled; nothing was written"
     assert list(here.iterdir()) == []
     assert disabled(demo) == {"cancel"}
 
@@ -1043,6 +1220,24 @@ def test_an_upload_does_not_discard_marks_silently(demo, path):
     demo.open_path.click()
     assert said(demo).startswith("mine.mp4: 8 frames")
     assert demo.session.keys == {}
+
+
+def test_the_same_upload_opens_after_one_warning(demo, path):
+    stroke(demo, (20, 20))
+    upload(demo, "mine.mp4", path.read_bytes())
+    complaint(demo, "this forgets your marks on shapes.mp4", "press Open path, or upload mine.mp4 again")
+    upload(demo, "mine.mp4", path.read_bytes())
+    assert said(demo).startswith("mine.mp4: 8 frames")
+    stroke(demo, (20, 20))
+    upload(demo, "mine.mp4", path.read_bytes())
+    complaint(demo, "this forgets your marks on mine.mp4")
+    upload(demo, "other.mp4", path.read_bytes())
+    complaint(demo, "this forgets your marks on mine.mp4")
+
+
+def test_errors_of_uploads_name_the_file_and_no_folder(demo):
+    upload(demo, "notes.mp4", b"no video at all")
+    assert "tinytrack-upload" not in complaint(demo, "'notes.mp4'")
 
 
 def test_an_unusable_upload_is_reported(demo):

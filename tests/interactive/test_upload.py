@@ -301,3 +301,17 @@ def test_an_upload_folder_that_cannot_be_created_is_reported(browser, monkeypatc
     browser.begin("clip.mp4", 3)
     assert isinstance(browser.error, OutputError)
     assert_one_sentence(browser.error, "the disk is full")
+
+
+def test_a_name_with_a_nul_is_kept_without_it_and_later_uploads_work(browser):
+    browser.send("cl\0ip.mp4", b"one")
+    browser.send("next.mp4", b"two")
+    assert [path.name for path in browser.files] == ["clip.mp4", "next.mp4"]
+    assert browser.errors == []
+
+
+def test_paths_of_uploads_are_shortened_to_names(browser):
+    assert browser.widget.shorten("no '/tmp/x/clip.mp4'") == "no '/tmp/x/clip.mp4'"
+    browser.send("clip.mp4", b"one")
+    (path,) = browser.files
+    assert browser.widget.shorten(f"no '{path}', no '{path}': /tmp/other") == "no 'clip.mp4', no 'clip.mp4': /tmp/other"

@@ -3,6 +3,7 @@
 
 const STEP = 1, LEAP = 10; // pixels of the frame that an arrow key moves the crosshair, without and with Shift
 const KEYS = new Set(["z", "Z", ",", ".", "[", "]", "x", "Delete", "Backspace"]); // passed on to Python
+const PATIENCE = 8000; // milliseconds after which a stroke, a click or a key should have been answered
 
 function render({ model, el }) {
   const box = document.createElement("div");
@@ -17,7 +18,8 @@ function render({ model, el }) {
   let over = null; // [x, y] under the mouse
   let stroke = null; // points of the stroke being drawn
   let ghost = null; // the finished stroke, drawn until the picture that contains it arrives
-  let down = false; // a button is pressed while there is no brush
+  let hand = null, finger = false; // the pointer that is pressed: a second finger must not draw along
+  let down = false; // it is pressed while there is no brush
   let pen = false; // the brush is down, moved by the keyboard
   let waiting = false, next = null; // only one hover or drag is sent at a time; of the later ones, the newest is kept
   let shown = 0, painting = null; // number of the newest picture, and its decoding: pictures may finish decoding out of order
@@ -25,16 +27,26 @@ function render({ model, el }) {
   const size = () => model.get("size");
   const scale = () => glass.width / size()[0];
 
+  // Tell the page how Python is (access.js shows a banner): "late" if it does not answer, "gone" if nothing can be sent to it any more.
+  let expected = 0;
+  const kernel = state => window.dispatchEvent(new CustomEvent("tinytrack-kernel", { detail: state }));
+  function send(message) {
+    try { model.send(message); } catch { return kernel("gone"); }
+    if (message.kind !== "painted") expected ||= setTimeout(() => kernel("late"), PATIENCE);
+  }
   function tell(message) {
     if (message.phase === "hover" || message.phase === "drag") {
       if (waiting) { next = message; return; }
       waiting = true;
     } else next = null; // an old position must not arrive after a click
-    model.send(message);
+    send(message);
   }
   function answered(message) {
-    if (message?.mark) Promise.resolve(painting).then(() => model.send({ kind: "painted", mark: message.mark }));
+    if (message?.mark) Promise.resolve(painting).then(() => send({ kind: "painted", mark: message.mark }));
     if (message?.done === undefined) return;
+    clearTimeout(expected);
+    expected = 0;
+    kernel("well");
     if (message.done === "stroke") Promise.resolve(painting).then(() => { ghost = null; draw(); });
     if (message.done !== "hover" && message.done !== "drag") return;
     waiting = false;
@@ -65,6 +77,7 @@ function render({ model, el }) {
   function place(event) {
     const rect = canvas.getBoundingClientRect(), [w, h] = size();
     const x = ((event.clientX - rect.left) / rect.width) * w - 0.5, y = ((event.clientY - rect.top) / rect.height) * h - 0.5;
+    if (model.get("brush") > 0) return [x, y]; // a stroke outside the picture must not paint along its rim
     return [Math.min(Math.max(x, -0.5), w - 0.5), Math.min(Math.max(y, -0.5), h - 0.5)];
   }
 
@@ -112,9 +125,17 @@ function render({ model, el }) {
     draw();
   }
 
+  function lift() { if (pen) { pen = false; end(); } } // the brush that the keyboard moves
+
   const listeners = {
     pointerdown(event) {
       if (!model.get("active") || event.button) return;
+      if (hand !== null) { // a second finger: this is a pinch, and no stroke
+        if (finger && event.pointerType === "touch" && stroke) { stroke = null; draw(); }
+        return;
+      }
+      lift();
+      [hand, finger] = [event.pointerId, event.pointerType === "touch"];
       box.focus({ preventScroll: true });
       cursor = null;
       box.setPointerCapture(event.pointerId);
@@ -124,23 +145,41 @@ function render({ model, el }) {
       tell({ kind: "point", phase: "down", place: place(event) });
     },
     pointermove(event) {
-      if (!model.get("active")) return;
+      if (!model.get("active") || (hand !== null && event.pointerId !== hand)) return;
       over = place(event);
-      if (stroke && !pen) for (const e of event.getCoalescedEvents?.() || [event]) extend(place(e));
+      const passed = event.getCoalescedEvents?.() || []; // all places since the last event; some browsers list none
+      if (stroke && !pen && hand !== null) for (const e of passed.length ? passed : [event]) extend(place(e));
       else if (down) tell({ kind: "point", phase: "drag", place: over });
       else if (model.get("hover")) tell({ kind: "point", phase: "hover", place: over });
       if (!stroke) draw();
     },
     pointerup(event) {
+      if (event.pointerId !== hand) return;
+      hand = null;
       if (stroke && !pen) end();
       if (down) { down = false; tell({ kind: "point", phase: "up", place: place(event) }); }
     },
-    pointercancel() { if (stroke && !pen) end(); down = false; },
+    pointercancel(event) {
+      if (event.pointerId !== hand) return;
+      hand = null;
+      if (stroke && !pen) end();
+      down = false;
+    },
+    lostpointercapture(event) { listeners.pointercancel(event); },
     pointerleave() { over = null; draw(); },
     focus() { draw(); },
-    blur() { if (pen) { pen = false; end(); } draw(); },
+    blur() { lift(); draw(); },
     keydown(event) {
-      if (!model.get("active") || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (!model.get("active") || event.altKey) return;
+      if (event.ctrlKey || event.metaKey) {
+        const asked = event.key.toLowerCase() === "y" ? "redo" : event.key.toLowerCase() !== "z" ? null : event.shiftKey ? "redo" : "undo";
+        if (!asked) return;
+        lift();
+        tell({ kind: "key", key: asked });
+        event.preventDefault();
+        event.stopPropagation();
+        return;
+      }
       const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
       const [w, h] = size(), brush = model.get("brush");
       // arrow keys move the crosshair; Enter, Space and the keys for Python act on it
@@ -154,11 +193,14 @@ function render({ model, el }) {
         cursor = cursor || over || [Math.floor(w / 2), Math.floor(h / 2)];
         if (brush > 0) { begin(cursor); end(); }
         else { tell({ kind: "point", phase: "down", place: cursor }); tell({ kind: "point", phase: "up", place: cursor }); }
-      } else if (event.key === " " && brush > 0) {
+      } else if (event.key === " " && brush > 0 && hand === null) {
         cursor = cursor || over || [Math.floor(w / 2), Math.floor(h / 2)];
         pen = !pen;
         pen ? begin(cursor) : end();
-      } else if (KEYS.has(event.key)) tell({ kind: "key", key: event.key });
+      } else if (KEYS.has(event.key)) {
+        if (event.key === "," || event.key === ".") lift(); // a stroke belongs to the frame on which it began
+        tell({ kind: "key", key: event.key });
+      }
       else return;
       // the key was used here, so the page must not see it
       event.preventDefault();
@@ -187,6 +229,7 @@ function render({ model, el }) {
   look();
   painting = paint();
   return () => {
+    clearTimeout(expected);
     observer.disconnect();
     for (const [name, handler] of Object.entries(watched)) model.off(`change:${name}`, handler);
     model.off("msg:custom", answered);

@@ -47,7 +47,7 @@ class Canvas(anywidget.AnyWidget):
     .tinytrack-stage { position: relative; max-width: 100%; line-height: 0; border-radius: 3px; overflow: hidden; }
     .tinytrack-stage canvas { width: 100%; height: auto; display: block; }
     .tinytrack-stage canvas + canvas { position: absolute; inset: 0; height: 100%; pointer-events: none; }
-    .tinytrack-stage:focus-visible { outline: 2px solid #2196f3; outline-offset: 1px; }
+    .tinytrack-stage:focus-visible { outline: 2px solid #2196f3; outline-offset: -2px; }
     """
     data = traitlets.Bytes().tag(sync=True)
     size = traitlets.Tuple(traitlets.Int(), traitlets.Int(), default_value=(1, 1)).tag(sync=True)
@@ -80,7 +80,11 @@ class Canvas(anywidget.AnyWidget):
         self._handlers["stroke"] = lambda message: handler(np.array(message["points"], np.float64).reshape(-1, 2))
 
     def on_key(self, handler: Callable[[str], None]) -> None:
-        """Call ``handler(key)`` for each of the keys z , . [ ] x Delete Backspace, by the names that the browser gives them."""
+        """Call ``handler(key)`` for each key of the picture.
+
+        The keys are z , . [ ] x Delete Backspace, by the names that the browser gives them, and "undo" and "redo" for Ctrl+Z and
+        Ctrl+Shift+Z or Ctrl+Y.
+        """
         self._handlers["key"] = lambda message: handler(message["key"])
 
     def mark(self) -> None:

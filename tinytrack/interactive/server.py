@@ -1,6 +1,7 @@
 """Serve the demos as a web page with voila, reachable from this machine only and protected by a token."""
 
 import contextlib
+import html
 import importlib.util
 import json
 import os
@@ -10,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -28,8 +30,52 @@ TEMPLATE = """\
 {%- extends 'voila/templates/lab/index.html.j2' -%}
 {%- block notebook_css -%}
 {{ super() | replace('<link rel="stylesheet" href="https://', '<meta name="not-loaded" content="') }}
+<style>
+@media (prefers-color-scheme: dark) {
+  html { color-scheme: dark; background: #111; }
+  body, body [data-jp-theme-light] {
+    --jp-layout-color0: #111; --jp-layout-color1: #212121; --jp-layout-color2: #424242; --jp-layout-color3: #616161;
+    --jp-ui-font-color0: #fff; --jp-ui-font-color1: rgba(255, 255, 255, .87); --jp-ui-font-color2: rgba(255, 255, 255, .7);
+    --jp-content-font-color0: #fff; --jp-content-font-color1: rgba(255, 255, 255, .87); --jp-content-font-color2: rgba(255, 255, 255, .7);
+    --jp-border-color0: #616161; --jp-border-color1: #616161; --jp-border-color2: #424242; --jp-border-color3: #212121;
+    --jp-input-border-color: #616161; --jp-inverse-layout-color1: #fff; --jp-inverse-layout-color4: #bdbdbd;
+    --jp-widgets-color: rgba(255, 255, 255, .87); --jp-widgets-label-color: rgba(255, 255, 255, .87);
+    --jp-widgets-readout-color: rgba(255, 255, 255, .87); --jp-widgets-input-color: rgba(255, 255, 255, .87);
+    --jp-widgets-input-background-color: #212121; --jp-widgets-input-border-color: #616161;
+  }
+}
+</style>
+<script>
+// Access in access.py knows by this attribute that the page is dark.
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const look = () => { if (document.body) document.body.dataset.jpThemeLight = String(!dark.matches); };
+addEventListener("DOMContentLoaded", look);
+dark.addEventListener("change", look);
+// Voila's own request to end the kernel lacks the key that the server wants, and every reload would leave a kernel behind.
+addEventListener("pagehide", event => {
+  const config = document.getElementById("jupyter-config-data");
+  if (event.persisted || !config) return;
+  const { baseUrl, kernelId } = JSON.parse(config.textContent), end = `${baseUrl}voila/api/shutdown/`;
+  // The server wants the same key in a cookie and in a header, which only a page of its own can send.
+  let key = document.cookie.match(/(?:^|; )_xsrf=([^;]+)/)?.[1];
+  if (!key) {
+    key = Array.from(crypto.getRandomValues(new Uint8Array(16)), byte => byte.toString(16).padStart(2, "0")).join("");
+    document.cookie = `_xsrf=${key}; path=${end}; SameSite=Strict`;
+  }
+  fetch(end + kernelId, { method: "POST", keepalive: true, headers: { "X-XSRFToken": key } });
+});
+</script>
 {%- endblock -%}
 """
+# The browser gets the address with the token from a private file, because other users of the machine can see its arguments.
+REDIRECT = """<!doctype html>
+<meta charset="utf-8">
+<meta name="referrer" content="no-referrer">
+<title>tinytrack studio</title>
+<meta http-equiv="refresh" content="0; url={url}">
+<p>Opening <a href="{url}">the studio</a></p>
+"""
+REDIRECT_STAYS = 20.0  # seconds until the file is removed; a browser that has to start first needs some of them
 
 
 def write_page(folder: Path, clip: str | None, token: str) -> Path:
@@ -48,9 +94,9 @@ def write_page(folder: Path, clip: str | None, token: str) -> Path:
     template.mkdir(parents=True)
     (template / "conf.json").write_text(json.dumps({"base_template": "lab"}))
     (template / "index.html.j2").write_text(TEMPLATE)
-    # the settings; a page that is closed or reloaded leaves its kernel behind, which ends after a minute without connections
+    # the settings; a page that loses its connection finds its kernel again for ten minutes, and one that is closed ends it
     (folder / "config").mkdir()
-    cull = {"cull_idle_timeout": 60, "cull_interval": 20, "cull_connected": False, "cull_busy": False}
+    cull = {"cull_idle_timeout": 600, "cull_interval": 20, "cull_connected": False, "cull_busy": False}
     (folder / "config" / "voila.json").write_text(json.dumps({"Voila": {"token": token}, "MappingKernelManager": cull}))
     return notebook
 
@@ -138,21 +184,47 @@ def _wait(url: str, server: subprocess.Popen, log: Path, what: str = "the studio
     raise TinytrackError(f"{what} did not start: {last.strip()}")
 
 
-def open_page(clip: str | None = None, port: int | None = None, browser: bool = True) -> None:
-    """Serve the page and show it in a browser until Ctrl-C."""
+@contextlib.contextmanager
+def shown_in_browser(url: str) -> Iterator[None]:
+    """Open a page in the user's browser by way of a private file, which is removed after a while, at the latest with the block.
+
+    Raises:
+        TinytrackError: if the file cannot be written.
+    """
     import webbrowser
 
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="tinytrack-open-")  # only its owner can read it
+    except OSError as error:
+        raise TinytrackError(f"cannot open the browser: {describe_os_error(error)}") from error
+    with folder as name:
+        page = Path(name) / "studio.html"
+        page.touch(mode=0o600)
+        page.write_text(REDIRECT.format(url=html.escape(url)))
+        timer = threading.Timer(REDIRECT_STAYS, lambda: page.unlink(missing_ok=True))
+        timer.daemon = True
+        timer.start()
+        try:
+            webbrowser.open(page.as_uri())
+            yield
+        finally:
+            timer.cancel()
+
+
+def open_page(clip: str | None = None, port: int | None = None, browser: bool = True) -> None:
+    """Serve the page and show it in a browser until Ctrl-C."""
     if clip is not None:
         from ..datasets.clips import open_clip
 
         open_clip(clip)  # a bad path is reported here rather than on the page
     try:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # otherwise the server and its kernels would outlive this process
+        for name in ("SIGTERM", "SIGHUP"):  # otherwise the server, its kernels and its files would outlive this process
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), lambda *_: sys.exit(0))
         with serving(clip, port) as (url, server):
             print(f"the studio is at {url}\nonly this machine can reach it; Ctrl-C ends it", flush=True)
-            if browser:
-                webbrowser.open(url)
-            server.wait()
+            with shown_in_browser(url) if browser else contextlib.nullcontext():
+                server.wait()
     except KeyboardInterrupt:
         print("the studio is closed; what was exported is kept")
         return

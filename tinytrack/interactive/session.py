@@ -1,66 +1,68 @@
-"""A video with a person's marks, what is tracked from them, and the export: the studio without its widgets.
+"""A video with a person's marks and what is tracked from them: the studio without its widgets.
 
 A frame that a person has marked is a *key frame*, and its labels are taken as true. Every other frame is tracked from the last key
-frame before it. Frames before the first key frame are tracked backwards from it. Correcting a frame makes it a key frame.
+frame before it. Frames before the first key frame are tracked backwards from it. Correcting a frame makes it a key frame. A tracked
+frame is *stale* when the marks that it was tracked from have changed since.
 """
 
 import contextlib
 import io
 import itertools
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from ..draw.pictures import carried_picture, nearest, overlay, skeleton
+from ..draw.pictures import carried_picture, nearest
 from ..errors import JointsError, MaskError, VideoError
-from ..io.atomic import write_json
 from ..io.decode import FrameLog
 from ..io.frames import fit_size, rescale
-from ..io.joints import Joints, write_joints_csv
+from ..io.joints import Joints
 from ..io.masks import MAX_OBJECTS, write_mask
 from ..io.prefetch import prefetch
-from ..io.results import results_folder
 from ..io.video import Video
-from ..io.video_writer import write_video
 from ..label_maps import certain, paint
 from ..model import Model
 from ..propagate import MODERN, Protocol
 from ..track import Carried, carry
+from .marks import History, Marks, Step, brush
 from .skeletons import SKELETONS
 
 SHOWN_HEIGHT = 360  # shorter side of the copies kept for display; tracking and export read the video again, at its own size
-EXPORTS = ("overlay.mp4", "masks", "objects.json", "joints.csv", "joints.json", "colorized.mp4")  # what an export may write
-UNDO = 30  # marks that can be taken back
 
 
-@dataclass(frozen=True, eq=False)  # compared by identity: two drawings differ even if they look alike
-class Marks:
-    """The labels of one frame: object ids uint8 (H, W), and keypoints (J, 2) in pixels, NaN for absent ones."""
+@dataclass(frozen=True)
+class _Origin:
+    """What a frame was tracked from, and how: the network and protocol, whether colours were tracked too, and the key frames."""
 
-    ids: np.ndarray
-    xy: np.ndarray
-
-    @property
-    def empty(self) -> bool:
-        return not self.ids.any() and not np.isfinite(self.xy).any()
+    setting: tuple
+    colors: bool
+    keys: tuple[tuple[int, Marks], ...]
 
 
 @dataclass(frozen=True)
 class _Stored:
-    """A tracked frame in little memory: masks as PNG, colours in half precision. ``origin`` is what it was tracked from, and how."""
+    """A tracked frame in little memory: masks as PNG, colours in half precision."""
 
     ids: bytes | None
     xy: np.ndarray | None
     confidence: np.ndarray | None
     ab: np.ndarray | None
-    origin: tuple
+    origin: _Origin
 
 
-def _packed(carried: Carried, origin: tuple) -> _Stored:
+@dataclass
+class _Paused:
+    """Tracking that was stopped in the middle of a part, so that it can go on with the next frame."""
+
+    key: int
+    origin: _Origin
+    frames: list[int]  # those that are left, in order
+    results: Iterator[Carried]
+
+
+def _packed(carried: Carried, origin: _Origin) -> _Stored:
     """Pack a tracking result to keep it in little memory."""
     buffer = io.BytesIO()
     if carried.ids is not None:
@@ -78,37 +80,6 @@ def _unpacked(stored: _Stored) -> Carried:
     return Carried(ids, stored.xy, stored.confidence, ab)
 
 
-def brush(ids: np.ndarray, points: np.ndarray, radius: float, value: int) -> np.ndarray:
-    """Draw a round brush along points: pixels whose centre is within ``radius`` of the line become ``value``.
-
-    Args:
-        ids: uint8 (H, W); a changed copy is returned.
-        points: (N, 2) pixels (x, y), N >= 1; they may lie outside the frame.
-        radius: in pixels.
-        value: the object's number; 0 erases.
-
-    Raises:
-        MaskError: if there is no point, or one is not finite.
-    """
-    points = np.asarray(points, np.float64)
-    if points.ndim != 2 or points.shape[1] != 2 or not len(points) or not np.isfinite(points).all():
-        raise MaskError("a stroke needs at least one point with finite coordinates")
-    result = ids.copy()
-    height, width = ids.shape
-    for a, b in itertools.pairwise(points) if len(points) > 1 else [(points[0], points[0])]:
-        # the pixels around this piece of the line
-        low = np.floor(np.minimum(a, b) - radius).clip(0, [width, height]).astype(int)
-        high = np.ceil(np.maximum(a, b) + radius + 1).clip(0, [width, height]).astype(int)
-        y, x = np.mgrid[low[1] : high[1], low[0] : high[0]]
-        # those near enough to it
-        step = b - a
-        along = ((x - a[0]) * step[0] + (y - a[1]) * step[1]) / max(step @ step, 1e-12)
-        along = along.clip(0, 1)
-        near = np.hypot(x - a[0] - along * step[0], y - a[1] - along * step[1]) <= radius
-        result[low[1] : high[1], low[0] : high[0]][near] = value
-    return result
-
-
 class Session:
     """One video with its marks and tracks. Long work is a generator, so that the caller can show progress and stop.
 
@@ -116,9 +87,10 @@ class Session:
         video: from :func:`tinytrack.datasets.clips.open_clip`.
 
     Attributes:
-        objects: names of the objects 1, 2, ...
+        objects: names of the objects 1, 2, ...; None for one that was deleted.
         joints: names and lines of the skeleton; the positions are in the marks.
         keys: {frame: Marks}, what a person has marked.
+        memory: bytes that the copies of the frames take so far.
         colors: whether the colours of the first key frame are propagated too.
         reference: the frame whose colours were propagated when no frame was marked; else None.
     """
@@ -126,17 +98,19 @@ class Session:
     def __init__(self, video: Video):
         self.video = video
         self.size = (video.height, video.width)
-        self.objects: list[str] = ["object 1"]
+        self.objects: list[str | None] = ["object 1"]
         self.joints = SKELETONS["human"]
         self.keys: dict[int, Marks] = {}
         self.colors = False
         self.log = FrameLog()  # the times of the frames, and which of them are damaged
         self._shown: list[bytes] = []
+        self.memory = 0
         self._tracked: dict[int, _Stored] = {}
         self._blank = self._empty()
         self.reference: int | None = None
         self._aside: dict[tuple[str, ...], dict[int, np.ndarray]] = {}  # positions set aside, by the names of their skeleton
-        self._past: list[tuple[int, Marks | None]] = []  # what each marked frame was before, to undo
+        self._history = History(self.keys, self.objects)
+        self._paused: _Paused | None = None
 
     def __len__(self) -> int:
         """Number of frames read so far."""
@@ -153,11 +127,12 @@ class Session:
         from PIL import Image
 
         size = fit_size(*self.size, min(SHOWN_HEIGHT, min(self.size)))
-        self._shown, self.log = [], FrameLog()
+        self._shown, self.memory, self.log = [], 0, FrameLog()
         for frame in self.video.moving_frames(None if size == self.size else size, self.log):
             buffer = io.BytesIO()
             Image.fromarray(frame).save(buffer, format="JPEG", quality=95, subsampling=0)
             self._shown.append(buffer.getvalue())
+            self.memory += len(self._shown[-1])
             yield len(self._shown)
 
     def frame(self, index: int) -> np.ndarray:
@@ -178,17 +153,58 @@ class Session:
         return carried_picture(frame, Carried(ids, xy, carried.confidence, carried.ab), self.joints.edges, strength, width)
 
     def carried(self, index: int) -> Carried:
-        """Return what is known about a frame: the marks of a key frame, else what was tracked, else nothing."""
-        tracked = _unpacked(self._tracked[index]) if index in self._tracked else Carried()
+        """Return what is known about a frame: the marks of a key frame, else what was tracked, else nothing.
+
+        Objects and keypoints that are no longer marked on any frame are left out.
+        """
+        tracked = self._still_marked(_unpacked(self._tracked[index])) if index in self._tracked else Carried()
         if index not in self.key_frames:
             return tracked
         marks = self.keys[index]
         return Carried(marks.ids, marks.xy, certain(marks.xy), tracked.ab)
 
+    def _still_marked(self, tracked: Carried) -> Carried:
+        """Leave out what is no longer marked on any frame, for example a deleted object."""
+        numbers = set().union(*(marks.numbers for marks in self.keys.values()))
+        if tracked.ids is not None and numbers:
+            kept = np.zeros(MAX_OBJECTS + 1, np.uint8)
+            kept[list(numbers)] = list(numbers)
+            tracked = replace(tracked, ids=kept[tracked.ids])
+        elif tracked.ids is not None:
+            tracked = replace(tracked, ids=None)
+        if not any(marks.has_joints for marks in self.keys.values()):
+            tracked = replace(tracked, xy=None, confidence=None)
+        return tracked
+
     @property
     def tracked(self) -> set[int]:
-        """The frames that have been tracked, possibly from marks that have changed since."""
+        """The frames that have been tracked, including the stale ones."""
         return set(self._tracked)
+
+    @property
+    def tracked_kinds(self) -> set[str]:
+        """What has been tracked: "masks", "joints", "colours"."""
+        kinds = {"masks": "ids", "joints": "xy", "colours": "ab"}
+        return {kind for kind, name in kinds.items() if any(getattr(s, name) is not None for s in self._tracked.values())}
+
+    @property
+    def stale(self) -> set[int]:
+        """The frames whose track comes from marks that have changed since; a key frame is among them only for its colours."""
+        marked = self.key_frames
+        keys = marked or ({} if self.reference is None else {self.reference: self._blank})
+        current = {t: key for key, frames in self._parts(keys) for t in frames}
+        origins: dict = {}  # one for each key frame and setting, because many frames share them
+
+        def valid(t: int, origin: _Origin) -> bool:
+            if t not in current:
+                return False
+            group = current[t], origin.setting, origin.colors
+            if group not in origins:
+                origins[group] = self._origin(keys, *group)
+            return origins[group] == origin
+
+        tracked = {t: stored for t, stored in self._tracked.items() if t not in marked or (stored.ab is not None and t != min(marked))}
+        return {t for t, stored in tracked.items() if not valid(t, stored.origin)}
 
     @property
     def key_frames(self) -> dict[int, Marks]:
@@ -208,13 +224,16 @@ class Session:
         """Make ``index`` a key frame with these marks; :meth:`undo` can take them back."""
         if not 0 <= index < len(self):
             raise VideoError(f"'{self.video.title}' has no frame {index}: it has {len(self)}")
-        self._past = [*self._past[-UNDO + 1 :], (index, self.keys.get(index))]
-        self.keys[index] = marks
+        self.change(Step(index, {index: marks}))
+
+    def change(self, step: Step) -> None:
+        """Change marks and names in one step that :meth:`undo` can take back."""
+        self._history.do(step)
 
     def paint(self, index: int, points: np.ndarray, radius: float, value: int) -> None:
         """Paint a stroke of the brush on frame ``index``; value 0 erases. See :func:`brush`."""
-        if not 0 <= value <= len(self.objects):
-            raise MaskError(f"there is no object {value}: there are {len(self.objects)}")
+        if value and value not in self.numbers:
+            raise MaskError(f"there is no object {value}: expected one of {', '.join(map(str, self.numbers))}")
         marks = self.marks(index)
         self._mark(index, replace(marks, ids=brush(marks.ids, points, radius, value)))
 
@@ -229,15 +248,12 @@ class Session:
         self._mark(index, replace(marks, xy=places))
 
     def undo(self) -> int | None:
-        """Take back the last mark and return the frame it was on; None if there is no mark to take back."""
-        if not self._past:
-            return None
-        index, before = self._past.pop()
-        if before is None:
-            self.keys.pop(index, None)
-        else:
-            self.keys[index] = before
-        return index
+        """Take back the last mark or deletion and return its frame; None if there is nothing left to undo."""
+        return self._history.undo()
+
+    def redo(self) -> int | None:
+        """Make again what was undone last and return its frame; None if there is nothing to redo."""
+        return self._history.redo()
 
     def clear(self, index: int) -> None:
         """Remove all marks from a frame."""
@@ -246,6 +262,13 @@ class Session:
     def _empty(self) -> Marks:
         """Return marks without objects and keypoints."""
         return Marks(np.zeros(self.size, np.uint8), np.full((len(self.joints.names), 2), np.nan))
+
+    # ---- objects and skeletons
+
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers of the objects that exist, counted from 1."""
+        return [n for n, name in enumerate(self.objects, start=1) if name is not None]
 
     def _name(self, name: str) -> str:
         """Strip a new object's name, and make sure that it is neither empty nor taken."""
@@ -269,6 +292,30 @@ class Session:
         self.objects.append(name)
         return len(self.objects)
 
+    def delete_object(self, number: int) -> None:
+        """Delete an object together with its marks on all frames; :meth:`undo` brings them back.
+
+        The other objects keep their numbers and colours. The only object of a video stays, without marks and with its first name.
+        """
+        name = f"object {number}" if self.numbers == [number] else None
+        keys = {t: replace(m, ids=m.ids * (m.ids != number)) for t, m in self.keys.items() if number in m.numbers}
+        self._delete(keys, {number: name})
+
+    def delete_joints(self) -> None:
+        """Remove the keypoints of the current skeleton from all frames; :meth:`undo` brings them back.
+
+        Raises:
+            JointsError: if no keypoint is placed.
+        """
+        keys = {t: replace(m, xy=np.full_like(m.xy, np.nan)) for t, m in self.keys.items() if m.has_joints}
+        if not keys:
+            raise JointsError("there is no joint to delete: none is placed on any frame")
+        self._delete(keys)
+
+    def _delete(self, keys: dict[int, Marks], names: dict[int, str | None] | None = None) -> None:
+        """Change the marks of several frames in one step; a frame that loses all its marks is no longer a key frame."""
+        self.change(Step(min(keys, default=0), {t: None if m.empty else m for t, m in keys.items()}, names or {}))
+
     def choose(self, joints: Joints) -> None:
         """Switch to another skeleton.
 
@@ -281,11 +328,19 @@ class Session:
         back, empty = self._aside.pop(joints.names, {}), self._empty()
         # Keep the objects, also on frames from which all were erased; frames that had only keypoints are no longer key frames.
         kept = {k: m.ids for k, m in self.keys.items() if m.ids.any() or (k not in placed and any(n.ids.any() for n in self.keys.values()))}
+        before, blank = self.keys, self._blank
         self.keys = {k: Marks(kept.get(k, empty.ids), back.get(k, empty.xy)) for k in sorted(kept.keys() | back.keys())}
-        # discard the old keypoints in the tracks, and the undo history
-        tracked = {t: replace(stored, xy=None, confidence=None) for t, stored in self._tracked.items()}
-        self._tracked = {t: stored for t, stored in tracked.items() if stored.ids is not None or stored.ab is not None}
-        self._past, self._blank = [], self._empty()
+        self._blank = self._empty()
+        # Masks and colours that were tracked remain valid, unless keypoints came back that must be tracked now: only the old keypoints
+        # are discarded, with the undo history.
+        same = {id(blank): self._blank} | {id(before[k]): self.keys[k] for k in kept if k not in back}
+
+        def renewed(stored: _Stored) -> _Stored:
+            keys = tuple((k, same.get(id(marks), marks)) for k, marks in stored.origin.keys)
+            return replace(stored, xy=None, confidence=None, origin=replace(stored.origin, keys=keys))
+
+        tracked = {t: renewed(stored) for t, stored in self._tracked.items() if stored.ids is not None or stored.ab is not None}
+        self._tracked, self._paused, self._history = tracked, None, History(self.keys, self.objects)
 
     # ---- tracking
 
@@ -293,24 +348,42 @@ class Session:
         """Return the key frames. Colours alone need no marks: without any, they start from the reference frame."""
         return self.key_frames or ({reference: self._blank} if self.colors else {})
 
+    def _parts(self, keys: dict[int, Marks]) -> list[tuple[int, list[int]]]:
+        """Divide the video into parts: (key frame, the frames to track from it in this order), forwards or backwards.
+
+        Each part ends *on* the next key frame, whose marks are given, but whose colours are not.
+        """
+        parts = [(key, list(range(key + 1, min(after + 1, len(self))))) for key, after in itertools.pairwise([*keys, len(self)])]
+        return parts + [(key, list(range(key - 1, -1, -1))) for key in list(keys)[:1]]
+
     def plan(self, setting: tuple = (), reference: int = 0) -> list[tuple[int, list[int]]]:
         """List what must be tracked: (key frame, the frames to track from it in this order), forwards or backwards.
 
-        A part is left out if all its frames were already tracked from exactly these marks with this setting. Each part ends *on* the
-        next key frame, whose marks are given, but whose colours are not.
+        A part is left out if all its frames were already tracked from exactly these marks with this setting. A part that was stopped in
+        the middle goes on where it stopped.
         """
-        keys = self._starts(reference)
-        parts = [(key, list(range(key + 1, min(after + 1, len(self))))) for key, after in itertools.pairwise([*keys, len(self)])]
-        parts += [(key, list(range(key - 1, -1, -1))) for key in list(keys)[:1]]
-        fresh = [all(t in self._tracked and self._tracked[t].origin == self._origin(keys, key, setting) for t in ts) for key, ts in parts]
-        return [part for part, done in zip(parts, fresh, strict=True) if not done]
+        keys, parts = self._starts(reference), []
+        for key, frames in self._parts(keys):
+            origin = self._origin(keys, key, setting, self.colors)
+            left = [n for n, t in enumerate(frames) if t not in self._tracked or self._tracked[t].origin != origin]
+            if left:
+                rest = frames[left[0] :]
+                parts.append((key, rest if self._continues(key, origin, rest) else frames))
+        return parts
 
-    def _origin(self, keys: dict[int, Marks], key: int, setting: tuple) -> tuple:
+    def _continues(self, key: int, origin: _Origin, frames: list[int]) -> bool:
+        """Tell whether the part that was stopped goes on with exactly these frames."""
+        paused = self._paused
+        return paused is not None and (paused.key, paused.origin) == (key, origin) and paused.frames[: len(frames)] == frames
+
+    def _origin(self, keys: dict[int, Marks], key: int, setting: tuple, colors: bool) -> _Origin:
         """Return everything that a track from ``key`` depends on. Colours, unlike marks, pass through key frames."""
-        return (*setting, self.colors, *((k, marks) for k, marks in keys.items() if k == key or (self.colors and k < key)))
+        return _Origin(setting, colors, tuple((k, marks) for k, marks in keys.items() if k == key or (colors and k < key)))
 
     def track(self, model: Model, protocol: Protocol = MODERN, reference: int = 0) -> Iterator[tuple[int, int]]:
-        """Track from every key frame that has changed; yields (frames done, frames to do). Stopping early keeps the frames that are done.
+        """Track from every key frame that has changed; yields (frames done, frames to do).
+
+        Stopping early keeps the frames that are done, and the next call goes on with the frame after them.
 
         Args:
             model, protocol: see :func:`tinytrack.track.carry`.
@@ -332,13 +405,18 @@ class Session:
         parts = self.plan(setting, reference)
         done, total = 0, sum(len(frames) for _, frames in parts)
         for key, frames in parts:
-            origin = self._origin(keys, key, setting)
-            tracked = self._carry(key, keys[key], frames, model, protocol)
-            for index in frames:
+            origin = self._origin(keys, key, setting, self.colors)
+            if self._continues(key, origin, frames):
+                tracked, ahead = self._paused.results, self._paused.frames
+            else:
+                tracked, ahead = self._carry(key, keys[key], frames, model, protocol), frames
+            for n, index in enumerate(frames, start=1):
+                self._paused = None  # after an error in the middle, the part starts again
                 carried = next(tracked, None)
                 if carried is None:
-                    raise self._shorter(index)
+                    raise self.shorter(index)
                 self._tracked[index] = _packed(carried, origin)
+                self._paused = _Paused(key, origin, ahead[n:], tracked)
                 done += 1
                 yield done, total
 
@@ -374,108 +452,8 @@ class Session:
         for count, frame in enumerate(itertools.islice(self.video.frames(), index + 1), start=1):
             if count > index:
                 return frame
-        raise self._shorter(count)
+        raise self.shorter(count)
 
-    def _shorter(self, count: int) -> VideoError:
+    def shorter(self, count: int) -> VideoError:
         """Return the error for a video that has become shorter since it was read."""
         return VideoError(f"'{self.video.title}' has changed: it ends before frame {count}, expected {len(self)} frames")
-
-    # ---- export
-
-    def export(self, out: str | os.PathLike, tell: Callable[[int, int], None] = lambda done, total: None) -> list[str]:
-        """Write everything that was marked and tracked into ``out``, all or nothing.
-
-        Objects and keypoints give ``overlay.mp4``. Objects also give ``masks/00000.png`` ... (palette PNGs) and ``objects.json`` (their
-        names). Keypoints also give ``joints.csv``, and ``joints.json`` with those of frame 0. Colours give ``colorized.mp4``. The command
-        line reads these files: ``track VIDEO --mask masks/00000.png``, ``pose VIDEO --joints joints.json`` or ``joints.csv``, and
-        either video.
-
-        Args:
-            out: the folder; an earlier export is replaced, unless it has changed since, and everything else is kept.
-            tell: called with (frames done, frames to do) after each frame; an exception that it raises ends the export.
-
-        Returns:
-            The names of the files and folders that were written.
-
-        Raises:
-            MaskError: if a frame has neither marks nor a track, or nothing is marked any more.
-            JointsError: if keypoints are marked, but not tracked yet.
-            VideoError, OutputError: if the video cannot be read, or the folder cannot be written, or if it holds something of these
-                names that is not an earlier export; nothing is written in that case.
-        """
-        # check that every frame is tracked
-        missing = [t for t in range(len(self)) if t not in self.key_frames and t not in self._tracked and t != self.reference]
-        if missing:
-            raise MaskError(
-                f"{len(missing)} of {len(self)} frames are not tracked yet, the first is frame {missing[0]}:"
-                " expected a tracked video to export"
-            )
-        # what there is to export
-        masks = any(m.ids.any() for m in self.key_frames.values())
-        pose = any(np.isfinite(m.xy).any() for m in self.key_frames.values())
-        colors = any(stored.ab is not None for stored in self._tracked.values())
-        kinds = []
-        if masks or pose:
-            kinds.append("overlay")
-        if colors:
-            kinds.append("colorized")
-        if not kinds:
-            raise MaskError("nothing is marked any more: expected a tracked video to export")
-        if pose and len(self.key_frames) < len(self) and all(stored.xy is None for stored in self._tracked.values()):
-            raise JointsError("the joints are not tracked yet: expected a tracked video to export")
-        # the frames of each video; masks and keypoints are collected on the way
-        ticks = itertools.count(1)
-        rows: list[tuple[np.ndarray, np.ndarray]] = []
-
-        def pictures(kind: str, scratch: Path, log: FrameLog) -> Iterator[np.ndarray]:
-            """Draw the frames of ``overlay.mp4`` or ``colorized.mp4``."""
-            index = -1
-            for index, frame in enumerate(prefetch(itertools.islice(self.video.frames(log=log), len(self)))):
-                carried = self.carried(index)
-                if kind == "overlay":
-                    yield self._overlay(scratch, index, frame, carried, masks, rows if pose else None)
-                else:
-                    yield frame if carried.ab is None else paint(frame, carried.ab)  # the frame that gave the colours keeps its own
-                tell(next(ticks), len(kinds) * len(self))
-            if index + 1 < len(self):
-                raise self._shorter(index + 1)
-
-        # the files
-        names = [f"{kind}.mp4" for kind in kinds] + ["masks", "objects.json"] * masks + ["joints.csv", "joints.json"] * pose
-        with results_folder(out, "studio", names, [self.video.path]) as scratch:
-            for kind in kinds:
-                log = FrameLog()
-                write_video(scratch / f"{kind}.mp4", pictures(kind, scratch, log), self.video.fps, like=self.video, log=log)
-            if masks:
-                content = {
-                    "objects": {str(n): name for n, name in enumerate(self.objects, start=1)},
-                    "marked_frames": list(self.key_frames),
-                }
-                write_json(scratch / "objects.json", content)
-            if pose:
-                write_joints_csv(scratch / "joints.csv", self.joints.names, rows, seconds=self.log.times, pictures=self.video.names)
-                self._write_first_joints(scratch / "joints.json", rows[0][0])
-            return sorted(item.name for item in scratch.iterdir())
-
-    def _overlay(self, scratch: Path, index: int, frame: np.ndarray, carried: Carried, masks: bool, rows: list | None) -> np.ndarray:
-        """Draw one frame of ``overlay.mp4``; its masks are also written to ``masks/``, and its keypoints appended to ``rows``."""
-        if masks:
-            ids = np.zeros(self.size, np.uint8) if carried.ids is None else carried.ids
-            (scratch / "masks").mkdir(exist_ok=True)
-            name = f"{index:05d}" if self.video.names is None else self.video.names[index]
-            write_mask(scratch / "masks" / f"{name}.png", ids)
-            frame = overlay(frame, ids)
-        if rows is None:
-            return frame
-        lost = np.full((len(self.joints.names), 2), np.nan)
-        xy = lost if carried.xy is None else carried.xy
-        rows.append((xy, np.zeros(len(xy)) if carried.confidence is None else carried.confidence))
-        return skeleton(frame, xy, self.joints.edges)
-
-    def _write_first_joints(self, path: Path, xy: np.ndarray) -> None:
-        """Write the keypoints of frame 0 in the format of the command ``pose``; no file if there are none."""
-        names = self.joints.names
-        known = {name: [round(float(v), 2) for v in place] for name, place in zip(names, xy, strict=True) if np.isfinite(place).all()}
-        lines = [[names[a], names[b]] for a, b in self.joints.edges if names[a] in known and names[b] in known]
-        if known:
-            write_json(path, {"joints": known, "edges": lines})

@@ -9,19 +9,22 @@ function render({ model, el }) {
   label.append(input);
   el.append(label, said);
   let file = null;
+  function send(message, pieces) {
+    try { model.send(message, undefined, pieces); } catch { window.dispatchEvent(new CustomEvent("tinytrack-kernel", { detail: "gone" })); }
+  }
 
   input.addEventListener("change", () => {
     file = input.files[0];
     if (!file) return;
     said.textContent = "";
-    model.send({ kind: "begin", name: file.name, size: file.size });
+    send({ kind: "begin", name: file.name, size: file.size });
   });
   async function asked(message) {
     if (message.kind === "more" && file) {
       const { number, start, stop } = message;
       const piece = await file.slice(start, stop).arrayBuffer().catch(() => null);
-      if (piece === null) model.send({ kind: "failed", number }); // the file was changed or removed meanwhile
-      else model.send({ kind: "piece", number, start }, undefined, [piece]);
+      if (piece === null) send({ kind: "failed", number }); // the file was changed or removed meanwhile
+      else send({ kind: "piece", number, start }, [piece]);
     } else if (message.kind === "end") {
       file = null;
       input.value = ""; // so that the same file can be chosen again

@@ -4,6 +4,7 @@ The usual upload widget sends the file as one message, which a server drops sile
 """
 
 import contextlib
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -33,13 +34,13 @@ class Upload(anywidget.AnyWidget):
 
     def __init__(
         self,
-        on_file: Callable[[Path], None],
-        on_error: Callable[[TinytrackError], None],
+        on_file: Callable[[Path], None] = lambda path: None,
+        on_error: Callable[[TinytrackError], None] = lambda error: None,
         on_progress: Callable[[float], None] = lambda share: None,
         **traits,
     ):
         super().__init__(**traits)
-        self._told = on_file, on_error, on_progress
+        self.on_file, self.on_error, self.on_progress = on_file, on_error, on_progress
         self._folder = None
         self._path, self._size, self._have = None, 0, 0
         self._number = 0  # number of the current upload: pieces of an abandoned one may still arrive
@@ -47,7 +48,6 @@ class Upload(anywidget.AnyWidget):
 
     def hear(self, message: dict, buffers: list) -> None:
         """Handle a message from the browser: it offers a file, sends a piece of it, or can no longer read it."""
-        on_file, on_error, on_progress = self._told
         try:
             # take the message
             if message["kind"] == "begin":
@@ -64,26 +64,26 @@ class Upload(anywidget.AnyWidget):
                 with open(self._path, "ab") as file:
                     file.write(buffers[0])
                 self._have += len(buffers[0])
-                on_progress(self._have / self._size)
+                self.on_progress(self._have / self._size)
             # request the next piece, or hand over the complete file
             if self._have < self._size:
                 self.send({"kind": "more", "number": self._number, "start": self._have, "stop": min(self._have + PIECE, self._size)})
                 return
             path, self._path = self._path, None
             self.send({"kind": "end"})
-            on_file(path)
+            self.on_file(path)
         except OSError as error:
             self._give_up()
-            on_error(OutputError(f"cannot keep the uploaded file: {describe_os_error(error)}"))
+            self.on_error(OutputError(f"cannot keep the uploaded file: {describe_os_error(error)}"))
         except TinytrackError as error:
             self._give_up()
-            on_error(error)
+            self.on_error(error)
 
     def _begin(self, name: str, size: int) -> None:
         """Prepare an empty copy for a file that the browser offers, or refuse the file."""
         self._drop()
         self._number += 1
-        name = Path(name.replace("\\", "/")).name
+        name = Path(name.replace("\\", "/").replace("\0", "")).name  # no file's name may contain a NUL
         name = "video" if name in ("", ".", "..") else name
         if size > LIMIT:
             raise VideoError(
@@ -96,6 +96,10 @@ class Upload(anywidget.AnyWidget):
         folder = Path(tempfile.mkdtemp(dir=self._folder.name))  # a new folder each time: an earlier file of this name may still be open
         self._path, self._size, self._have = folder / name, size, 0
         self._path.write_bytes(b"")
+
+    def shorten(self, text: str) -> str:
+        """Replace the paths of uploaded files in a text by their names, which are all that the user knows of them."""
+        return text if self._folder is None else re.sub(re.escape(self._folder.name) + r"/[^/]+/", "", text)
 
     def _drop(self) -> None:
         """Remove the part of an unfinished file that has arrived."""

@@ -2,6 +2,8 @@
 
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from ..errors import ModelError
 
@@ -14,6 +16,18 @@ SHIPPED = ("tiny-gray", "tiny-lab", "single")  # weights in DATA: a tracker that
 def user_path(path: str | os.PathLike) -> Path:
     """Turn a path as a user types it into a ``Path``; a leading ``~`` is the home folder."""
     return Path(os.path.expanduser(path))  # Path.expanduser raises where there is no such user
+
+
+def typed_path(text: str) -> str:
+    """Clean a path as users paste it: without spaces and quotes around it, and from a ``file://`` address its path."""
+    text = text.strip()
+    if os.path.exists(user_path(text)):
+        return text  # a file may really have quotes in its name
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        text = text[1:-1].strip()
+    if text.lower().startswith("file://"):
+        text = url2pathname(urlsplit(text).path)
+    return text
 
 
 def av_name(path: str | os.PathLike) -> str:
