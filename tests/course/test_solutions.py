@@ -39,8 +39,8 @@ def solutions(notebook: Path) -> dict[str, object]:
 
 
 def imported(notebook: Path) -> dict[str, object]:
-    """What a notebook can use after the imports of its first code cell."""
-    tree = ast.parse(cells(notebook)[0])
+    """What a notebook can use after its imports, which are in the cell after the one that installs tinytrack."""
+    tree = ast.parse(cells(notebook)[1])
     tree.body = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
     namespace = {}
     exec(compile(tree, notebook.name, "exec"), namespace)

@@ -10,9 +10,18 @@ import pytest
 
 from tinytrack.io.prefetch import prefetch
 
+EARLIER: set[threading.Thread] = set()
+
+
+@pytest.fixture(autouse=True)
+def _earlier_threads():
+    """A tracker that another test has paused keeps its thread."""
+    EARLIER.clear()
+    EARLIER.update(threading.enumerate())
+
 
 def threads() -> list[str]:
-    return [t.name for t in threading.enumerate() if t.name.startswith("prefetch")]
+    return [t.name for t in threading.enumerate() if t.name.startswith("prefetch") and t not in EARLIER]
 
 
 def counting(n, log, error=None):

@@ -419,6 +419,8 @@ class Session:
                 self._paused = _Paused(key, origin, ahead[n:], tracked)
                 done += 1
                 yield done, total
+            tracked.close()  # its thread and its file
+            self._paused = None
 
     def _carry(self, key: int, marks: Marks, frames: list[int], model: Model, protocol: Protocol) -> Iterator[Carried]:
         """Propagate a key frame's labels to ``frames``, which lead away from it one by one."""
