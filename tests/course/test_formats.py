@@ -6,7 +6,7 @@ import nbformat
 import pytest
 
 from tinytrack.__main__ import main
-from tinytrack.course.lesson import TODO, read_lessons
+from tinytrack.course.lesson import NOT_WRITTEN, read_lessons
 
 FILES = {
     "plain": ["student/03_pointer_copy_exercises.ipynb", "teacher/03_pointer_copy_solutions.ipynb"],
@@ -66,7 +66,7 @@ def test_a_teachers_notebook_has_the_solutions(tmp_path):
     for task, text in zip(LESSON.tasks, code[2::2], strict=True):
         assert task.solution in text
         assert '"""' in text
-        assert TODO not in text
+        assert NOT_WRITTEN not in text
 
 
 def test_nbgrader_is_told_what_each_cell_is(tmp_path):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tinytrack.course.lesson import TODO, exercise_cells, find_notebooks, read_lesson, read_lessons
+from tinytrack.course.lesson import NOT_WRITTEN, exercise_cells, find_notebooks, read_lesson, read_lessons
 from tinytrack.errors import TinytrackError
 from tinytrack.lessons.check import EXERCISES
 
@@ -25,9 +25,9 @@ def test_an_exercise_is_whole(task):
     assert task.statement.count("★") + task.statement.count("☆") == 3  # no second statement in it
     assert "\n## " not in task.statement
     assert task.stub.startswith(f"def {task.function}(")
-    assert task.stub.endswith(f"    {TODO}")
+    assert task.stub.endswith(f"    {NOT_WRITTEN}")
     assert "check." not in task.stub
-    compile(task.stub.replace(f"    {TODO}", task.solution), task.name, "exec")
+    compile(task.stub.replace(f"    {NOT_WRITTEN}", task.solution), task.name, "exec")
 
 
 def test_statements_have_no_links_that_a_copy_would_break():
@@ -79,7 +79,7 @@ def test_the_section_ends_at_the_next_heading():
 
 def test_hints_may_come_before_or_after_the_stub(tmp_path):
     def stub(name):
-        return {"cell_type": "code", "source": f'def my_{name}(x):\n    """Text."""\n    {TODO}\n\n\ncheck.{name}(my_{name})'}
+        return {"cell_type": "code", "source": f'def my_{name}(x):\n    """Text."""\n    {NOT_WRITTEN}\n\n\ncheck.{name}(my_{name})'}
 
     def text(source):
         return {"cell_type": "markdown", "source": source}

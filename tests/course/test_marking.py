@@ -47,7 +47,7 @@ def write_notebook(path, *cells):
 
 
 def marks_of(folder, lessons=(LESSON,), all_due=False, **limits):
-    return {one.student: one for one in mark(lessons, folder, Limits(**limits), lambda line: None, all_due)}
+    return {one.student: one for one in mark(lessons, find_submissions(folder), Limits(**limits), lambda line: None, all_due)}
 
 
 def test_a_function_that_ends_the_process_costs_only_its_own_mark(tmp_path):

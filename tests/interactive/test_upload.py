@@ -311,7 +311,7 @@ def test_a_name_with_a_nul_is_kept_without_it_and_later_uploads_work(browser):
 
 
 def test_paths_of_uploads_are_shortened_to_names(browser):
-    assert browser.widget.shorten("no '/tmp/x/clip.mp4'") == "no '/tmp/x/clip.mp4'"
+    assert browser.widget.shorten("no '/x/clip.mp4'") == "no '/x/clip.mp4'"
     browser.send("clip.mp4", b"one")
     (path,) = browser.files
-    assert browser.widget.shorten(f"no '{path}', no '{path}': /tmp/other") == "no 'clip.mp4', no 'clip.mp4': /tmp/other"
+    assert browser.widget.shorten(f"no '{path}', no '{path}': /other") == "no 'clip.mp4', no 'clip.mp4': /other"

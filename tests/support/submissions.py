@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from tinytrack.course.cells import code, solved
-from tinytrack.course.lesson import NOTEBOOKS, TODO, read_lesson
+from tinytrack.course.lesson import NOT_WRITTEN, NOTEBOOKS, read_lesson
 
 LESSON = read_lesson(NOTEBOOKS / "03_pointer_copy.ipynb")
 ALL = [task.name for task in LESSON.tasks]
@@ -40,7 +40,7 @@ def submit(kind: str, notebook: Path, out: Path) -> None:
     for cell in content["cells"]:
         text = "".join(cell["source"])
         for task in LESSON.tasks:
-            if cell["cell_type"] == "code" and f"def {task.function}(" in text and TODO in text and task.name in solve:
+            if cell["cell_type"] == "code" and f"def {task.function}(" in text and NOT_WRITTEN in text and task.name in solve:
                 cell["source"] = solved(task)
                 if task.name == "affinity" and kind in ("wrong_axis", "endless"):
                     cell["source"] = {"wrong_axis": WRONG_AXIS, "endless": ENDLESS}[kind]

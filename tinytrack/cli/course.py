@@ -48,7 +48,7 @@ def mark(args: Namespace) -> None:
     ) as scratch:
         pages = scratch / "feedback"
         pages.mkdir()
-        marks = mark_all(lessons, folder, Limits(args.seconds, args.gigabytes), print, all_due=args.notebooks is not None)
+        marks = mark_all(lessons, students, Limits(args.seconds, args.gigabytes), print, all_due=args.notebooks is not None)
         for one in marks:
             write_feedback(one, lessons, pages / f"{one.student}.html")
         write_marks(marks, lessons, scratch / "marks.csv")

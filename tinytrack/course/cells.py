@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from .lesson import TODO, Lesson, Task
+from .lesson import NOT_WRITTEN, Lesson, Task
 from .packages import needed
 
 Cell = Any  # a notebook's cell, as nbformat makes it
-FILL_IN = f"    {TODO}"
+FILL_IN = f"    {NOT_WRITTEN}"
 
 
 def markdown(text: str) -> Cell:
@@ -42,7 +42,7 @@ def opening(lesson: Lesson) -> list[Cell]:
 
 Read the lesson `{lesson.stem}.ipynb` first. If an exercise mentions a section or a variable, it means those of the lesson.
 
-Replace `{TODO}` in each function, but keep the function's name. Then run the cell below it: the check tells you what is wrong.
+Replace `{NOT_WRITTEN}` in each function, but keep the function's name. Then run the cell below it: the check tells you what is wrong.
 
 Before you hand in, restart the kernel and run all cells, so that nothing depends on a cell that you have deleted."""
     return [markdown(text), code(lesson.install), code(lesson.imports)]

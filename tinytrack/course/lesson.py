@@ -18,7 +18,7 @@ STATEMENT = re.compile(r"^(?=\*\*[^\n]*[★☆])", re.MULTILINE)  # its first li
 CHECK = re.compile(r"\n*^check\.(\w+)\(my_\1\) *$\n*", re.MULTILINE)
 CODE = re.compile(r"`([^`]+)`|<code>(.+?)</code>")
 ALWAYS = {"np", "torch", "check"}  # imported even if no text mentions them
-TODO = "raise NotImplementedError"
+NOT_WRITTEN = "raise NotImplementedError"
 
 
 @dataclass(frozen=True)

@@ -65,18 +65,20 @@ def find_submissions(folder: Path) -> dict[str, list[Path]]:
     return found
 
 
-def mark(lessons: list[Lesson], folder: Path, limits: Limits, tell: Callable[[str], None], all_due: bool = False) -> list[Marks]:
-    """Mark the submissions in a folder, one student after the other.
+def mark(
+    lessons: list[Lesson], submissions: dict[str, list[Path]], limits: Limits, tell: Callable[[str], None], all_due: bool = False
+) -> list[Marks]:
+    """Mark the submissions of a class, one student after the other.
 
     Args:
         lessons: the lessons that may be handed in.
-        folder: see :func:`find_submissions`.
+        submissions: from :func:`find_submissions`.
         limits: of each notebook.
         tell: gets one line when a student's notebooks have been run.
         all_due: whether every student has to hand in all lessons; otherwise those that at least one student has handed in.
     """
     found = []
-    for student, paths in find_submissions(folder).items():
+    for student, paths in submissions.items():
         marks = Marks(student)
         for path in paths:
             _mark_notebook(path, lessons, limits, marks)

@@ -1,12 +1,12 @@
 """Exercises for nbgrader: source notebooks with solutions and hidden tests, from which it makes the notebooks to hand out."""
 
 from .cells import Cell, code, markdown, opening, solved
-from .lesson import TODO, Lesson
+from .lesson import NOT_WRITTEN, Lesson
 
 CONFIG = f"""# Written by 'tinytrack exercises --format nbgrader'.
 c = get_config()
 c.CourseDirectory.course_id = "tinytrack"
-c.ClearSolutions.code_stub = {{"python": "{TODO}"}}
+c.ClearSolutions.code_stub = {{"python": "{NOT_WRITTEN}"}}
 c.ExecutePreprocessor.timeout = 120  # seconds per cell; a check stops an endless function after 10
 c.ExecutePreprocessor.interrupt_on_timeout = True  # so that one endless cell does not cost all marks
 """

@@ -48,7 +48,7 @@ def export(session: Session, out: str | os.PathLike, tell: Callable[[int, int], 
     _check(session)
     # what there is to export
     masks = any(m.ids.any() for m in session.key_frames.values())
-    pose = any(np.isfinite(m.xy).any() for m in session.key_frames.values())
+    pose = any(m.has_joints for m in session.key_frames.values())
     colors = "colours" in session.tracked_kinds
     kinds = []
     if masks or pose:

@@ -34,7 +34,7 @@ class Marking(Controls):
             near = self.joint_at(x, y)
             if near is not None:
                 self.joint.value = near
-            elif self.joint.value is None and not np.isfinite(self.session.marks(self.frame.value).xy).any():
+            elif self.joint.value is None and not self.session.marks(self.frame.value).has_joints:
                 self.joint.value = 0  # the list starts again on a frame without joints
             self.place((x, y))
             self.held = self.frame.value

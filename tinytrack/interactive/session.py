@@ -322,7 +322,7 @@ class Session:
         Keypoints that were placed are set aside until their skeleton is chosen again; what was tracked from them is discarded.
         """
         # set the placed keypoints aside, and bring back those of the new skeleton
-        placed = {k: m.xy for k, m in self.keys.items() if np.isfinite(m.xy).any()}
+        placed = {k: m.xy for k, m in self.keys.items() if m.has_joints}
         self._aside[self.joints.names] = placed
         self.joints = joints
         back, empty = self._aside.pop(joints.names, {}), self._empty()
@@ -436,7 +436,7 @@ class Session:
             known = self._tracked[key].ab if key in self._tracked else None
             colors = start if known is None else paint(start, torch.tensor(known.astype(np.float32)))
         mask = marks.ids if marks.ids.any() else None
-        xy = marks.xy if np.isfinite(marks.xy).any() else None
+        xy = marks.xy if marks.has_joints else None
         # an erased key frame has nothing to propagate
         if mask is None and xy is None and colors is None:
             nothing = Carried(np.zeros(self.size, np.uint8), np.full_like(marks.xy, np.nan), np.zeros(len(marks.xy)))
