@@ -4,7 +4,7 @@ import argparse
 import importlib
 import os
 
-DEFAULT = ("propagate", "video", "training", "throughput", "start", "widgets")
+DEFAULT = ("propagate", "video", "training", "throughput", "start", "widgets", "page")
 OPT_IN = ("long",)  # takes longer than all others together; it runs with --long, or if --only names it
 MODULES = (*DEFAULT, *OPT_IN)
 

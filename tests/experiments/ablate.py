@@ -27,7 +27,7 @@ from torch import Tensor
 
 from tinytrack.batches import sample_clips
 from tinytrack.datasets.davis import Davis
-from tinytrack.embed import TinyNet
+from tinytrack.embed import LabNet, TinyNet
 from tinytrack.evaluation.metrics import boundary_f, region_j
 from tinytrack.evaluation.statistics import bootstrap
 from tinytrack.fast import attend
@@ -197,6 +197,14 @@ class OverTime(TinyNet):
         return f if picture.dim() == 5 else f[0]
 
 
+class ShallowLab(LabNet):
+    """Three networks with two blocks each instead of four."""
+
+    def __init__(self, width: int, dim: int):
+        super().__init__(width, dim)
+        self.views = torch.nn.ModuleList(TinyNet(2, width, dim, dilations=(1, 2)) for _ in range(3))
+
+
 class Coarse(TinyNet):
     """Has stride 8, like the paper's grid, because the stem halves the resolution once more."""
 
@@ -243,6 +251,8 @@ TRAINING = {
     "32 dimensions": ({"dim": 32}, Trainer, None),
     "128 dimensions": ({"dim": 128}, Trainer, None),
     "two blocks": ({}, Trainer, network(dilations=(1, 2))),
+    "two blocks, another seed": ({"seed": 1}, Trainer, network(dilations=(1, 2))),
+    "two blocks, 1,000 steps": ({"steps": 1000}, Trainer, network(dilations=(1, 2))),
     "seven blocks": ({}, Trainer, network(dilations=(1, 2, 4, 1, 2, 4, 1))),
     "no dilation": ({}, Trainer, network(dilations=(1, 1, 1, 1))),
     "dilations up to 8": ({}, Trainer, network(dilations=(1, 4, 8, 1))),
@@ -277,6 +287,8 @@ TRAINING = {
     "Lab, another seed": (LAB_SHAPE | {"seed": 1}, Trainer, None),
     "Lab, width 32": (LAB_SHAPE | {"width": 32}, Trainer, None),
     "Lab, width 64, dim 48": (LAB_SHAPE | {"width": 64, "dim": 48}, Trainer, None),
+    "Lab, two blocks": (LAB_SHAPE, Trainer, network(ShallowLab)),
+    "Lab, two blocks, another seed": (LAB_SHAPE | {"seed": 1}, Trainer, network(ShallowLab)),
     "Lab, one network": ({}, OneNetwork, network(Hiding, channels=3)),
 }
 

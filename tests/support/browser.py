@@ -16,6 +16,7 @@ import nbformat
 from tinytrack.interactive.server import free_port, running
 
 TOKEN = "test"
+CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 HARMLESS = ("ResizeObserver loop",)  # Chromium reports this harmless notice as an error
 
 # Script that records the time of the first user input since ``window.firstInput`` was last reset.
@@ -71,11 +72,11 @@ def jupyterlab(folder: Path, theme: str = "JupyterLab Light") -> Iterator[str]:
 
 @contextlib.contextmanager
 def chromium() -> Iterator:
-    """Start headless Chromium; yield the browser."""
+    """Start headless Chromium, with a camera that shows a test picture; yield the browser."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox", *CAMERA])
         try:
             yield browser
         finally:

@@ -11,14 +11,16 @@ import torch
 
 from tests.support.helpers import assert_one_sentence
 from tinytrack.datasets.clips import open_clip
-from tinytrack.errors import ClipError, OutputError
+from tinytrack.errors import ClipError, ModelError, OutputError
 from tinytrack.propagate import MODERN
 from tinytrack.track import embed_video
-from tinytrack.web import build, emergence_data
+from tinytrack.web import build, emergence_data, engine_data
 from tinytrack.web.build import STATIC, build_page, static_names
 from tinytrack.web.emergence_data import sheet
+from tinytrack.web.engine_data import SCRIPTS, TRACKER
 from tinytrack.web.pack import quantize
 from tinytrack.web.pointer_data import EXCERPTS, models, pointer_names
+from tinytrack.web.sample_data import sample_names
 
 
 @pytest.fixture
@@ -26,23 +28,33 @@ def quick(monkeypatch):
     """Build with data that takes no time to make."""
     monkeypatch.setattr(build, "pointer_scripts", lambda: iter([("carphone", "tinytrack.data.carphone = {};\n")]))
     monkeypatch.setattr(build, "emergence_script", lambda: ("emergence", "tinytrack.data.emergence = {};\n"))
+    monkeypatch.setattr(build, "engine_script", lambda: ("engine", "tinytrack.data.engine = {};\n"))
+    monkeypatch.setattr(build, "sample_scripts", lambda: iter([]))
 
 
 def test_the_folder_is_complete_and_small(site):
     written = {str(path.relative_to(site)) for path in site.rglob("*") if path.is_file()} - {".tinytrack.json"}
-    assert written == {*static_names(), *(f"data/{name}.js" for name in [*pointer_names(), "emergence"])}
-    assert sum((site / name).stat().st_size for name in written) < 8e6
+    assert written == {*static_names(), *(f"data/{name}.js" for name in [*pointer_names(), "emergence", "engine", *sample_names()])}
+    assert sum((site / name).stat().st_size for name in written) < 17e6
     page = (site / "index.html").read_text()
     linked = re.findall(r'(?:src|href)="([^"#:]+)"', page)
     assert sorted(linked) == sorted(set(static_names()) - {"index.html"})
 
 
 def test_the_page_names_no_other_server_and_its_files_are_short():
-    for name in static_names():
+    for name in [*static_names(), *(f"tracker/{name}.js" for name in SCRIPTS)]:
         text = (STATIC / name).read_text()
         assert "://" not in text.replace("http://www.w3.org/2000/svg", ""), name  # the name of a namespace, which is never requested
         assert len(text.splitlines()) <= 500, name
         assert max(map(len, text.splitlines())) <= 140, name
+
+
+def test_the_worker_gets_all_of_its_files(monkeypatch, tmp_path):
+    assert sorted(SCRIPTS) == sorted(path.stem for path in TRACKER.glob("*.js"))
+    monkeypatch.setattr(engine_data, "VENDOR", tmp_path)
+    with pytest.raises(ModelError) as error:
+        engine_data.engine_script()
+    assert_one_sentence(error, "ort.wasm.min.js", "install tinytrack again")
 
 
 def test_embeddings_are_stored_to_half_a_step(stored):

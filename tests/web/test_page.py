@@ -1,50 +1,18 @@
 """The page in a browser: its pointer agrees with Python, and it answers to mouse, touch, keyboard and address."""
 
 import base64
-import contextlib
-import functools
-import http.server
 import shutil
-import threading
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from tests.support.browser import chromium, why_no_browser
+from tests.support.browser import why_no_browser
+from tests.support.host import static_host
 from tinytrack.evaluation.baselines import RawPatches
 from tinytrack.pointer import attention
 
 pytestmark = pytest.mark.skipif(bool(why_no_browser()), reason=why_no_browser() or "there is a browser")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture
-def visit(browser, site):
-    """``visit(hash)`` opens the page from its folder; at the end no error was reported and no request left the folder."""
-    with contextlib.ExitStack() as closing:
-        seen = SimpleNamespace(errors=[], requests=[])
-
-        def open_page(hash="", address=None, **options):
-            context = browser.new_context(**{"viewport": {"width": 1100, "height": 900}} | options)
-            closing.callback(context.close)
-            page = context.new_page()
-            page.on("console", lambda message: seen.errors.append(message.text) if message.type in ("error", "warning") else None)
-            page.on("pageerror", lambda error: seen.errors.append(str(error)))
-            page.on("request", lambda request: seen.requests.append(request.url))
-            page.goto((address or site.as_uri()) + "/index.html" + hash)
-            page.wait_for_selector("body[data-ready]", timeout=60_000)
-            return page
-
-        yield open_page
-        assert seen.errors == []
-        assert [url for url in seen.requests if not url.startswith((site.as_uri(), "http://127.0.0.1:", "data:"))] == []
 
 
 def goes(page, hash, part="point"):
@@ -282,13 +250,9 @@ def test_a_cell_outside_the_frame_is_moved_to_its_edge(visit):
 
 
 def test_a_static_host_works_too(visit, site):
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=site)
-    handler.log_message = lambda *_: None
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        page = visit("#part=point&clip=bikes", f"http://127.0.0.1:{server.server_port}")
+    with static_host(site) as address:
+        page = visit("#part=point&clip=bikes", address)
         assert text(page, "label").startswith("cyclist")
-        server.shutdown()
 
 
 def test_a_missing_file_is_said_in_one_sentence(browser, site, tmp_path):
@@ -305,7 +269,7 @@ def test_a_missing_file_is_said_in_one_sentence(browser, site, tmp_path):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_fits_a_phone_and_follows_the_theme(visit, scheme):
-    for part in ("point", "emerge"):
+    for part in ("point", "emerge", "yours"):
         page = visit(f"#part={part}", viewport={"width": 390, "height": 844}, color_scheme=scheme)
         assert page.evaluate("document.documentElement.scrollWidth") == 390
         red = page.evaluate("Number(getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0])")

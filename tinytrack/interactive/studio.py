@@ -104,6 +104,11 @@ class Studio(Marking):
         for step, note in self.near.items():
             note.value = self.status.value if wrong and step == self.step else ""
 
+    def say_progress(self, text: str) -> None:
+        """Show how far long work is, unless an error came up meanwhile: that one stays until the user does something else."""
+        if not self.wrong:
+            self.say(text)
+
     def complain(self, error: Exception) -> None:
         """Show an error in the status line; an uploaded file is named as the user knows it."""
         self.say(self.upload.shorten(str(error)), wrong=True)
@@ -208,7 +213,7 @@ class Studio(Marking):
 
             def show(count, memory):
                 much = f", {memory / 1e6:.0f} MB of memory; Cancel keeps the video that is open now" if memory >= MUCH else ""
-                self.say(f"reading {Path(name).name or name}: {count} frames{much}")
+                self.say_progress(f"reading {Path(name).name or name}: {count} frames{much}")
 
             self.take(await work.run(read, show))
 
@@ -283,7 +288,7 @@ class Studio(Marking):
 
         def show(done: int, total: int) -> None:
             self.bar.max, self.bar.value = max(total, 1), done
-            self.say(f"{verb}: {done} of {total} frames" if total else f"{verb} ...")
+            self.say_progress(f"{verb}: {done} of {total} frames" if total else f"{verb} ...")
 
         return show
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from ..io.results import results_folder
 from .emergence_data import emergence_script
+from .engine_data import engine_script
 from .pointer_data import pointer_names, pointer_scripts
+from .sample_data import sample_scripts
 
 STATIC = Path(__file__).parent / "static"
 DATA_FOLDER = "data"
@@ -43,6 +45,9 @@ def build_page(out: str | os.PathLike, tell: Callable[[str], None] = lambda text
             _write(scratch, name, text)
             tell(f"embedded {name} ({count} of {len(names)})")
         _write(scratch, *emergence_script())
+        _write(scratch, *engine_script())
+        for name, text in sample_scripts():
+            _write(scratch, name, text)
         size = sum(path.stat().st_size for path in scratch.rglob("*") if path.is_file())
     return Path(out) / "index.html", size
 

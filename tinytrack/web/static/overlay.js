@@ -1,0 +1,67 @@
+// What the canvas of the third part shows: a frame, its masks and its keypoints.
+'use strict';
+
+tinytrack.overlay = (() => {
+  const STRENGTH = 0.5;  // of a mask, over the picture
+
+  // The pixels of a frame with masks over it: the inside is tinted, the edge is drawn in full.
+  function tinted(frame, ids, colors) {
+    const { width, height } = frame, found = new ImageData(new Uint8ClampedArray(frame.data), width, height), { data } = found;
+    for (let y = 0, i = 0; y < height; y++) for (let x = 0; x < width; x++, i++) {
+      const id = ids[i];
+      if (!id) continue;
+      const edge = x + 1 < width && ids[i + 1] !== id || x > 0 && ids[i - 1] !== id
+        || y + 1 < height && ids[i + width] !== id || y > 0 && ids[i - width] !== id;
+      const share = edge ? 1 : STRENGTH;
+      for (let c = 0; c < 3; c++) data[4 * i + c] += share * (colors[id - 1][c] - data[4 * i + c]);
+    }
+    return found;
+  }
+
+  // Draw a frame. joints: places or null; cursor: {place, radius}, or null; faint: draw marks of before the last change faintly.
+  function show(canvas, frame, { ids, joints, colors, cursor, faint }) {
+    const context = canvas.getContext('2d');
+    context.putImageData(ids ? tinted(frame, ids, faint ? colors.map(() => [150, 150, 150]) : colors) : frame, 0, 0);
+    const size = Math.max(3, canvas.height / 60);
+    context.font = `600 ${Math.max(9, 3 * size)}px system-ui, sans-serif`;
+    joints.forEach((place, n) => {
+      if (!place) return;
+      const [x, y] = [place[0] + 0.5, place[1] + 0.5];  // pixel centres are whole numbers
+      context.beginPath();
+      context.arc(x, y, size, 0, 2 * Math.PI);
+      context.fillStyle = faint ? 'rgb(150 150 150)' : tinytrack.color.css(colors[n % colors.length]);
+      context.fill();
+      context.lineWidth = Math.max(1, size / 3);
+      context.strokeStyle = '#fff';
+      context.stroke();
+      context.lineWidth = Math.max(2, size / 2);
+      context.strokeStyle = '#000';
+      context.strokeText(n + 1, x + 1.5 * size, y - size);
+      context.fillStyle = '#fff';
+      context.fillText(n + 1, x + 1.5 * size, y - size);
+    });
+    if (!cursor) return;
+    for (const [width, style] of [[3, '#000'], [1.5, '#fff']]) {
+      context.lineWidth = width;
+      context.strokeStyle = style;
+      context.beginPath();
+      context.arc(...cursor.place.map(v => v + 0.5), Math.max(2, cursor.radius), 0, 2 * Math.PI);
+      context.stroke();
+    }
+  }
+
+  // Draw the strip of all frames: marked, tracked, tracked before the last change, or nothing yet.
+  function timeline(canvas, states, current) {
+    const context = canvas.getContext('2d'), style = getComputedStyle(canvas), step = canvas.width / states.length;
+    const shades = { marked: '--ours', tracked: '--modern', stale: '--faint', empty: '--panel' };
+    states.forEach((state, t) => {
+      context.fillStyle = style.getPropertyValue(shades[state]);
+      context.fillRect(Math.floor(t * step), 0, Math.ceil(step), canvas.height);
+    });
+    context.strokeStyle = style.getPropertyValue('--ink');
+    context.lineWidth = 3;
+    context.strokeRect(current * step + 1, 1.5, Math.max(4, step - 2), canvas.height - 3);
+  }
+
+  return { show, tinted, timeline };
+})();
