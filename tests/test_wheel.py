@@ -15,6 +15,7 @@ from tinytrack import __version__
 from tinytrack.datasets.clips import CLIPS
 from tinytrack.io.paths import SHIPPED
 from tinytrack.model import random_model
+from tinytrack.web.engine_data import GLUE, NETWORK, PRODUCT, RUNTIME, WASM
 
 ROOT = Path(__file__).resolve().parents[1]
 NEEDED = [*(f"{name}.pt" for name in SHIPPED), "LICENSE", "report/results.json", "emergence.npz"] + [

@@ -162,7 +162,7 @@ def carry(
             if index == 0:
                 result["ids"] = mask.astype(np.uint8)
             else:
-                guide = _guide(frame, model) if protocol.read == "guided" else None
+                guide = guide_of(frame, model) if protocol.read == "guided" else None
                 result["ids"] = read_masks(maps["mask"], ids, size, protocol.read, guide=guide)
         if xy is not None:
             known = xy, certain(xy)
@@ -170,8 +170,8 @@ def carry(
         yield Carried(**result)
 
 
-def _guide(frame: np.ndarray, model: Model) -> Tensor:
-    """Turn a frame uint8 (H, W, 3) into a guide (C, H, W) in [0, 1]: RGB, or gray for a model that sees gray."""
+def guide_of(frame: np.ndarray, model: Model) -> Tensor:
+    """Turn a frame uint8 (H, W, 3) into the guide of the guided filter, (C, H, W) in [0, 1]: RGB, or gray for a model that sees gray."""
     picture = torch.as_tensor(frame, device=model.device).movedim(-1, 0).float() / 255
     return picture if model.sees_color else picture.mean(0, keepdim=True)
 

@@ -19,8 +19,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # the benchmarks run from the repository: python -m tests.benchmarks
 
 from tests.benchmarks import __main__ as program  # noqa: E402
-from tests.benchmarks import gpu, long, propagate, quietly, ratio, start, throughput, training, video, with_threads  # noqa: E402
+from tests.benchmarks import gpu, long, page, propagate, quietly, ratio, start, throughput, training, video, with_threads  # noqa: E402
 from tests.experiments import ablate, kinetics  # noqa: E402
+from tests.support.browser import why_no_browser  # noqa: E402
 from tinytrack.datasets.synth import moving_shapes  # noqa: E402
 from tinytrack.io.masks import read_mask  # noqa: E402
 from tinytrack.io.video import read_video  # noqa: E402
@@ -96,6 +97,13 @@ def test_all_stages_of_a_video_are_measured():
     """On a tiny synthetic video, all keys must be present and positive."""
     values = video.measure(rounds=1, frames=4, size=(96, 128), protocol=SMALL)
     assert set(values) == set(video.ABOUT)
+    assert all(value > 0 for value in values.values())
+
+
+@pytest.mark.skipif(bool(why_no_browser()), reason=why_no_browser() or "there is a browser")
+def test_the_page_is_measured():
+    values = page.measure(rounds=1, frames=4, size=(48, 64))
+    assert set(values) == set(page.ABOUT)
     assert all(value > 0 for value in values.values())
 
 

@@ -71,10 +71,9 @@ class Graph:
         import onnx
         from onnx import helper
 
-        sides = [[helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, shape) for n, shape in s.items()] for s in (inputs, outputs)]
-        model = helper.make_model(
-            helper.make_graph(self.nodes, path.stem, *sides, self.weights), opset_imports=[helper.make_opsetid("", 17)]
-        )
+        ends = [[helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, shape) for n, shape in e.items()] for e in (inputs, outputs)]
+        graph = helper.make_graph(self.nodes, path.stem, *ends, self.weights)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
         model.ir_version = 8
         onnx.checker.check_model(model)
         path.write_bytes(model.SerializeToString())

@@ -15,7 +15,8 @@ from tinytrack.io.frames import resize
 from tinytrack.io.masks import read_mask
 from tinytrack.label_maps import color_labels, joint_maps, mask_labels, paint
 from tinytrack.model import load_model
-from tinytrack.propagate import REFINED, propagate
+from tinytrack.propagate import MODERN, REFINED, propagate
+from tinytrack.select import ROWS, select
 from tinytrack.track import carry, embed_frames, working_size
 
 pytestmark = pytest.mark.skipif(bool(why_no_browser()), reason=why_no_browser() or "there is a browser")
@@ -66,6 +67,10 @@ def as_bytes(array):
     return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
 
 
+def from_bytes(text, dtype):
+    return np.frombuffer(base64.b64decode(text), dtype)
+
+
 def with_alpha(frame):
     return np.concatenate([frame, np.full((*frame.shape[:2], 1), 255, np.uint8)], axis=-1)
 
@@ -76,11 +81,16 @@ RUN = """async ([frames, mask, objects, joints, size, rows]) => {
     const given = { rgba: first, input: first, mask: bytes(mask), objects, joints, colors: true };
     const { grid } = await engine.ask('start', { size, rows, ...given });
     const { f } = await engine.ask('embed', { input: first, size }), found = [];
+    const pack = array => {
+        const raw = new Uint8Array(array.buffer, array.byteOffset, array.byteLength), parts = [];
+        for (let i = 0; i < raw.length; i += 8192) parts.push(String.fromCharCode(...raw.subarray(i, i + 8192)));
+        return btoa(parts.join(''));
+    };
     for (const frame of rest) {
         const { ids, joints, painted, labels } = await engine.ask('next', { rgba: frame, input: frame });
-        found.push({ ids: [...ids], joints, painted: [...painted], labels: [...labels] });
+        found.push({ ids: pack(ids), joints, painted: pack(painted), labels: pack(labels) });
     }
-    return { grid, f: [...f], found, working: await engine.ask('workingSize', { size, rows }) };
+    return { grid, f: pack(f), found, working: await engine.ask('workingSize', { size, rows }) };
 }"""
 
 
@@ -101,7 +111,7 @@ def test_the_worker_tracks_as_python_does(page, clip, rows, count):
     # embeddings
     with torch.inference_mode():
         embedded = list(embed_frames(frames, model, protocol))
-    np.testing.assert_allclose(found["f"], embedded[0][0].movedim(0, -1).flatten(), atol=1e-4)
+    np.testing.assert_allclose(from_bytes(found["f"], np.float32), embedded[0][0].movedim(0, -1).flatten(), atol=1e-4)
     # label maps of mask, keypoints and colours: an exact tie at the tenth place may fall either way, so a few cells may differ
     grid, ids = tuple(found["grid"]), np.arange(1, mask.max() + 1)
     parts = [mask_labels(mask, ids, grid), joint_maps(joints, size, grid), color_labels(frames[0], grid) / 100]
@@ -110,16 +120,35 @@ def test_the_worker_tracks_as_python_does(page, clip, rows, count):
         expected = list(propagate(embedded, torch.cat(parts), protocol, model.temperature, gate))[1:]
     scale = np.array([1.0] * (len(ids) + 3) + [100.0] * 2)
     for here, there in zip(found["found"], expected, strict=True):
-        off = np.abs(np.array(here["labels"]).reshape(*grid, -1) / scale - there.movedim(0, -1).numpy()).max(-1)
+        off = np.abs(from_bytes(here["labels"], np.float32).reshape(*grid, -1) / scale - there.movedim(0, -1).numpy()).max(-1)
         assert (off > 1e-4).sum() <= 3
     # what is read out of them
     python = list(carry(frames, mask, joints, frames[0], model=model, protocol=protocol))[1:]
     for here, there in zip(found["found"], python, strict=True):
-        assert (np.array(here["ids"]).reshape(size) != there.ids).mean() < 1e-4
+        assert (from_bytes(here["ids"], np.uint8).reshape(size) != there.ids).mean() < 1e-4
         np.testing.assert_allclose([joint["place"] for joint in here["joints"]], there.xy, atol=1e-2)
         np.testing.assert_allclose([joint["confidence"] for joint in here["joints"]], there.confidence, atol=1e-3)
-        rgb = np.array(here["painted"]).reshape(*size, 4)[..., :3]
+        rgb = from_bytes(here["painted"], np.uint8).reshape(*size, 4)[..., :3].astype(int)
         assert (np.abs(rgb - paint(there.frame, there.ab).astype(int)) > 1).mean() < 1e-3
+
+
+SELECT = """async ([frame, size, inside, outside]) => {
+    await tinytrack.engine.open();
+    const rgba = tinytrack.bytes(frame);
+    return [...await tinytrack.engine.ask('select', { rgba, input: rgba, size, inside, outside })];
+}"""
+
+
+def test_clicks_select_the_same_as_in_python(page):
+    model = load_model("tiny-gray")
+    frame = open_clip("bikes").read(max_frames=77)[76]
+    size = working_size(*frame.shape[:2], model, MODERN.at_rows(ROWS))
+    frame = resize(frame, *size)
+    clicks = [np.array([[259.0, 75.0], [258.5, 50.0]]), np.array([[240.0, 60.0]])]
+    found = page.evaluate(SELECT, [as_bytes(with_alpha(frame)), list(size), *(c.tolist() for c in clicks)])
+    expected = select(frame, *clicks, model)
+    assert expected.sum() > 300
+    assert (np.array(found).reshape(size) != expected).mean() < 1e-3
 
 
 def test_a_host_that_isolates_the_page_gives_it_threads(visit, site):
@@ -144,8 +173,41 @@ def test_a_sample_is_tracked_with_one_click(page):
     assert (found == truth).mean() > 0.9
 
 
+def test_clicks_select_an_object(page):
+    page.locator("#yours-clear").click()
+    page.locator("[name=yours-tool][value=click]").check()
+    page.locator("#yours-next").check()
+    page.mouse.click(*on_stage(page, 0.5, 0.5))
+    page.wait_for_selector("#alert:not([hidden])")
+    assert "Nothing is selected yet: click on the object first" in page.locator("#alert").inner_text()
+    page.locator("#yours-next").uncheck()
+    page.mouse.click(*on_stage(page, 0.55, 0.5))
+    wait_until_said(page, "selected with 1 click;")
+    face = painted(page)[1]
+    assert 500 < face < 6000
+    page.keyboard.down("Shift")
+    page.mouse.click(*on_stage(page, 0.5, 0.65))
+    page.keyboard.up("Shift")
+    wait_until_said(page, "selected with 2 clicks;")
+    assert painted(page)[1] < face
+    page.locator("#yours-undo").click()
+    assert painted(page)[1] == face
+    # another object takes nothing away from the first one
+    page.locator("#yours-objects button").nth(1).click()
+    page.mouse.click(*on_stage(page, 0.55, 0.55))
+    wait_until_said(page, "selected with 1 click;")
+    assert painted(page)[1] == face
+    # the keyboard clicks too
+    page.locator("#yours-objects button").nth(2).click()
+    page.locator("#yours-stage").focus()
+    page.keyboard.press("Shift+ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_function("tinytrack.yours.marks.of(0).clicks[3]?.inside.length === 1")
+
+
 def test_the_mouse_paints_and_everything_can_be_taken_back(page):
     before = painted(page)
+    page.locator("[name=yours-tool][value=brush]").check()
     page.locator("#yours-objects button").nth(4).click()
     page.mouse.move(*on_stage(page, 0.4, 0.1))
     page.mouse.down()
@@ -169,7 +231,7 @@ def test_the_mouse_paints_and_everything_can_be_taken_back(page):
     assert painted(page) is None
     page.locator("#yours-track").click()
     page.wait_for_selector("#alert:not([hidden])")
-    assert "Nothing is marked: expected an object that you painted over" in page.locator("#alert").inner_text()
+    assert "Nothing is marked: expected an object or a keypoint" in page.locator("#alert").inner_text()
 
 
 def test_a_finger_paints_and_places_keypoints(visit):
@@ -187,6 +249,8 @@ def test_a_finger_paints_and_places_keypoints(visit):
 
 def test_the_keyboard_is_enough(page):
     page.locator("#yours-clear").click()
+    page.locator("[name=yours-tool]:checked").focus()
+    page.keyboard.press("ArrowRight")
     page.locator("#yours-stage").focus()
     page.keyboard.press("2")
     page.keyboard.press("Shift+ArrowUp")
@@ -244,6 +308,7 @@ def test_a_correction_makes_the_rest_stale_until_it_is_tracked_again(page):
 def test_marks_in_the_middle_are_tracked_to_both_ends(page):
     page.locator("#yours-clear").click()
     page.locator("#yours-frame").fill("10")
+    page.locator("[name=yours-tool][value=brush]").check()
     page.locator("#yours-objects button").nth(1).click()
     page.mouse.click(*on_stage(page, 0.55, 0.75))
     track(page)
@@ -276,6 +341,7 @@ def test_a_file_is_opened_tracked_and_saved(page, make_video, tmp_path):
     page.locator("#yours-file").set_input_files(path)
     wait_until_said(page, "mine.webm: 20 frames of 320×240")
     assert page.evaluate("location.hash").startswith(YOURS)
+    page.locator("[name=yours-tool][value=brush]").check()
     page.locator("#yours-radius").fill("28")
     page.mouse.click(*on_stage(page, 70 / 320, 110 / 240))
     page.locator("[name=yours-tool][value=joints]").check()

@@ -9,7 +9,8 @@ tinytrack.Marks = class {
     Object.assign(this, { width, height, before, frames: new Map(), past: [], future: [], version: 0 });
   }
 
-  // The marks of a frame: {ids: Uint8Array or null, joints: [[x, y] or null, ...]}; null if it has none.
+  // The marks of a frame: {ids: Uint8Array or null, joints: [[x, y] or null, ...], clicks: {object: {inside: [[x, y], ...], outside}}};
+  // null if it has none. An object's clicks are forgotten once its mask is painted by hand.
   of(frame) {
     return this.frames.get(frame) ?? null;
   }
@@ -17,7 +18,7 @@ tinytrack.Marks = class {
   // Change the marks of a frame. The first change starts from what was tracked there. more: it belongs to the last change.
   change(frame, action, more = false) {
     const old = this.of(frame), known = old ?? this.before(frame), ids = known?.ids ? known.ids.slice() : null;
-    const fresh = { ids, joints: (known?.joints ?? []).map(place => place && [...place]) };
+    const fresh = { ids, joints: (known?.joints ?? []).map(place => place && [...place]), clicks: { ...known?.clicks } };
     action(fresh);
     const first = more ? this.past.pop().old : old;
     this.set(frame, first, fresh.ids?.some(Boolean) || fresh.joints.some(Boolean) ? fresh : null);
@@ -57,6 +58,8 @@ tinytrack.Marks = class {
     const { width, height } = this, along = (x1 - x0) ** 2 + (y1 - y0) ** 2;
     this.change(frame, marks => {
       marks.ids ??= new Uint8Array(width * height);
+      if (id) delete marks.clicks[id];
+      else marks.clicks = {};
       const within = (value, most) => Math.min(most, Math.max(0, Math.round(value)));
       for (let y = within(Math.min(y0, y1) - radius, height); y < within(Math.max(y0, y1) + radius + 1, height); y++)
         for (let x = within(Math.min(x0, x1) - radius, width); x < within(Math.max(x0, x1) + radius + 1, width); x++) {
@@ -64,5 +67,14 @@ tinytrack.Marks = class {
           if ((x - x0 - t * (x1 - x0)) ** 2 + (y - y0 - t * (y1 - y0)) ** 2 <= radius ** 2) marks.ids[y * width + x] = id;
         }
     }, more);
+  }
+
+  // Make a region, Uint8Array (H * W), the mask of an object, which remembers the clicks. Other objects keep what they have.
+  select(frame, region, id, clicks) {
+    this.change(frame, marks => {
+      marks.ids ??= new Uint8Array(region.length);
+      marks.ids = marks.ids.map((old, i) => old && old !== id ? old : region[i] * id);
+      marks.clicks[id] = clicks;
+    });
   }
 };

@@ -6,7 +6,7 @@ tinytrack.listenToStage = (() => {
   const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
   // act: {ready(): whether input counts, paints(): whether a press begins a stroke or is a click,
-  //   begin(place), extend(from, to), end(): a stroke; click(place); hover(place or null): the cursor has moved}
+  //   begin(place), extend(from, to), end(): a stroke; click(place, shift): with Shift or without; hover(place or null): the cursor moved}
   return (canvas, act) => {
     let cursor = null, stroke = null;
 
@@ -26,7 +26,7 @@ tinytrack.listenToStage = (() => {
     canvas.addEventListener('pointerdown', event => {
       if (!act.ready() || !event.isPrimary || event.button) return;  // a second finger doesn't paint
       move(placeOf(event));
-      if (!act.paints()) return act.click(cursor);
+      if (!act.paints()) return act.click(cursor, event.shiftKey);
       canvas.setPointerCapture(event.pointerId);
       stroke = event.pointerId;
       act.begin(cursor);
@@ -52,7 +52,7 @@ tinytrack.listenToStage = (() => {
       const by = ARROWS[event.key], at = cursor ?? [canvas.width / 2, canvas.height / 2], far = event.shiftKey ? FAR : NEAR;
       if (by) move(within(at.map((value, i) => value + far * by[i])));
       else if (event.key !== ' ' && event.key !== 'Enter') return;
-      else if (!act.paints()) act.click(at);
+      else if (!act.paints()) act.click(at, event.shiftKey);
       else {
         act.begin(at);
         act.end();

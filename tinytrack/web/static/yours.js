@@ -11,7 +11,7 @@
   let video = null;          // {name, frames: [ImageData, ...], fps, names of objects}
   let marks = null, tracks = [];  // tracks[t]: {ids, joints, painted, version}, or nothing
   let frame = 0, detail = 144, shows = 'marks', colors = [];
-  let tool = { kind: 'brush', id: 1, joint: 0 }, cursor = null;
+  let tool = { kind: 'click', id: 1, joint: 0, next: false }, cursor = null;
   let busy = null;           // {stopped} while something long runs
   let job = null;            // the tracking that was begun last, which goes on after Cancel
   let timer = null;          // of Play
@@ -29,7 +29,7 @@
     const picture = shows === 'colors' && painted ? new ImageData(painted, image.width, image.height) : image;
     tinytrack.overlay.show($('stage'), picture, {
       ids: shows === 'marks' ? known?.ids : null, joints: shows === 'marks' ? known?.joints ?? [] : [],
-      colors, cursor: cursor && { place: cursor, radius: tool.kind === 'joints' ? 2 : radius() },
+      colors, cursor: cursor && { place: cursor, radius: onStage.paints() ? radius() : 2 },
       faint: !marks.of(frame) && !fresh(frame),
     });
     const states = video.frames.map((_, t) => marks.of(t) ? 'marked' : !tracks[t] ? 'empty' : fresh(t) ? 'tracked' : 'stale');
@@ -61,6 +61,8 @@
     $('objects').replaceChildren(...(open ? chips() : []));
     $('objects-name').textContent = tool.kind === 'joints' ? 'Keypoint' : 'Object';
     $('objects').parentNode.hidden = tool.kind === 'eraser';
+    $('next').parentNode.hidden = tool.kind !== 'click';
+    $('radius').parentNode.hidden = !onStage.paints();
   }
 
   // One button for each object or keypoint, and for a new one.
@@ -122,8 +124,8 @@
     tracks = [];
     job = null;
     [frame, shows] = [0, 'marks'];
-    tool = { kind: 'brush', id: 1, joint: 0 };
-    if (ids) marks.put(0, { ids, joints: [] });
+    tool = { ...tool, id: 1, joint: 0 };
+    if (ids) marks.put(0, { ids, joints: [], clicks: {} });
     detail = DETAILS.filter(rows => rows <= Math.min(width, height)).at(-1) ?? DETAILS[0];
     detail = Math.min(192, detail);
     Object.assign($('stage'), { width, height });
@@ -144,7 +146,7 @@
   function opened(name, frames, fps) {
     take({ name, frames, fps });
     const { width, height } = frames[0];
-    say(`${name}: ${frames.length} frames of ${width}×${height}. Paint over an object in any frame, or click keypoints. Then press Track.`);
+    say(`${name}: ${frames.length} frames of ${width}×${height}. Click on an object in any frame, or paint over it. Then press Track.`);
   }
 
   const tell = (verb, state) => (done, total) => {
@@ -168,7 +170,7 @@
 
   const track = () => work(async state => {
     if (!marks.frames.size)
-      throw new Error('Nothing is marked: expected an object that you painted over, or a keypoint, in at least one frame.');
+      throw new Error('Nothing is marked: expected an object or a keypoint in at least one frame.');
     say('starting the network ...');
     const { threads } = await engine.open(), settings = { rows: detail, carry: $('carry').checked };
     if (!job?.goesOn(video, marks, settings)) job = new tinytrack.Job(video, marks, settings);
@@ -238,6 +240,20 @@
     changed(`placed keypoint ${placed}; the next click places keypoint ${tool.joint + 1}`);
   }
 
+  // Select an object by a click on it, or, with Shift, take away what was selected around a place next to it.
+  const clickObject = (place, shift) => work(async () => {
+    const image = video.frames[frame], size = [image.height, image.width], before = marks.of(frame)?.clicks[tool.id];
+    const clicks = { inside: [...before?.inside ?? []], outside: [...before?.outside ?? []] };
+    clicks[shift || tool.next ? 'outside' : 'inside'].push(place);
+    if (!clicks.inside.length) throw new Error('Nothing is selected yet: click on the object first, and then next to it.');
+    say('looking ...');
+    await engine.open();
+    const input = capture.resize(image, await engine.ask('workingSize', { size })).data;
+    marks.select(frame, await engine.ask('select', { rgba: image.data, input, size, ...clicks }), tool.id, clicks);
+    const count = clicks.inside.length + clicks.outside.length;
+    say(`selected with ${count} click${count > 1 ? 's' : ''}; click what is missing, and with Shift what is too much`);
+  });
+
   function step(name) {
     const t = marks[name]();
     if (t === null) return;
@@ -247,14 +263,14 @@
 
   const onStage = {
     ready: () => video && !busy,
-    paints: () => tool.kind !== 'joints',
+    paints: () => tool.kind === 'brush' || tool.kind === 'eraser',
     begin(place) {
       stop();
       dab(place, place, false);
     },
     extend: (from, to) => dab(from, to, true),
     end: () => changed(),
-    click: placeJoint,
+    click: (place, shift) => tool.kind === 'joints' ? placeJoint(place) : clickObject(place, shift),
     hover(place) {
       cursor = place;
       look();
@@ -300,6 +316,7 @@
       go(Math.floor((event.clientX - box.left) / box.width * video.frames.length));
     });
     $('radius').addEventListener('input', settle);
+    $('next').addEventListener('change', () => { tool.next = $('next').checked; });
     $('detail').addEventListener('change', () => { detail = Number($('detail').value); look(); });
     $('play').addEventListener('click', play);
     $('undo').addEventListener('click', () => step('undo'));

@@ -33,12 +33,17 @@
 
   const actions = {
     open,
-    workingSize: ({ size, rows }) => tracker.workingSize(size, rows),
+    workingSize: ({ size, rows }) => tracker.workingSize(size, rows ?? tracker.select.ROWS),
     async start({ size, rows, ...given }) {
       carrier = await tracker.Carrier.start(engine, size, rows, given);
       return { grid: carrier.grid };
     },
     next: ({ rgba, input }) => carrier.next(rgba, input),
+    // the object on which somebody clicked; input: the frame at the working size of tracker.select.ROWS
+    async select({ rgba, input, size, inside, outside }) {
+      const f = await engine.embed(tracker.color.networkInput(input), tracker.workingSize(size, tracker.select.ROWS));
+      return tracker.select.region(f, rgba, size, inside, outside, engine.temperature);
+    },
     embed: async ({ input, size }) => ({ f: await engine.embed(tracker.color.networkInput(input), size) }),
   };
 
