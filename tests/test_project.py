@@ -20,7 +20,7 @@ PACKAGE = ROOT / "tinytrack"
 # The front: the files that are the paper. A file may import only those before it.
 FRONT = [
     "errors", "color", "embed", "pointer", "recipe", "fast", "loss", "model", "guided", "label_maps", "gate", "propagate", "track",
-    "select", "batches", "train",
+    "batches", "train",
 ]  # fmt: skip
 FRONT_READS = {"errors", "io.atomic", "io.frames", "io.paths"}  # all that the front may import from a wing
 

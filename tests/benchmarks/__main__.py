@@ -41,7 +41,7 @@ def table(values: dict, about: dict) -> str:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description="How fast is it? Six minutes on two idle cores.")
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description="How fast is it? Seven minutes on two idle cores.")
     parser.add_argument("--only", metavar="A,B", help=f"of {', '.join(MODULES)} (default: all but {', '.join(OPT_IN)})")
     parser.add_argument("--long", action="store_true", help="also measure long videos with many objects, which takes ten minutes more")
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds of each measurement (default: few; more are steadier)")

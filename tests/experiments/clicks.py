@@ -15,8 +15,8 @@ from scipy import ndimage
 from tinytrack.datasets.davis import Davis
 from tinytrack.evaluation.baselines import baseline_model
 from tinytrack.evaluation.metrics import region_j
+from tinytrack.interactive.select import select
 from tinytrack.model import Model, load_model
-from tinytrack.select import select
 
 FEATURES = {
     "tiny-lab": lambda: load_model("tiny-lab"),

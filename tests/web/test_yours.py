@@ -11,12 +11,12 @@ from tests.support.browser import why_no_browser
 from tests.support.host import ISOLATED, static_host
 from tinytrack.datasets.clips import CLIPS, open_clip
 from tinytrack.gate import Gate
+from tinytrack.interactive.select import ROWS, select
 from tinytrack.io.frames import resize
 from tinytrack.io.masks import read_mask
 from tinytrack.label_maps import color_labels, joint_maps, mask_labels, paint
 from tinytrack.model import load_model
 from tinytrack.propagate import MODERN, REFINED, propagate
-from tinytrack.select import ROWS, select
 from tinytrack.track import carry, embed_frames, working_size
 
 pytestmark = pytest.mark.skipif(bool(why_no_browser()), reason=why_no_browser() or "there is a browser")

@@ -1,8 +1,8 @@
-// Select an object by clicks, as in tinytrack/select.py: each cell points at the cells around it in its own frame, and copies from them.
+// Select an object by clicks, as in tinytrack/interactive/select.py: each cell points at the cells around it in its own frame, and copies from them.
 'use strict';
 
 tracker.select = (() => {
-  const ROWS = 160, RADIUS = 10, TOP_K = 10, STEPS = 300, INSIDE = 0.25, SEED = 1, CELL = 2;
+  const ROWS = 160, RADIUS = 10, TOP_K = 10, STEPS = 300, INSIDE = 1 / 3, SEED = 1, CELL = 2;
 
   // Point from each cell at the best cells around it, but not at itself: {cells, attention}, TOP_K of each per cell.
   function pointAround(f, [h, w], temperature) {

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from tinytrack.datasets.synth import moving_shapes
+from tinytrack.interactive.select import grow, point_around, seeds, select
 from tinytrack.model import load_model
 from tinytrack.pointer import affinity
-from tinytrack.select import grow, point_around, seeds, select
 
 
 def two_things(h=12, w=16, noise=0.05):

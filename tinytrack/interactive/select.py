@@ -12,18 +12,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .guided import GuidedFilter
-from .label_maps import CELL
-from .model import Model
-from .propagate import MODERN
-from .track import embed_video, guide_of
+from ..guided import GuidedFilter
+from ..label_maps import CELL
+from ..model import Model
+from ..propagate import MODERN
+from ..track import embed_video, guide_of
 
 # Chosen by J after one and after three clicks, on first frames of the DAVIS *train* split.
 ROWS = 160  # pixels: the shorter side of the frame that the network sees
 RADIUS = 10  # cells: how far a cell may point
 TOP_K = 10  # how many cells it points at
 STEPS = 300  # how often it copies
-INSIDE = 0.25  # a cell belongs to the object from this probability on
+INSIDE = 1 / 3  # a cell belongs to the object from this probability on
 SEED = 1  # cells: a click marks a square of +-SEED cells
 
 
