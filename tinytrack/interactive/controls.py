@@ -111,7 +111,7 @@ class Controls(Demo):
         # the layout: the picture on the left, the controls on the right
         left = ipywidgets.VBox(
             [self.stage, _row(self.playback.button, self.frame), _row(self.strength), self.shown],
-            layout={"flex": "1 1 480px", "min_width": "320px"},
+            layout={"flex": "1 1 480px", "min_width": "min(320px, 100%)"},
         )
         right = ipywidgets.VBox(
             [

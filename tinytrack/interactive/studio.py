@@ -228,6 +228,7 @@ class Studio(Marking):
         self.model.value = best_weights([session.frame(0)])
         height, width = session.size
         self.stage.size = (width, height)
+        self.stage.polygon = False  # drops the corners that were set on another video; settle() switches it on again
         self.stage.width = round(min(640, 520 * width / height))
         self.radius.max = max(20.0, round(min(height, width) / 4))
         self.radius.value = max(2.0, round(min(height, width) / 18))
@@ -335,7 +336,7 @@ class Studio(Marking):
 def studio(clip: str | None = None, device: str | None = None) -> Demo:
     """Build the studio of notebook 09: mark objects or keypoints in your own video, track them, correct them, export.
 
-    The video is a clip, a path or an upload. Masks of several objects are drawn with a brush, and keypoints are placed by clicks.
+    The video is a clip, a path or an upload. Masks of several objects are drawn with a brush or as polygons, and keypoints are placed by clicks.
 
     Args:
         clip: a clip's name or a path, which is read at once.
