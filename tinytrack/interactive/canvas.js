@@ -251,7 +251,7 @@ function render({ model, el }) {
         view.reveal((cursor[0] + 0.5) / w, (cursor[1] + 0.5) / h);
         if (pen) extend(cursor);
         else if (model.get("hover")) tell({ kind: "point", phase: "hover", place: cursor });
-      } else if (model.get("zoomable") && "+=-0".includes(event.key)) {
+      } else if (model.get("zoomable") && /^[-+=0]$/.test(event.key)) {
         const around = cursor || over(); // what the hand is at stays where it is
         if (event.key === "0") view.whole();
         else view.notch(event.key === "-" ? -1 : 1, ...(around ? [(around[0] + 0.5) / w, (around[1] + 0.5) / h] : []));

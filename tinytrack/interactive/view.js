@@ -8,7 +8,6 @@ const MARGIN = 0.08; // share of the box that the crosshair keeps from its rim
 function makeView(box, enabled, finest, changed) {
   let zoom = 1, left = 0, top = 0; // the visible part begins at these shares of the picture, whatever its size on the page
   const fingers = new Map(); // [x, y] on the page of each finger on the picture, by the number of its pointer
-  let pinched = false; // there were two of them: the one that is left neither moves nor paints
   let drag = null; // the pointer of the mouse that moves the picture, and where it was last
 
   const between = (value, low, high) => Math.min(Math.max(value, low), high);
@@ -66,9 +65,9 @@ function makeView(box, enabled, finest, changed) {
     pressed(event) {
       if (!enabled()) return false;
       if (event.pointerType === "touch") {
-        if (event.isPrimary) { fingers.clear(); pinched = false; }
+        if (event.isPrimary) fingers.clear(); // the only one, even if the end of an earlier one was missed
         fingers.set(event.pointerId, [event.clientX, event.clientY]);
-        return (pinched ||= fingers.size > 1);
+        return fingers.size > 1;
       }
       if (event.button !== 1 && (event.button || !event.shiftKey)) return false;
       event.preventDefault();
@@ -87,8 +86,9 @@ function makeView(box, enabled, finest, changed) {
       if (!fingers.has(event.pointerId)) return false;
       const before = [...fingers.values()];
       fingers.set(event.pointerId, [event.clientX, event.clientY]);
-      if (fingers.size > 1) pinch(before, [...fingers.values()]);
-      return pinched;
+      if (fingers.size < 2) return false;
+      pinch(before, [...fingers.values()]);
+      return true;
     },
     released(event) {
       fingers.delete(event.pointerId);
