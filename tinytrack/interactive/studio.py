@@ -336,7 +336,8 @@ class Studio(Marking):
 def studio(clip: str | None = None, device: str | None = None) -> Demo:
     """Build the studio of notebook 09: mark objects or keypoints in your own video, track them, correct them, export.
 
-    The video is a clip, a path or an upload. Masks of several objects are drawn with a brush or as polygons, and keypoints are placed by clicks.
+    The video is a clip, a path or an upload. Masks of several objects are drawn with a brush or as polygons, and keypoints are placed by
+    clicks.
 
     Args:
         clip: a clip's name or a path, which is read at once.
