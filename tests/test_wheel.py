@@ -79,7 +79,7 @@ def test_what_is_needed_travels_along(built, kind):
     if kind == 0:
         names = zipfile.ZipFile(built[0]).namelist()
         assert [name for name in NEEDED if f"tinytrack/data/{name}" not in names] == []
-        assert "tinytrack/interactive/canvas.js" in names
+        assert {f"tinytrack/interactive/{name}.js" for name in ("canvas", "view", "polygon")} <= set(names)
         assert "tinytrack/interactive/upload.js" in names
         assert {f"tinytrack/web/static/{name}" for name in ("index.html", "style.css", "core.js", "tracker/worker.js")} <= set(names)
         assert {f"tinytrack/web/vendor/{name}" for name in (RUNTIME, GLUE, WASM, NETWORK, PRODUCT)} <= set(names)
@@ -88,7 +88,7 @@ def test_what_is_needed_travels_along(built, kind):
         names = [name.split("/", 1)[-1] for name in tarfile.open(built[1]).getnames()]
         assert [name for name in NEEDED if f"data/{name}" not in names] == []
         assert "LICENSE" in names
-        assert "tinytrack/interactive/canvas.js" in names
+        assert {f"tinytrack/interactive/{name}.js" for name in ("canvas", "view", "polygon")} <= set(names)
         assert "README.md" in names
 
 

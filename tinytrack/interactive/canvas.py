@@ -32,6 +32,12 @@ class Canvas(anywidget.AnyWidget):
     The mouse, a finger or a pen can click, drag and draw. With the keyboard (Tab moves the focus to the picture), the arrow keys move
     a crosshair, by ten pixels with Shift; Enter clicks, or dabs with the brush; Space puts the brush down and lifts it.
 
+    A picture that can be zoomed follows Ctrl with the wheel, two fingers, the keys + and -, and its buttons; 0 shows the whole picture
+    again. Two fingers, the middle button, or Shift with the left button move it, and the crosshair always stays in view.
+
+    A polygon gets a corner with each click, or with Space at the crosshair. A click on its first corner, a double-click or Enter
+    finishes it; Backspace takes the last corner back, and Escape drops it.
+
     Attributes:
         size: (width, height) of the frame, in its own pixels.
         width: the largest width of the picture on the page, in pixels of the page.
@@ -40,14 +46,24 @@ class Canvas(anywidget.AnyWidget):
         brush: radius in pixels of the frame; 0: no brush, a click only reports its position.
         ink: the brush's colour in CSS notation.
         hover: whether moving the pointer over the picture is reported too.
+        polygon: whether clicks set the corners of a polygon, in place of the brush.
+        zoomable: whether it can be zoomed.
+        grows: whether it may become wider than ``width`` where its column has room.
+        magnification: how much wider than ``width`` the whole picture is on the page now, as the browser reports it.
     """
 
-    _esm = Path(__file__).with_name("canvas.js")
+    _esm = "\n".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("view.js", "polygon.js", "canvas.js"))
     _css = """
-    .tinytrack-stage { position: relative; max-width: 100%; line-height: 0; border-radius: 3px; overflow: hidden; }
-    .tinytrack-stage canvas { width: 100%; height: auto; display: block; }
+    .tinytrack-stage { position: relative; max-width: 100%; line-height: 0; border-radius: 3px; overflow: hidden; overflow: clip; }
+    .tinytrack-stage canvas { width: 100%; height: auto; display: block; transform-origin: 0 0; }
     .tinytrack-stage canvas + canvas { position: absolute; inset: 0; height: 100%; pointer-events: none; }
-    .tinytrack-stage:focus-visible { outline: 2px solid #2196f3; outline-offset: -2px; }
+    .tinytrack-stage:focus-visible { outline: none; }
+    .tinytrack-stage:focus-visible::after { content: ""; position: absolute; inset: 0; outline: 2px solid #2196f3; outline-offset: -2px;
+                                            pointer-events: none; } /* an outline of the stage itself is below a zoomed picture */
+    .tinytrack-stage.tinytrack-moved { cursor: grabbing !important; }
+    .tinytrack-zoom { display: flex; flex-wrap: wrap; align-items: center; gap: 4px; margin-top: 4px; }
+    .tinytrack-zoom[hidden] { display: none; }
+    .tinytrack-zoom span { color: var(--jp-ui-font-color1, inherit); font-size: 13px; margin-left: 4px; }
     """
     data = traitlets.Bytes().tag(sync=True)
     size = traitlets.Tuple(traitlets.Int(), traitlets.Int(), default_value=(1, 1)).tag(sync=True)
@@ -57,6 +73,10 @@ class Canvas(anywidget.AnyWidget):
     brush = traitlets.Float(0.0).tag(sync=True)
     ink = traitlets.Unicode("rgb(230,60,60)").tag(sync=True)
     hover = traitlets.Bool(False).tag(sync=True)
+    polygon = traitlets.Bool(False).tag(sync=True)
+    zoomable = traitlets.Bool(False).tag(sync=True)
+    grows = traitlets.Bool(False).tag(sync=True)
+    magnification = traitlets.Float(1.0).tag(sync=True)
 
     def __init__(self, **traits):
         super().__init__(**traits)
@@ -78,6 +98,10 @@ class Canvas(anywidget.AnyWidget):
     def on_stroke(self, handler: Callable[[np.ndarray], None]) -> None:
         """Call ``handler(points)`` for each finished stroke of the brush; the points are (N, 2) pixels (x, y)."""
         self._handlers["stroke"] = lambda message: handler(np.array(message["points"], np.float64).reshape(-1, 2))
+
+    def on_polygon(self, handler: Callable[[np.ndarray], None]) -> None:
+        """Call ``handler(corners)`` for each finished polygon; the corners are (N, 2) pixels (x, y), N >= 3."""
+        self._handlers["polygon"] = lambda message: handler(np.array(message["points"], np.float64).reshape(-1, 2))
 
     def on_key(self, handler: Callable[[str], None]) -> None:
         """Call ``handler(key)`` for each key of the picture.

@@ -8,6 +8,7 @@ from .marks import UNDO
 from .skeletons import SKELETONS
 
 GRASP = 7  # pixels of the page; a click this close to a dot grabs it
+CLOSEST = 3  # the picture has at most this many times its usual width when it is zoomed: small dots need some pixels
 
 
 class Marking(Controls):
@@ -50,11 +51,16 @@ class Marking(Controls):
         """Tell whether an event of the pointer means something: a press does, and what follows one that took a joint."""
         return phase == "down" or self.held is not None
 
+    def closeness(self) -> tuple[int, float]:
+        """Return the width of the picture and the size of its dots. Where joints are placed, the dots do not grow with the zoom."""
+        closer = max(1.0, self.stage.magnification) if self.kind.value == "joints" else 1.0
+        return round(self.stage.width * min(closer, CLOSEST)), 1 / closer
+
     def joint_at(self, x: float, y: float) -> int | None:
         """Return the joint whose dot is under the pointer; None if there is none."""
         places = self.session.marks(self.frame.value).xy
         far = np.nan_to_num(np.hypot(*(places - (x, y)).T), nan=np.inf)
-        reach = GRASP * self.session.size[1] / self.stage.width
+        reach = GRASP * self.session.size[1] / (self.stage.width * self.stage.magnification)
         return int(far.argmin()) if far.min() <= reach else None
 
     def place(self, xy: tuple[float, float] | None) -> None:
@@ -81,6 +87,10 @@ class Marking(Controls):
         """Paint the chosen object along a stroke, or erase."""
         value = 0 if self.eraser.value else self.which.value
         self.session.paint(self.frame.value, points, self.radius.value, value)
+
+    def fill(self, corners) -> None:
+        """Fill a polygon with the chosen object, or erase it."""
+        self.session.fill(self.frame.value, corners, 0 if self.eraser.value else self.which.value)
 
     def pressed(self, key: str) -> None:
         """Handle a key that was pressed on the picture, see :data:`KEYS`."""

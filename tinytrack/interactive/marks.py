@@ -1,4 +1,4 @@
-"""What a person marks: the labels of one frame, the brush, and the steps that can be undone and redone."""
+"""What a person marks: the labels of one frame, the brush, the polygon, and the steps that can be undone and redone."""
 
 import itertools
 from dataclasses import dataclass, field
@@ -61,6 +61,34 @@ def brush(ids: np.ndarray, points: np.ndarray, radius: float, value: int) -> np.
         near = np.hypot(x - a[0] - along * step[0], y - a[1] - along * step[1]) <= radius
         result[low[1] : high[1], low[0] : high[0]][near] = value
     return result
+
+
+def fill(ids: np.ndarray, corners: np.ndarray, value: int) -> np.ndarray:
+    """Fill a polygon: pixels whose centre is inside it, by the even-odd rule, become ``value``.
+
+    Args:
+        ids: uint8 (H, W); a changed copy is returned.
+        corners: (N, 2) pixels (x, y), N >= 3; they may lie outside the frame.
+        value: the object's number; 0 erases.
+
+    Raises:
+        MaskError: if there are fewer than three corners, one is not finite, or no pixel of the frame is inside.
+    """
+    corners = np.asarray(corners, np.float64)
+    if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3 or not np.isfinite(corners).all():
+        raise MaskError("a polygon needs at least three corners with finite coordinates")
+    height, width = ids.shape
+    inside, x = np.zeros((height, width), bool), np.arange(width)
+    # Walking to the right, each edge that a row crosses leads into the polygon or out of it.
+    for a, b in itertools.pairwise([*corners, corners[0]]):
+        (x0, y0), (x1, y1) = sorted((a, b), key=lambda corner: corner[1])
+        low, high = np.ceil(np.clip([y0, y1], 0, height)).astype(int)  # rows y with y0 <= y < y1
+        y = np.arange(low, high)
+        crossing = x0 + (y - y0) * (x1 - x0) / max(y1 - y0, 1e-12)
+        inside[low:high] ^= x >= crossing[:, None]
+    if not inside.any():
+        raise MaskError("the polygon is too small: expected corners that enclose at least one pixel")
+    return np.where(inside, np.uint8(value), ids)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ frame is *stale* when the marks that it was tracked from have changed since.
 import contextlib
 import io
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,7 +26,7 @@ from ..label_maps import certain, paint
 from ..model import Model
 from ..propagate import MODERN, Protocol
 from ..track import Carried, carry
-from .marks import History, Marks, Step, brush
+from .marks import History, Marks, Step, brush, fill
 from .skeletons import SKELETONS
 
 SHOWN_HEIGHT = 360  # shorter side of the copies kept for display; tracking and export read the video again, at its own size
@@ -141,8 +141,11 @@ class Session:
 
         return np.array(Image.open(io.BytesIO(self._shown[index])))
 
-    def picture(self, index: int, strength: float = 0.5, width: int = 600) -> np.ndarray:
-        """Draw a frame's marks, or what was tracked, over the frame: uint8 RGB, about ``width`` pixels wide."""
+    def picture(self, index: int, strength: float = 0.5, width: int = 600, dots: float = 1.0) -> np.ndarray:
+        """Draw a frame's marks, or what was tracked, over the frame: uint8 RGB, about ``width`` pixels wide.
+
+        The dots of keypoints are ``dots`` times as large as usual.
+        """
         frame = self.frame(index)
         carried = self.carried(index)
         ids, xy = carried.ids, carried.xy
@@ -150,7 +153,7 @@ class Session:
             ids = nearest(ids, *frame.shape[:2])
         if xy is not None:
             xy = rescale(xy, self.size, frame.shape[:2])
-        return carried_picture(frame, Carried(ids, xy, carried.confidence, carried.ab), self.joints.edges, strength, width)
+        return carried_picture(frame, Carried(ids, xy, carried.confidence, carried.ab), self.joints.edges, strength, width, dots)
 
     def carried(self, index: int) -> Carried:
         """Return what is known about a frame: the marks of a key frame, else what was tracked, else nothing.
@@ -232,10 +235,18 @@ class Session:
 
     def paint(self, index: int, points: np.ndarray, radius: float, value: int) -> None:
         """Paint a stroke of the brush on frame ``index``; value 0 erases. See :func:`brush`."""
+        self._paint(index, value, lambda ids: brush(ids, points, radius, value))
+
+    def fill(self, index: int, corners: np.ndarray, value: int) -> None:
+        """Fill a polygon on frame ``index``; value 0 erases. See :func:`fill`."""
+        self._paint(index, value, lambda ids: fill(ids, corners, value))
+
+    def _paint(self, index: int, value: int, change: Callable[[np.ndarray], np.ndarray]) -> None:
+        """Change the masks of frame ``index``, if the object that they get exists."""
         if value and value not in self.numbers:
             raise MaskError(f"there is no object {value}: expected one of {', '.join(map(str, self.numbers))}")
         marks = self.marks(index)
-        self._mark(index, replace(marks, ids=brush(marks.ids, points, radius, value)))
+        self._mark(index, replace(marks, ids=change(marks.ids)))
 
     def place(self, index: int, joint: int, xy: tuple[float, float] | None) -> None:
         """Put a keypoint at (x, y) on frame ``index``; None marks it as absent there."""

@@ -75,15 +75,17 @@ class Studio(Marking):
         # the picture
         self.stage.on_point(lambda *event: self.follows(event[0]) and self.attempt(lambda: self.pointed(*event)))
         self.stage.on_stroke(lambda points: self.attempt(lambda: self.stroke(points)))
+        self.stage.on_polygon(lambda corners: self.attempt(lambda: self.fill(corners)))
         self.stage.on_key(lambda key: self.attempt(lambda: self.pressed(key)))
         self.upload.on_file = self.uploaded
         self.upload.on_error = self.refused
         self.upload.on_progress = lambda share: self.say(f"uploading: {100 * share:.0f} %")
         # the other controls
         self.skeleton.observe(lambda _: self.attempt(self.choose), "value")
-        for control in (self.frame, self.strength):
+        for control in (self.frame, self.strength, self.kind):
             control.observe(lambda _: self.look(), "value")
-        for control in (self.kind, self.which, self.radius, self.eraser):
+        self.stage.observe(lambda _: self.kind.value == "joints" and self.look(), "magnification")
+        for control in (self.kind, self.which, self.radius, self.eraser, self.polygon):
             control.observe(lambda _: self.settle(), "value")
         self.colors.observe(lambda change: self.carry_colors(change["new"]), "value")
 
@@ -155,7 +157,7 @@ class Studio(Marking):
         self.shown.value = f"frame {t} of {len(self.session)}: {state}; marked frames: {keys}{old}"
         # the picture
         label = f"Frame {t} of {self.session.video.title}"
-        self.stage.show(self.session.picture(t, strength, self.stage.width), f"{label}, out of date" if t in stale else label)
+        self.stage.show(self.session.picture(t, strength, *self.closeness()), f"{label}, out of date" if t in stale else label)
         self.access.unsaved = bool(self.session.key_frames) and self.marks() != self.saved
 
     def settle(self) -> None:
@@ -173,6 +175,7 @@ class Studio(Marking):
         self.cancel.disabled = not busy
         self.stage.active = ready and not busy
         self.stage.brush = self.radius.value if masks else 0.0
+        self.stage.polygon = masks and self.polygon.value
         self.stage.ink = "rgb(255,255,255)" if self.eraser.value else css_color(draw.object_color(self.which.value or 1))
 
     # ---- opening
@@ -225,6 +228,7 @@ class Studio(Marking):
         self.model.value = best_weights([session.frame(0)])
         height, width = session.size
         self.stage.size = (width, height)
+        self.stage.polygon = False  # drops the corners that were set on another video; settle() switches it on again
         self.stage.width = round(min(640, 520 * width / height))
         self.radius.max = max(20.0, round(min(height, width) / 4))
         self.radius.value = max(2.0, round(min(height, width) / 18))
@@ -332,7 +336,8 @@ class Studio(Marking):
 def studio(clip: str | None = None, device: str | None = None) -> Demo:
     """Build the studio of notebook 09: mark objects or keypoints in your own video, track them, correct them, export.
 
-    The video is a clip, a path or an upload. Masks of several objects are drawn with a brush, and keypoints are placed by clicks.
+    The video is a clip, a path or an upload. Masks of several objects are drawn with a brush or as polygons, and keypoints are placed by
+    clicks.
 
     Args:
         clip: a clip's name or a path, which is read at once.
