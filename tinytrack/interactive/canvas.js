@@ -2,7 +2,7 @@
 // made in Python; only what must follow the hand without delay is drawn here: the brush, the current stroke and the crosshair.
 
 const STEP = 1, LEAP = 10; // pixels of the frame that an arrow key moves the crosshair, without and with Shift
-const KEYS = new Set(["z", "Z", ",", ".", "[", "]", "x", "Delete", "Backspace"]); // passed on to Python
+const KEYS = new Set(["z", "Z", ",", ".", "[", "]", "x", "Delete", "Backspace", ..."123456789"]); // passed on to Python
 const PATIENCE = 8000; // milliseconds after which a stroke, a click or a key should have been answered
 
 function render({ model, el }) {
@@ -198,7 +198,7 @@ function render({ model, el }) {
         pen = !pen;
         pen ? begin(cursor) : end();
       } else if (KEYS.has(event.key)) {
-        if (event.key === "," || event.key === ".") lift(); // a stroke belongs to the frame on which it began
+        if (/^[,.1-9]$/.test(event.key)) lift(); // a stroke belongs to the frame and the object with which it began
         tell({ kind: "key", key: event.key });
       }
       else return;

@@ -81,6 +81,7 @@ class Marking(Controls):
         """Paint the chosen object along a stroke, or erase."""
         value = 0 if self.eraser.value else self.which.value
         self.session.paint(self.frame.value, points, self.radius.value, value)
+        self.which.hidden -= {value}  # or the stroke would vanish
 
     def pressed(self, key: str) -> None:
         """Handle a key that was pressed on the picture, see :data:`KEYS`."""
@@ -95,8 +96,19 @@ class Marking(Controls):
             self.do_again()
         elif key == "x":
             self.eraser.value = not self.eraser.value
+        elif key.isdigit():
+            self.choose_object(int(key))
         elif self.kind.value == "joints":  # Delete, Backspace
             self.place(None)
+
+    def choose_object(self, number: int) -> None:
+        """Choose the object to paint; joints are not painted."""
+        numbers = [n for _, n in self.which.options]
+        if self.kind.value == "masks" and number not in numbers:
+            raise TinytrackError(f"there is no object {number}: expected one of {', '.join(map(str, numbers))}, or add one")
+        if self.kind.value == "masks":
+            self.which.value = number
+            self.say(f"painting {self.session.objects[number - 1]}")
 
     def take_back(self) -> None:
         """Undo the last mark, and show the frame it was on."""

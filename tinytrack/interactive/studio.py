@@ -19,10 +19,13 @@ from .autosave import Autosave
 from .background import Cancelled, Work, start
 from .controls import DETAIL
 from .export import EXPORTS, export
+from .follow import Follow
 from .layout import Demo, css_color
 from .marking import Marking
+from .pace import Pace
 from .session import Session
 from .skeletons import SKELETONS
+from .timeline_rows import timeline_rows
 
 MUCH = 300e6  # bytes; reading a long video says how much memory its frames take
 
@@ -81,11 +84,13 @@ class Studio(Marking):
         self.upload.on_progress = lambda share: self.say(f"uploading: {100 * share:.0f} %")
         # the other controls
         self.skeleton.observe(lambda _: self.attempt(self.choose), "value")
-        for control in (self.frame, self.strength):
-            control.observe(lambda _: self.look(), "value")
+        self.timeline.on_frame(lambda frame: setattr(self.frame, "value", frame))
         for control in (self.kind, self.which, self.radius, self.eraser):
             control.observe(lambda _: self.settle(), "value")
         self.colors.observe(lambda change: self.carry_colors(change["new"]), "value")
+        for control in (self.frame, self.strength, self.kind, self.colors):
+            control.observe(lambda _: self.look(), "value")
+        self.which.observe(lambda _: self.look(), "hidden")
 
     def carry_colors(self, wanted: bool) -> None:
         """Carry colours or stop carrying them; only a network that sees gray can."""
@@ -155,7 +160,9 @@ class Studio(Marking):
         self.shown.value = f"frame {t} of {len(self.session)}: {state}; marked frames: {keys}{old}"
         # the picture
         label = f"Frame {t} of {self.session.video.title}"
-        self.stage.show(self.session.picture(t, strength, self.stage.width), f"{label}, out of date" if t in stale else label)
+        picture = self.session.picture(t, strength, self.stage.width, self.which.hidden)
+        self.stage.show(picture, f"{label}, out of date" if t in stale else label)
+        self.timeline.show(timeline_rows(self.session, self.kind.value), len(self.session), t)
         self.access.unsaved = bool(self.session.key_frames) and self.marks() != self.saved
 
     def settle(self) -> None:
@@ -219,7 +226,7 @@ class Studio(Marking):
 
     def take(self, session: Session) -> None:
         """Switch to a video that has been read."""
-        self.sure, self.colors.value = "", False
+        self.sure, self.colors.value, self.which.hidden = "", False, frozenset()
         session.choose(SKELETONS[self.skeleton.value])
         self.session, self.saved, self.autosave = session, {}, Autosave(session)
         self.model.value = best_weights([session.frame(0)])
@@ -285,10 +292,11 @@ class Studio(Marking):
 
     def progress(self, verb: str) -> Callable[[int, int], None]:
         """Return the function that shows the progress of long work."""
+        pace = Pace()
 
         def show(done: int, total: int) -> None:
             self.bar.max, self.bar.value = max(total, 1), done
-            self.say_progress(f"{verb}: {done} of {total} frames" if total else f"{verb} ...")
+            self.say_progress(f"{verb}: {done} of {total} frames{pace.text(done, total)}" if total else f"{verb} ...")
 
         return show
 
@@ -313,7 +321,17 @@ class Studio(Marking):
                     tell(count, total)
                 return count
 
-            count = await work.run(track, self.progress("tracking"))
+            follow, progress = Follow(self.frame, self.look), self.progress("tracking")
+
+            def show(done, total):
+                progress(done, total)
+                if done:
+                    follow.show(session.newest)
+
+            try:
+                count = await work.run(track, show)
+            finally:
+                follow.back()
             more = "" if count else " Nothing had changed since the last time."
             self.say(f"tracked {count} frames from {start_from}.{more} Look for errors, correct one, track again.")
 
