@@ -351,6 +351,8 @@ def studio(clip: str | None = None, device: str | None = None) -> Demo:
     """Build the studio of notebook 09: mark objects or keypoints in your own video, track them, correct them, export.
 
     The video is a clip, a path or an upload. Masks of several objects are drawn with a brush, and keypoints are placed by clicks.
+    A timeline below the picture shows which frames are marked, tracked, out of date, or without the object. While Track runs, the picture
+    follows the frame that is being tracked, which takes about 2 % of the time.
 
     Args:
         clip: a clip's name or a path, which is read at once.
