@@ -1,6 +1,8 @@
 """The timeline, the list of objects, and what the studio shows while it tracks, each without the studio around it."""
 
 import re
+import sys
+import threading
 import time
 from dataclasses import replace
 
@@ -457,16 +459,24 @@ def test_hidden_objects_are_left_out_of_the_picture_only(session):
     assert set(np.unique(session.marks(0).ids)) == {0, 1, 2}
 
 
-def test_a_frame_that_is_added_meanwhile_does_not_disturb(session, monkeypatch):
+def test_frames_that_are_added_meanwhile_do_not_disturb(session):
     """Tracking adds frames on another thread, while the page asks what is out of date."""
     session.paint(0, [[20, 20]], 12, 1)
-    track(session, 3)
-    origin = session._origin
+    track(session)
+    some, done, interval = session._tracked[1], threading.Event(), sys.getswitchinterval()
 
-    def adds(*args):
-        session._tracked[7] = session._tracked[3]
-        return origin(*args)
+    def add():
+        while not done.is_set():
+            session._tracked = {1: some} if len(session._tracked) > 5000 else session._tracked
+            session._tracked[len(session._tracked) + 1] = some
 
-    monkeypatch.setattr(session, "_origin", adds)
-    assert session.stale == set()
-    assert 7 in session.tracked
+    thread = threading.Thread(target=add)
+    sys.setswitchinterval(1e-6)
+    thread.start()
+    try:
+        for _ in range(100):
+            assert not session.stale & set(range(FRAMES))
+    finally:
+        done.set()
+        thread.join()
+        sys.setswitchinterval(interval)
