@@ -252,6 +252,61 @@ def test_studio_uploads_files_and_explains_what_is_wrong_with_them(show, tmp_pat
     v.reads("uploads take at most 200 MB; type its path instead")
 
 
+LISTED = """\
+demo.session.rename_object(1, "head"); demo.session.add_object("tie"); demo.name_objects()
+demo.session.paint(0, [[90, 40], [90, 80]], 20, 1); demo.session.paint(0, [[105, 114]], 8, 2); demo.look()"""
+ROW = """([row, share]) => { const c = document.querySelector('.tinytrack-timeline-track canvas'), ratio = window.devicePixelRatio;
+    const [x, y] = [Math.floor(share * c.width), Math.floor((16 * row + 8) * ratio)];
+    return [...c.getContext('2d').getImageData(x, y, 1, 1).data]; }"""
+
+
+def test_studio_shows_where_you_are_in_the_video(show):
+    v = show("from tinytrack.interactive.studio import studio\ndemo = studio('carphone')\ndemo", LISTED)
+    v.waits("() => document.querySelector('.tinytrack-timeline').dataset.rows === '2'")
+    now = lambda: float(v.page.locator(".tinytrack-timeline-now").evaluate("e => parseFloat(e.style.left)"))  # noqa: E731
+    track = v.page.locator(".tinytrack-timeline-track")
+    nothing = v.page.evaluate(ROW, [0, 0.5])
+    assert v.page.evaluate(ROW, [0, 0])[:3] == [230, 60, 60], "frame 0 is marked"
+
+    # While Track runs, the picture follows, and the timeline fills; then the studio returns to the frame where it was.
+    v.page.locator("select").filter(has_text="quick").select_option("quick (112 rows)")
+    v.button("Track").click()
+    v.reads("frames per second")
+    v.waits("() => { const m = document.body.innerText.match(/frame (\\d+) of 120: tracked/); return m && Number(m[1]) > 0; }")
+    assert now() > 0.5
+    v.reads("tracked 119 frames", 120)
+    v.reads("frame 0 of 120: marked by you")
+    v.waits(f"nothing => JSON.stringify(({ROW})([0, 0.5])) !== nothing", json.dumps(nothing, separators=(",", ":")))
+    assert v.page.evaluate(ROW, [0, 0.5])[:3] == [230, 60, 60]
+    assert v.page.evaluate(ROW, [1, 0.5])[:3] == [60, 150, 255]
+    label = v.page.locator(".tinytrack-timeline [role=img]").get_attribute("aria-label")
+    assert label.startswith("Timeline of 120 frames. head: marked on 0, tracked on 1 to ")
+
+    # A click and a drag go to a frame; arrow keys on the slider move the line.
+    box = track.bounding_box()
+    at = lambda share: (box["x"] + share * box["width"], box["y"] + 10)  # noqa: E731
+    v.page.mouse.click(*at(90.5 / 120))
+    v.reads("frame 90 of 120: tracked")
+    v.page.mouse.move(*at(0.2))
+    v.page.mouse.down()
+    v.page.mouse.move(*at(60.5 / 120), steps=12)
+    v.page.mouse.up()
+    v.reads("frame 60 of 120: tracked")
+    v.slider("frame").press("ArrowRight")
+    v.reads("frame 61 of 120: tracked")
+    v.waits("() => Math.abs(parseFloat(document.querySelector('.tinytrack-timeline-now').style.left) - 100 * 61.5 / 120) < 0.01")
+
+    # A digit chooses an object; an eye hides one.
+    v.stage().focus()
+    v.page.keyboard.press("2")
+    v.reads("painting tie")
+    chosen = v.page.get_by_role("button", name="tie", exact=True)
+    v.waits("e => e.ariaPressed === 'true'", chosen.element_handle())
+    before = v.painted()
+    v.page.get_by_title("Hide head in the picture").click()
+    v.repainted(before)
+
+
 def run_cell(v, index):
     """Run one cell of the open notebook and wait until it is done."""
     script = """async n => { const notebook = window.jupyterapp.shell.currentWidget.content; notebook.activeCellIndex = n;

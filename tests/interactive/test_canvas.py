@@ -64,7 +64,7 @@ def test_a_stroke_arrives_as_an_array_of_points(page, points):
     assert page.sent == [{"done": "stroke"}]
 
 
-@pytest.mark.parametrize("key", ["z", "Z", ",", ".", "[", "]", "x", "Delete", "Backspace"])
+@pytest.mark.parametrize("key", ["z", "Z", ",", ".", "[", "]", "x", "Delete", "Backspace", "1", "9"])
 def test_a_key_arrives_by_its_name(page, key):
     heard = []
     page.stage.on_key(heard.append)
@@ -85,6 +85,7 @@ def test_the_browser_forwards_exactly_the_keys_that_python_knows():
         "x",
         "Delete",
         "Backspace",
+        "...123456789",
     ]
 
 

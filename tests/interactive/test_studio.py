@@ -4,6 +4,7 @@ import asyncio
 import errno
 import html
 import re
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,7 @@ from tinytrack.datasets.clips import open_clip
 from tinytrack.datasets.synth import moving_shapes
 from tinytrack.draw.style import object_color
 from tinytrack.errors import TinytrackError
-from tinytrack.interactive import background
+from tinytrack.interactive import background, clicks, follow, pace
 from tinytrack.interactive import studio as looks
 from tinytrack.interactive.canvas import picture_bytes
 from tinytrack.interactive.marking import GRASP
@@ -23,6 +24,7 @@ from tinytrack.interactive.marks import brush
 from tinytrack.interactive.session import Session
 from tinytrack.interactive.skeletons import SKELETONS
 from tinytrack.interactive.studio import studio
+from tinytrack.interactive.timeline_rows import FULL, MARKED, TRACKED
 from tinytrack.interactive.upload import LIMIT
 from tinytrack.io.joints import read_joints_csv
 from tinytrack.io.masks import read_mask
@@ -396,6 +398,40 @@ def test_the_eraser_removes_pixels(demo):
     assert demo.session.keys[0].ids[20, 20] == 1
 
 
+def test_clicks_select_the_chosen_object(demo, monkeypatch):
+    asked = []
+
+    def found(frame, inside, outside, model):
+        asked.append((np.round(inside).tolist(), np.round(outside).tolist()))
+        mask = np.zeros(frame.shape[:2], bool)
+        mask[10:20, 10:30] = True
+        return mask
+
+    monkeypatch.setattr(clicks, "select", found)
+    demo.click.value = True
+    assert demo.stage.brush == 0  # a press is a click, not a stroke
+    click(demo, 15, 12)
+    assert said(demo).startswith("selected with 1 click;")
+    assert demo.session.marks(0).ids[10:20, 10:30].all()
+    assert demo.session.marks(0).ids.sum() == 200
+    key(demo, "x")
+    click(demo, 40, 30)
+    assert said(demo).startswith("selected with 2 clicks;")
+    assert asked == [([[15, 12]], []), ([[15, 12]], [[40, 30]])]
+    demo.undo.click()
+    demo.undo.click()
+    assert demo.session.key_frames == {}
+    click(demo, 40, 30)
+    complaint(demo, "nothing is selected yet", "click on the object first")
+    # one way to draw at a time
+    demo.polygon.value = True
+    assert not demo.click.value
+    demo.click.value = True
+    assert not demo.polygon.value
+    demo.click.value = False
+    assert demo.stage.brush > 0
+
+
 def test_objects_can_be_renamed(demo):
     demo.name.value = "dog"
     demo.add.click()
@@ -666,6 +702,76 @@ def test_delete_makes_a_joint_absent_and_leaves_masks_alone(demo, name):
     key(demo, name)
     assert np.isnan(joints(demo)).all()
     assert demo.joint.value == 1
+
+
+def test_digits_choose_an_object(demo):
+    demo.name.value = "dog"
+    demo.add.click()
+    key(demo, "1")
+    assert demo.which.value == 1
+    key(demo, "2")
+    assert demo.which.value == 2
+    assert said(demo) == "painting dog"
+    assert demo.stage.ink == "rgb({},{},{})".format(*object_color(2))
+    key(demo, "3")
+    complaint(demo, "there is no object 3", "one of 1, 2")
+    assert demo.which.value == 2
+    demo.kind.value = "joints"
+    key(demo, "1")
+    assert demo.which.value == 2, "joints belong to no object"
+
+
+# ---- the timeline, and what is hidden
+
+
+def test_the_timeline_goes_to_a_frame_and_shows_what_is_known(demo):
+    assert [name for name, _ in demo.timeline.rows] == ["object 1"]
+    demo.timeline.hear({"kind": "frame", "frame": 5})
+    assert demo.frame.value == demo.timeline.frame == 5
+    stroke(demo, (20, 20))
+    assert demo.timeline.label == "Timeline of 8 frames. object 1: marked on 5"
+    demo.frame.value = 2
+    assert demo.timeline.frame == 2
+    demo.track.click()
+    assert [code >> 4 for code in demo.timeline.cells] == [TRACKED] * 5 + [MARKED] + [TRACKED] * 2
+    demo.kind.value = "joints"
+    assert [name for name, _ in demo.timeline.rows] == ["object 1", "joints"]
+    demo.kind.value = "masks"
+    demo.colors.value = True
+    assert [name for name, _ in demo.timeline.rows] == ["object 1", "colours"]
+
+
+def test_an_object_can_be_hidden_without_any_effect_on_tracking_and_export(demo, here):
+    plain = demo.stage.data
+    stroke(demo, (20, 20))
+    marked = demo.stage.data
+    demo.which.children[0].eye.value = True
+    assert demo.stage.data == plain
+    demo.track.click()
+    demo.export.click()
+    np.testing.assert_array_equal(read_mask(here / "tinytrack-out" / "masks" / "00000.png"), demo.session.keys[0].ids)
+    assert demo.session.carried(1).ids is not None
+    demo.which.children[0].eye.value = False
+    assert demo.stage.data == marked
+
+
+def test_painting_a_hidden_object_shows_it(demo):
+    demo.name.value = "dog"
+    demo.add.click()
+    demo.which.hidden = frozenset({1, 2})
+    demo.eraser.value = True
+    stroke(demo, (20, 20))
+    assert demo.which.hidden == {1, 2}, "the eraser paints nothing"
+    demo.eraser.value = False
+    stroke(demo, (20, 20))
+    assert demo.which.hidden == {1}
+
+
+def test_another_video_hides_nothing(demo, make_video):
+    demo.which.hidden = frozenset({1})
+    demo.load(str(make_video("other.mp4", 3)))
+    assert demo.which.hidden == frozenset()
+    assert demo.timeline.count == 3
 
 
 # ---- joints
@@ -1050,6 +1156,71 @@ def test_two_quick_clicks_start_only_one_job(demo):
         assert disabled(demo) == {"cancel"}
 
     asyncio.run(page())
+
+
+def slowly(monkeypatch, seconds=0.05):
+    """Let each frame of a track take this long, and the studio look as often as it can."""
+    monkeypatch.setattr(follow, "EVERY", 0)
+    monkeypatch.setattr(follow, "SHARE", 100)
+    monkeypatch.setattr(background, "EVERY", 0.01)
+    monkeypatch.setattr(pace, "SETTLE", 0)
+    track = Session.track
+
+    def patched(*args, **kwargs):
+        for told in track(*args, **kwargs):
+            time.sleep(seconds)
+            yield told
+
+    monkeypatch.setattr(Session, "track", patched)
+
+
+def test_the_picture_follows_the_frame_that_is_tracked_and_returns(demo, monkeypatch):
+    slowly(monkeypatch)
+    demo.frame.value = 3
+    stroke(demo, (20, 20))
+    seen, heard = [], []
+    demo.frame.observe(lambda change: seen.append((change["new"], demo.timeline.cells.count(16 * TRACKED + FULL))), "value")
+    demo.status.observe(lambda change: heard.append(said(demo)), "value")
+    demo.track.click()
+    frames = [frame for frame, _ in seen]
+    assert frames[-1] == demo.frame.value == 3
+    order = [4, 5, 6, 7, 2, 1, 0]
+    assert len(frames) > 4
+    assert [order.index(frame) for frame in frames[:-1]] == sorted({order.index(frame) for frame in frames[:-1]})
+    assert [count for _, count in seen] == sorted(count for _, count in seen), "the timeline fills"
+    assert any(re.fullmatch(r"tracking: \d of 7 frames, [\d.]+ frames per second, a few seconds left", text) for text in heard), heard
+
+
+def test_the_picture_stays_where_the_person_goes_while_tracking_runs(demo, monkeypatch):
+    slowly(monkeypatch)
+    stroke(demo, (20, 20))
+
+    async def page():
+        demo.track.click()
+        while demo.frame.value == 0:
+            await asyncio.sleep(0.005)
+        demo.timeline.hear({"kind": "frame", "frame": 7})
+        while demo.work is not None:
+            assert demo.frame.value == 7
+            await asyncio.sleep(0.005)
+
+    asyncio.run(page())
+    assert demo.frame.value == demo.timeline.frame == 7
+    assert demo.session.tracked == set(range(1, FRAMES))
+
+
+def test_an_error_while_tracking_returns_to_the_frame_too(demo, monkeypatch):
+    slowly(monkeypatch)
+    stroke(demo, (20, 20))
+
+    def fail():
+        time.sleep(0.1)
+        raise TinytrackError("it failed")
+
+    during(monkeypatch, fail, at=4)
+    demo.track.click()
+    complaint(demo, "it failed")
+    assert demo.frame.value == 0
 
 
 def test_progress_is_reported_in_frames(demo):

@@ -3,7 +3,7 @@
 // and the crosshair. view.js zooms, polygon.js holds the corners; canvas.py joins the three files, because a widget is one module.
 
 const STEP = 1, LEAP = 10; // pixels of the frame that an arrow key moves the crosshair, without and with Shift
-const KEYS = new Set(["z", "Z", ",", ".", "[", "]", "x", "Delete", "Backspace"]); // passed on to Python
+const KEYS = new Set(["z", "Z", ",", ".", "[", "]", "x", "Delete", "Backspace", ..."123456789"]); // passed on to Python
 const PATIENCE = 8000; // milliseconds after which a stroke, a click or a key should have been answered
 const SLIP = 10; // pixels of the page that a finger may slip while it clicks
 const CRISP = 3; // pixels of the page: a pixel of the picture that is zoomed to this size gets sharp edges
@@ -266,7 +266,7 @@ function render({ model, el }) {
         pen = !pen;
         pen ? begin(cursor) : end();
       } else if (KEYS.has(event.key)) {
-        if (event.key === "," || event.key === ".") lift(); // a stroke belongs to the frame on which it began
+        if (/^[,.1-9]$/.test(event.key)) lift(); // a stroke belongs to the frame and the object with which it began
         tell({ kind: "key", key: event.key });
       }
       else return;

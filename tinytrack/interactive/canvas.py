@@ -106,8 +106,8 @@ class Canvas(anywidget.AnyWidget):
     def on_key(self, handler: Callable[[str], None]) -> None:
         """Call ``handler(key)`` for each key of the picture.
 
-        The keys are z , . [ ] x Delete Backspace, by the names that the browser gives them, and "undo" and "redo" for Ctrl+Z and
-        Ctrl+Shift+Z or Ctrl+Y.
+        The keys are z , . [ ] x Delete Backspace and the digits 1 to 9, by the names that the browser gives them, and "undo" and "redo"
+        for Ctrl+Z and Ctrl+Shift+Z or Ctrl+Y.
         """
         self._handlers["key"] = lambda message: handler(message["key"])
 

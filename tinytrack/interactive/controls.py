@@ -6,21 +6,23 @@ from ..datasets.clips import CLIPS
 from .access import Access
 from .canvas import Canvas
 from .layout import Demo, row
+from .object_list import ObjectList
 from .playback import Playback
 from .skeletons import SKELETONS
+from .timeline import Timeline
 from .upload import LIMIT, Upload
 
 # Height at which the network sees frames; data/README.md, "Which changes help", lists what a smaller height costs in J&F.
 DETAIL = {"quick (112 rows)": 112, "half (160 rows)": 160, "full (240 rows, like the command line)": 240}
 KEYS = (
     "Keys, once the picture is clicked or reached with Tab: arrows move a crosshair (Shift: by ten), Enter marks, Space puts the brush down"
-    " and lifts it, Ctrl+Z (or Z) undoes, Ctrl+Shift+Z or Ctrl+Y redoes, X switches the eraser, [ and ] change the brush, comma and full"
-    " stop step through the frames, + and - zoom (also Ctrl with the wheel), 0 shows the whole picture, Shift with the mouse moves it. With"
-    " the polygon, Space sets a corner and Enter fills it."
-    " Enter in a box presses the button after it."
+    " and lifts it, Ctrl+Z (or Z) undoes, Ctrl+Shift+Z or Ctrl+Y redoes, X switches the eraser, [ and ] change the brush, 1 to 9 choose an"
+    " object, comma and full stop step through the frames, + and - zoom (also Ctrl with the wheel), 0 shows the whole picture, Shift with"
+    " the mouse moves it. With the polygon, Space sets a corner and Enter fills it. Enter in a box presses the button after it."
 )
 HOW_JOINTS = "Click where the chosen joint is; the next one in the list is then chosen. Left is the subject's left. Drag a dot to move it."
 POLYGON = "Click corners; a double-click, Enter or the first corner fills them, Backspace takes one back, Escape drops them"
+CLICK = "Click on the object and its mask is found; with the eraser, click on what was selected too much"
 WIDE = "100%"
 
 
@@ -62,7 +64,7 @@ class Controls(Demo):
 
         # 2. marks
         self.kind = ipywidgets.ToggleButtons(options=["masks", "joints"], style={"button_width": "auto"})
-        self.which = ipywidgets.Dropdown(description="object", layout={"width": "210px"})
+        self.which = ObjectList()
         self.name = ipywidgets.Text(placeholder="name", layout={"width": "110px"})
         self.add = _button("Add", "plus", "Add an object with this name")
         self.rename = _button("Rename", "pencil", "Give the chosen object this name")
@@ -70,6 +72,7 @@ class Controls(Demo):
         self.radius = ipywidgets.FloatSlider(description="brush", min=1, max=60, value=8, step=0.5, layout={"width": "260px"})
         self.eraser = ipywidgets.ToggleButton(description="Eraser", icon="eraser", layout={"width": "auto"})
         self.polygon = ipywidgets.ToggleButton(description="Polygon", icon="pencil-square-o", tooltip=POLYGON, layout={"width": "auto"})
+        self.click = ipywidgets.ToggleButton(description="Click", icon="mouse-pointer", tooltip=CLICK, layout={"width": "auto"})
         self.skeleton = ipywidgets.Dropdown(options=list(SKELETONS), description="skeleton", layout={"width": "220px"})
         self.joint = ipywidgets.Dropdown(description="joint", layout={"width": "250px"})
         self.absent = _button("Absent", "ban", "This joint cannot be seen on this frame")
@@ -82,7 +85,11 @@ class Controls(Demo):
         self.colors = ipywidgets.Checkbox(
             description="colours too: carry those of the first marked frame", indent=False, layout={"width": WIDE}
         )
-        mask_rows = [_row(self.which, self.name, self.add, self.rename, self.delete), _row(self.radius, self.eraser, self.polygon)]
+        mask_rows = [
+            self.which,
+            _row(self.name, self.add, self.rename, self.delete),
+            _row(self.radius, self.eraser, self.polygon, self.click),
+        ]
         self.mask_panel = ipywidgets.VBox(mask_rows, layout={"width": WIDE})
         how = ipywidgets.HTML(f"<small>{HOW_JOINTS}</small>")
         joint_rows = [_row(self.skeleton, self.delete_joints), _row(self.joint, self.absent), how]
@@ -105,12 +112,13 @@ class Controls(Demo):
         self.stage = Canvas(width=640, label="No video yet", zoomable=True, grows=True)
         self.playback = Playback(self.stage, width="400px")
         self.frame = self.playback.frame
+        self.timeline = Timeline()
         self.strength = ipywidgets.FloatSlider(description="overlay", min=0, max=1, step=0.05, value=0.5, layout={"width": "240px"})
         self.shown = ipywidgets.HTML()
 
         # the layout: the picture on the left, the controls on the right
         left = ipywidgets.VBox(
-            [self.stage, _row(self.playback.button, self.frame), _row(self.strength), self.shown],
+            [self.stage, _row(self.playback.button, self.frame), self.timeline, _row(self.strength), self.shown],
             layout={"flex": "1 1 480px", "min_width": "min(320px, 100%)"},
         )
         right = ipywidgets.VBox(

@@ -28,7 +28,9 @@ class Marking(Controls):
         self.joint.value = 0
 
     def pointed(self, phase: str, x: float, y: float) -> None:
-        """Place or drag a joint, if joints are being marked."""
+        """Place or drag a joint, if joints are being marked; select an object, if masks are made by clicks."""
+        if self.kind.value == "masks" and self.click.value and phase == "down":
+            self.select((x, y))
         if self.kind.value != "joints" or phase == "hover":
             return
         if phase == "down":
@@ -87,10 +89,20 @@ class Marking(Controls):
         """Paint the chosen object along a stroke, or erase."""
         value = 0 if self.eraser.value else self.which.value
         self.session.paint(self.frame.value, points, self.radius.value, value)
+        self.which.hidden -= {value}  # or the stroke would vanish
 
     def fill(self, corners) -> None:
         """Fill a polygon with the chosen object, or erase it."""
-        self.session.fill(self.frame.value, corners, 0 if self.eraser.value else self.which.value)
+        value = 0 if self.eraser.value else self.which.value
+        self.session.fill(self.frame.value, corners, value)
+        self.which.hidden -= {value}
+
+    def select(self, xy: tuple[float, float]) -> None:
+        """Find the mask of the chosen object by a click on it; with the eraser, a click on what does not belong to it."""
+        on_it = not self.eraser.value
+        count = self.clicks.click(self.session, self.frame.value, self.which.value, xy, on_it, self.network())
+        self.which.hidden -= {self.which.value}
+        self.say(f"selected with {count} click{'s' * (count > 1)}; click what is missing, and with the eraser (X) what is too much")
 
     def pressed(self, key: str) -> None:
         """Handle a key that was pressed on the picture, see :data:`KEYS`."""
@@ -105,8 +117,19 @@ class Marking(Controls):
             self.do_again()
         elif key == "x":
             self.eraser.value = not self.eraser.value
+        elif key.isdigit():
+            self.choose_object(int(key))
         elif self.kind.value == "joints":  # Delete, Backspace
             self.place(None)
+
+    def choose_object(self, number: int) -> None:
+        """Choose the object to paint; joints are not painted."""
+        numbers = [n for _, n in self.which.options]
+        if self.kind.value == "masks" and number not in numbers:
+            raise TinytrackError(f"there is no object {number}: expected one of {', '.join(map(str, numbers))}, or add one")
+        if self.kind.value == "masks":
+            self.which.value = number
+            self.say(f"painting {self.session.objects[number - 1]}")
 
     def take_back(self) -> None:
         """Undo the last mark, and show the frame it was on."""

@@ -8,7 +8,7 @@ frame is *stale* when the marks that it was tracked from have changed since.
 import contextlib
 import io
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -43,9 +43,13 @@ class _Origin:
 
 @dataclass(frozen=True)
 class _Stored:
-    """A tracked frame in little memory: masks as PNG, colours in half precision."""
+    """A tracked frame in little memory: masks as PNG, colours in half precision.
+
+    ``areas`` holds the number of pixels of each object, by its number, so that the timeline needs no mask.
+    """
 
     ids: bytes | None
+    areas: np.ndarray | None
     xy: np.ndarray | None
     confidence: np.ndarray | None
     ab: np.ndarray | None
@@ -68,7 +72,8 @@ def _packed(carried: Carried, origin: _Origin) -> _Stored:
     if carried.ids is not None:
         write_mask(buffer, carried.ids)
     ab = None if carried.ab is None else carried.ab.half().cpu().numpy()
-    return _Stored(buffer.getvalue() or None, carried.xy, carried.confidence, ab, origin)
+    areas = None if carried.ids is None else np.bincount(carried.ids.ravel())
+    return _Stored(buffer.getvalue() or None, areas, carried.xy, carried.confidence, ab, origin)
 
 
 def _unpacked(stored: _Stored) -> Carried:
@@ -93,6 +98,7 @@ class Session:
         memory: bytes that the copies of the frames take so far.
         colors: whether the colours of the first key frame are propagated too.
         reference: the frame whose colours were propagated when no frame was marked; else None.
+        newest: the frame that was tracked last; None before the first.
     """
 
     def __init__(self, video: Video):
@@ -108,6 +114,7 @@ class Session:
         self._tracked: dict[int, _Stored] = {}
         self._blank = self._empty()
         self.reference: int | None = None
+        self.newest: int | None = None
         self._aside: dict[tuple[str, ...], dict[int, np.ndarray]] = {}  # positions set aside, by the names of their skeleton
         self._history = History(self.keys, self.objects)
         self._paused: _Paused | None = None
@@ -141,16 +148,17 @@ class Session:
 
         return np.array(Image.open(io.BytesIO(self._shown[index])))
 
-    def picture(self, index: int, strength: float = 0.5, width: int = 600, dots: float = 1.0) -> np.ndarray:
+    def picture(self, index: int, strength: float = 0.5, width: int = 600, dots: float = 1.0, hidden: Collection[int] = ()) -> np.ndarray:
         """Draw a frame's marks, or what was tracked, over the frame: uint8 RGB, about ``width`` pixels wide.
 
-        The dots of keypoints are ``dots`` times as large as usual.
+        The dots of keypoints are ``dots`` times as large as usual. The objects whose numbers are in ``hidden`` are left out.
         """
         frame = self.frame(index)
         carried = self.carried(index)
         ids, xy = carried.ids, carried.xy
         if ids is not None:
             ids = nearest(ids, *frame.shape[:2])
+            ids = np.where(np.isin(ids, list(hidden)), 0, ids) if hidden else ids
         if xy is not None:
             xy = rescale(xy, self.size, frame.shape[:2])
         return carried_picture(frame, Carried(ids, xy, carried.confidence, carried.ab), self.joints.edges, strength, width, dots)
@@ -160,11 +168,16 @@ class Session:
 
         Objects and keypoints that are no longer marked on any frame are left out.
         """
-        tracked = self._still_marked(_unpacked(self._tracked[index])) if index in self._tracked else Carried()
+        stored = self._tracked.get(index)
+        tracked = Carried() if stored is None else self._still_marked(_unpacked(stored))
         if index not in self.key_frames:
             return tracked
         marks = self.keys[index]
         return Carried(marks.ids, marks.xy, certain(marks.xy), tracked.ab)
+
+    def stored(self) -> dict[int, _Stored]:
+        """Return what was tracked, by frame and without decoding it: a copy, because tracking may add frames meanwhile."""
+        return dict(self._tracked)
 
     def _still_marked(self, tracked: Carried) -> Carried:
         """Leave out what is no longer marked on any frame, for example a deleted object."""
@@ -206,7 +219,7 @@ class Session:
                 origins[group] = self._origin(keys, *group)
             return origins[group] == origin
 
-        tracked = {t: stored for t, stored in self._tracked.items() if t not in marked or (stored.ab is not None and t != min(marked))}
+        tracked = {t: stored for t, stored in self.stored().items() if t not in marked or (stored.ab is not None and t != min(marked))}
         return {t for t, stored in tracked.items() if not valid(t, stored.origin)}
 
     @property
@@ -426,7 +439,7 @@ class Session:
                 carried = next(tracked, None)
                 if carried is None:
                     raise self.shorter(index)
-                self._tracked[index] = _packed(carried, origin)
+                self._tracked[index], self.newest = _packed(carried, origin), index
                 self._paused = _Paused(key, origin, ahead[n:], tracked)
                 done += 1
                 yield done, total
