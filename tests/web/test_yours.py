@@ -316,6 +316,21 @@ def test_marks_in_the_middle_are_tracked_to_both_ends(page):
     assert set(page.evaluate("[...tinytrack.yours.tracks[0].ids]")) == {0, 2}  # the number of the object is kept
 
 
+def test_a_grid_of_points_leaves_trails(page):
+    page.locator("#yours-clear").click()
+    page.locator("[name=yours-tool][value=joints]").check()
+    page.locator("#yours-grid").click()
+    assert page.locator("#yours-objects-name").inner_text() == "35 keypoints"
+    first = page.evaluate("tinytrack.yours.marks.of(0).joints")
+    np.testing.assert_allclose(first[0], [176 / 14 - 0.5, 144 / 10 - 0.5])
+    assert len(first) == 35
+    track(page)
+    page.locator("#yours-frame").fill("30")
+    with_trails = page.locator("#yours-stage").evaluate("c => c.toDataURL()")
+    page.locator("#yours-trails").uncheck()
+    assert page.locator("#yours-stage").evaluate("c => c.toDataURL()") != with_trails
+
+
 def test_copied_colors_can_be_shown(page):
     page.locator("#yours-carry").check()
     track(page)

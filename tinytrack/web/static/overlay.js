@@ -18,22 +18,25 @@ tinytrack.overlay = (() => {
     return found;
   }
 
-  // Draw a frame. joints: places or null; cursor: {place, radius}, or null; faint: draw marks of before the last change faintly.
-  function show(canvas, frame, { ids, joints, colors, cursor, faint }) {
+  // Draw a frame. joints: places or null; trail(n): where joint n was before, or null for no trails; cursor: {place, radius}, or null; faint: draw marks of before the last change faintly.
+  function show(canvas, frame, { ids, joints, trail, colors, cursor, faint }) {
     const context = canvas.getContext('2d');
     context.putImageData(ids ? tinted(frame, ids, faint ? colors.map(() => [150, 150, 150]) : colors) : frame, 0, 0);
     const size = Math.max(3, canvas.height / 60);
     context.font = `600 ${Math.max(9, 3 * size)}px system-ui, sans-serif`;
+    const small = joints.length > 20;  // many keypoints get no numbers
     joints.forEach((place, n) => {
+      if (trail) drawTrail(context, trail(n), tinytrack.color.css(colors[n % colors.length]), size / 2);
       if (!place) return;
       const [x, y] = [place[0] + 0.5, place[1] + 0.5];  // pixel centres are whole numbers
       context.beginPath();
-      context.arc(x, y, size, 0, 2 * Math.PI);
+      context.arc(x, y, small ? size / 1.5 : size, 0, 2 * Math.PI);
       context.fillStyle = faint ? 'rgb(150 150 150)' : tinytrack.color.css(colors[n % colors.length]);
       context.fill();
       context.lineWidth = Math.max(1, size / 3);
       context.strokeStyle = '#fff';
       context.stroke();
+      if (small) return;
       context.lineWidth = Math.max(2, size / 2);
       context.strokeStyle = '#000';
       context.strokeText(n + 1, x + 1.5 * size, y - size);
@@ -48,6 +51,18 @@ tinytrack.overlay = (() => {
       context.arc(...cursor.place.map(v => v + 0.5), Math.max(2, cursor.radius), 0, 2 * Math.PI);
       context.stroke();
     }
+  }
+
+  // Draw a line through the last places of a keypoint; it is interrupted where the keypoint was lost.
+  function drawTrail(context, places, color, width) {
+    context.strokeStyle = color;
+    context.lineWidth = width;
+    context.beginPath();
+    places.forEach((place, back) => {
+      if (place && places[back - 1]) context.lineTo(place[0] + 0.5, place[1] + 0.5);
+      else if (place) context.moveTo(place[0] + 0.5, place[1] + 0.5);
+    });
+    context.stroke();
   }
 
   // Draw the strip of all frames: marked, tracked, tracked before the last change, or nothing yet.

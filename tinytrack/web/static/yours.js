@@ -6,7 +6,10 @@
   const { make, capture, engine } = tinytrack;
   const SAMPLES = ['carphone', 'bikes'];
   const DETAILS = [96, 144, 192, 240];
-  const JOINTS = 20;         // keypoints at most
+  const JOINTS = 40;         // keypoints at most
+  const LISTED = 15;         // more keypoints than this have no buttons
+  const GRID = [7, 5];       // columns and rows of a grid of keypoints
+  const TRAIL = 15;          // frames that the trail of a keypoint reaches back
 
   let video = null;          // {name, frames: [ImageData, ...], fps, names of objects}
   let marks = null, tracks = [];  // tracks[t]: {ids, joints, painted, version}, or nothing
@@ -21,6 +24,9 @@
   const fresh = t => tracks[t]?.version === marks.version;
   const at = t => marks.of(t) ?? tracks[t] ?? null;
 
+  // Where a keypoint was in the last frames: a list of places or nulls.
+  const trail = n => Array.from({ length: Math.min(TRAIL, frame) + 1 }, (_, back) => at(frame - back)?.joints[n] ?? null);
+
   // ---- show it
 
   function look() {
@@ -29,6 +35,7 @@
     const picture = shows === 'colors' && painted ? new ImageData(painted, image.width, image.height) : image;
     tinytrack.overlay.show($('stage'), picture, {
       ids: shows === 'marks' ? known?.ids : null, joints: shows === 'marks' ? known?.joints ?? [] : [],
+      trail: $('trails').checked && !busy ? trail : null,
       colors, cursor: cursor && { place: cursor, radius: onStage.paints() ? radius() : 2 },
       faint: !marks.of(frame) && !fresh(frame),
     });
@@ -58,10 +65,12 @@
     $('radius-value').textContent = `${radius()} pixels`;
     for (const input of document.querySelectorAll('[name=yours-tool]')) input.checked = input.value === tool.kind;
     for (const input of document.querySelectorAll('[name=yours-shows]')) input.checked = input.value === shows;
-    $('objects').replaceChildren(...(open ? chips() : []));
-    $('objects-name').textContent = tool.kind === 'joints' ? 'Keypoint' : 'Object';
+    const many = tool.kind === 'joints' && used(true) > LISTED;
+    $('objects').replaceChildren(...(open && !many ? chips() : []));
+    $('objects-name').textContent = many ? `${used(true)} keypoints` : tool.kind === 'joints' ? 'Keypoint' : 'Object';
     $('objects').parentNode.hidden = tool.kind === 'eraser';
     $('next').parentNode.hidden = tool.kind !== 'click';
+    $('grid').parentNode.hidden = tool.kind !== 'joints';
     $('radius').parentNode.hidden = !onStage.paints();
   }
 
@@ -254,6 +263,17 @@
     say(`selected with ${count} click${count > 1 ? 's' : ''}; click what is missing, and with Shift what is too much`);
   });
 
+  // Place keypoints all over the frame.
+  function placeGrid() {
+    const { width, height } = $('stage'), [columns, rows] = width >= height ? GRID : [GRID[1], GRID[0]];
+    marks.change(frame, mark => {
+      mark.joints = Array.from({ length: columns * rows }, (_, n) =>
+        [(n % columns + 0.5) / columns * width - 0.5, (Math.floor(n / columns) + 0.5) / rows * height - 0.5]);
+    });
+    $('trails').checked = true;
+    changed(`placed ${columns * rows} keypoints; track them, and play the result`);
+  }
+
   function step(name) {
     const t = marks[name]();
     if (t === null) return;
@@ -319,6 +339,8 @@
     $('next').addEventListener('change', () => { tool.next = $('next').checked; });
     $('detail').addEventListener('change', () => { detail = Number($('detail').value); look(); });
     $('play').addEventListener('click', play);
+    $('grid').addEventListener('click', placeGrid);
+    $('trails').addEventListener('change', look);
     $('undo').addEventListener('click', () => step('undo'));
     $('redo').addEventListener('click', () => step('redo'));
     $('clear').addEventListener('click', () => { marks.clear(frame); changed(`took all marks off frame ${frame}`); });
