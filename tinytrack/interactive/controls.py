@@ -84,7 +84,7 @@ class Controls(Demo):
         joint_rows = [_row(self.skeleton, self.delete_joints), _row(self.joint, self.absent), how]
         self.joint_panel = ipywidgets.VBox(joint_rows, layout={"width": WIDE})
 
-        # 3. track, 4. export
+        # 3. track, 4. save
         self.model = ipywidgets.Dropdown(
             options=[("tiny-lab (sees colour)", "tiny-lab"), ("tiny-gray (gray; can colour)", "tiny-gray")],
             description="network", layout={"width": "300px"},
@@ -95,6 +95,13 @@ class Controls(Demo):
         self.bar = ipywidgets.IntProgress(layout={"width": "160px"})
         self.out = ipywidgets.Text(value="tinytrack-out", description="folder", layout={"width": "260px"})
         self.export = _button("Export", "save", "Write videos, masks and joints into this folder")
+        self.project = ipywidgets.Text(
+            placeholder="name of a project file", description="project", layout={"flex": "1 1 200px", "width": "auto"}
+        )
+        tip = "Save all marks, names and settings in this file, to go on another day"
+        self.save = _button("Save project", "archive", tip)
+        tip = "Open the video, marks and settings that are saved in this file; a project can also be uploaded above"
+        self.reopen = _button("Open project", "folder-open", tip)
         self.status = ipywidgets.HTML("Choose a video and open it.")
 
         # the picture
@@ -118,8 +125,8 @@ class Controls(Demo):
                 _row(self.undo, self.redo, self.clear, self.restore), self.colors, self.near["mark"],
                 _head("3. Track"),
                 _row(self.model, self.detail), _row(self.track, self.cancel, self.bar), self.near["track"],
-                _head("4. Export"),
-                _row(self.out, self.export), self.near["export"],
+                _head("4. Save"),
+                _row(self.out, self.export), _row(self.project, self.save, self.reopen), self.near["export"],
             ],
             layout={"flex": "1 1 340px", "min_width": "320px"},
         )  # fmt: skip
@@ -128,3 +135,4 @@ class Controls(Demo):
         self.add_class("tinytrack-studio")
         for name, text, button in (("path", self.path, self.open_path), ("name", self.name, self.add), ("folder", self.out, self.export)):
             self.access.enter(name, text, button)
+        self.access.enter("project", self.project, self.save)

@@ -6,10 +6,12 @@ frame is *stale* when the marks that it was tracked from have changed since.
 """
 
 import contextlib
+import hashlib
 import io
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -30,6 +32,7 @@ from .marks import History, Marks, Step, brush
 from .skeletons import SKELETONS
 
 SHOWN_HEIGHT = 360  # shorter side of the copies kept for display; tracking and export read the video again, at its own size
+SAMPLES = 32  # frames that identify a video
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,7 @@ class Session:
         objects: names of the objects 1, 2, ...; None for one that was deleted.
         joints: names and lines of the skeleton; the positions are in the marks.
         keys: {frame: Marks}, what a person has marked.
+        aside: the positions of the keypoints of the other skeletons, {names of the skeleton: {frame: positions}}.
         memory: bytes that the copies of the frames take so far.
         colors: whether the colours of the first key frame are propagated too.
         reference: the frame whose colours were propagated when no frame was marked; else None.
@@ -108,7 +112,7 @@ class Session:
         self._tracked: dict[int, _Stored] = {}
         self._blank = self._empty()
         self.reference: int | None = None
-        self._aside: dict[tuple[str, ...], dict[int, np.ndarray]] = {}  # positions set aside, by the names of their skeleton
+        self.aside: dict[tuple[str, ...], dict[int, np.ndarray]] = {}
         self._history = History(self.keys, self.objects)
         self._paused: _Paused | None = None
 
@@ -140,6 +144,24 @@ class Session:
         from PIL import Image
 
         return np.array(Image.open(io.BytesIO(self._shown[index])))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A text that is the same for every session with the same video, wherever its file is.
+
+        It depends on the decoded frames. Another version of the decoder may decode the same file a little differently, so a different
+        fingerprint is a reason to look at the frames, but no proof of a different video.
+        """
+        digest = hashlib.sha256(f"{len(self)} frames of {self.size}".encode())
+        for t in np.unique(np.linspace(0, len(self) - 1, SAMPLES).round().astype(int)):
+            digest.update(self.frame(int(t)).tobytes())
+        return digest.hexdigest()[:24]
+
+    def without_marks(self) -> "Session":
+        """Return a new session with the same frames, which are not read again."""
+        session = Session(self.video)
+        session.log, session.memory, session._shown = self.log, self.memory, self._shown
+        return session
 
     def picture(self, index: int, strength: float = 0.5, width: int = 600) -> np.ndarray:
         """Draw a frame's marks, or what was tracked, over the frame: uint8 RGB, about ``width`` pixels wide."""
@@ -323,9 +345,9 @@ class Session:
         """
         # set the placed keypoints aside, and bring back those of the new skeleton
         placed = {k: m.xy for k, m in self.keys.items() if m.has_joints}
-        self._aside[self.joints.names] = placed
+        self.aside[self.joints.names] = placed
         self.joints = joints
-        back, empty = self._aside.pop(joints.names, {}), self._empty()
+        back, empty = self.aside.pop(joints.names, {}), self._empty()
         # Keep the objects, also on frames from which all were erased; frames that had only keypoints are no longer key frames.
         kept = {k: m.ids for k, m in self.keys.items() if m.ids.any() or (k not in placed and any(n.ids.any() for n in self.keys.values()))}
         before, blank = self.keys, self._blank

@@ -20,14 +20,14 @@ from .background import Cancelled, Work, start
 from .controls import DETAIL
 from .export import EXPORTS, export
 from .layout import Demo, css_color
-from .marking import Marking
+from .saving import Saving, free_name, is_project
 from .session import Session
 from .skeletons import SKELETONS
 
 MUCH = 300e6  # bytes; reading a long video says how much memory its frames take
 
 
-class Studio(Marking):
+class Studio(Saving):
     """See :func:`studio`. ``session`` holds marks and tracks; the widgets are attributes."""
 
     def __init__(self, device: str):
@@ -67,7 +67,11 @@ class Studio(Marking):
                 self.track: lambda: self.begin(self.run_track()),
                 self.cancel: lambda: self.work and self.work.cancel(),
             },
-            "export": {self.export: lambda: self.begin(self.run_export())},
+            "export": {
+                self.export: lambda: self.begin(self.run_export()),
+                self.save: self.save_project,
+                self.reopen: lambda: self.open_project(self.project.value),
+            },
         }
         for step, buttons in clicks.items():
             for button, action in buttons.items():
@@ -166,9 +170,9 @@ class Studio(Marking):
         self.mask_panel.layout.display = None if masks else "none"
         self.joint_panel.layout.display = "none" if masks else None
         marking = (self.add, self.rename, self.delete, self.absent, self.delete_joints, self.undo, self.redo, self.clear, self.restore)
-        for control in (*marking, self.track, self.export, self.colors, self.skeleton):
+        for control in (*marking, self.track, self.export, self.save, self.colors, self.skeleton):
             control.disabled = busy or not ready
-        for control in (self.open_clip, self.open_path, self.model, self.detail):
+        for control in (self.open_clip, self.open_path, self.reopen, self.model, self.detail):
             control.disabled = busy
         self.cancel.disabled = not busy
         self.stage.active = ready and not busy
@@ -178,18 +182,30 @@ class Studio(Marking):
     # ---- opening
 
     def load(self, name: str) -> None:
-        """Open a clip, a file or a folder; if it cannot be read, the current video stays open."""
+        """Open a clip, a file, a folder or a project; if it cannot be read, the current video stays open."""
         name = typed_path(str(name))
         if not name:
             raise TinytrackError("type the path of a video file or of a folder of frames")
+        if is_project(name):
+            return self.open_project(name)
         self.check_idle()
         open_clip(name)  # a missing video is reported before the warning
+        self.check_kept(name)
+        self.begin(self.run_open(name))
+
+    def check_kept(self, name: str) -> None:
+        """Make sure that opening ``name`` forgets no marks, unless the user insists by opening it again.
+
+        Raises:
+            TinytrackError: the warning, at the first time.
+        """
         what = self.upload.shorten(name)  # each upload of a file has another path
-        if self.session is not None and self.session.key_frames and self.sure != what:
+        marked = self.session is not None and (self.session.key_frames or any(self.session.aside.values()))
+        if marked and self.contents() != self.kept and self.sure != what:
             self.sure = what
             again = "press the same button again" if what == name else f"press Open path, or upload {what} again"
-            raise TinytrackError(f"this forgets your marks on {self.session.video.title}: export them first, or {again}")
-        self.begin(self.run_open(name))
+            title = self.session.video.title
+            raise TinytrackError(f"this forgets your marks on {title}: save the project or export them first, or {again}")
 
     def uploaded(self, path: Path) -> None:
         """Open a file that was uploaded."""
@@ -211,17 +227,23 @@ class Studio(Marking):
                     tell(count, session.memory)
                 return session
 
-            def show(count, memory):
-                much = f", {memory / 1e6:.0f} MB of memory; Cancel keeps the video that is open now" if memory >= MUCH else ""
-                self.say_progress(f"reading {Path(name).name or name}: {count} frames{much}")
+            self.take(await work.run(read, self.reading(name)))
 
-            self.take(await work.run(read, show))
+    def reading(self, name: str) -> Callable[[int, int], None]:
+        """Return the function that shows how far a video is read."""
 
-    def take(self, session: Session) -> None:
-        """Switch to a video that has been read."""
+        def show(count: int, memory: int) -> None:
+            much = f", {memory / 1e6:.0f} MB of memory; Cancel keeps the video that is open now" if memory >= MUCH else ""
+            self.say_progress(f"reading {Path(name).name or name}: {count} frames{much}")
+
+        return show
+
+    def take(self, session: Session) -> str:
+        """Switch to a video that has been read; return what is to be noted about it."""
         self.sure, self.colors.value = "", False
         session.choose(SKELETONS[self.skeleton.value])
         self.session, self.saved, self.autosave = session, {}, Autosave(session)
+        self.kept, self.own, self.project.value = None, {}, free_name(session.video.title)
         self.model.value = best_weights([session.frame(0)])
         height, width = session.size
         self.stage.size = (width, height)
@@ -238,6 +260,7 @@ class Studio(Marking):
         self.restore.layout.display = None if earlier else "none"
         self.settle()
         self.look()
+        return notes
 
     # ---- long work
 

@@ -30,7 +30,7 @@ class Upload(anywidget.AnyWidget):
 
     _esm = Path(__file__).with_name("upload.js")
     _css = ".tinytrack-upload { display: inline-block; line-height: 28px; } .tinytrack-upload input { max-width: 200px; }"
-    accept = traitlets.Unicode("video/*,.gif").tag(sync=True)
+    accept = traitlets.Unicode("video/*,.gif,.zip").tag(sync=True)  # zip: a project of the studio
 
     def __init__(
         self,
