@@ -90,6 +90,8 @@ class Controls(Demo):
             description="network", layout={"width": "300px"},
         )  # fmt: skip
         self.detail = ipywidgets.Dropdown(options=list(DETAIL), value="half (160 rows)", description="detail", layout={"width": "240px"})
+        self.first = ipywidgets.BoundedIntText(description="from frame", max=0, layout={"width": "170px"})
+        self.last = ipywidgets.BoundedIntText(description="to frame", max=0, layout={"width": "170px"})
         self.track = _button("Track", "play", "Track from every frame that was marked or corrected", button_style="primary")
         self.cancel = _button("Cancel", "stop", "Stop; frames that are done are kept, and Track goes on from there", disabled=True)
         self.bar = ipywidgets.IntProgress(layout={"width": "160px"})
@@ -124,7 +126,7 @@ class Controls(Demo):
                 self.kind, self.mask_panel, self.joint_panel,
                 _row(self.undo, self.redo, self.clear, self.restore), self.colors, self.near["mark"],
                 _head("3. Track"),
-                _row(self.model, self.detail), _row(self.track, self.cancel, self.bar), self.near["track"],
+                _row(self.model, self.detail), _row(self.first, self.last), _row(self.track, self.cancel, self.bar), self.near["track"],
                 _head("4. Save"),
                 _row(self.out, self.export), _row(self.project, self.save, self.reopen), self.near["export"],
             ],

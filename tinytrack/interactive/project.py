@@ -59,6 +59,7 @@ class Project:
         keys: {frame: marks}, with the keypoints of this skeleton.
         aside: the keypoints of the other skeletons: {name of the skeleton: {frame: positions}}.
         settings: "network", "detail" and "colours" as chosen in the studio; what is missing stays as it is.
+        part: the first and last frame that are tracked and exported; None for all.
     """
 
     video: VideoFacts
@@ -67,6 +68,7 @@ class Project:
     keys: dict[int, Marks]
     aside: dict[str, dict[int, np.ndarray]]
     settings: dict[str, str | bool] = field(default_factory=dict)
+    part: tuple[int, int] | None = None
 
     @classmethod
     def of(cls, session: Session, settings: dict | None = None, uploaded: bool = False) -> "Project":
@@ -75,7 +77,8 @@ class Project:
         source = None if uploaded else video.name or os.path.abspath(video.path)
         facts = VideoFacts(source, video.title, session.size, len(session), session.fingerprint)
         aside = {NAMES[names]: dict(places) for names, places in session.aside.items() if places}
-        return cls(facts, list(session.objects), NAMES[session.joints.names], dict(sorted(session.keys.items())), aside, settings or {})
+        keys = dict(sorted(session.keys.items()))
+        return cls(facts, list(session.objects), NAMES[session.joints.names], keys, aside, settings or {}, session.cut)
 
     @property
     def frames(self) -> list[int]:

@@ -26,9 +26,9 @@ from .skeletons import SKELETONS
 ENDING = ".tinytrack.zip"
 FORMAT = "tinytrack project 1"
 ABOUT = (
-    "what was marked in the studio of tinytrack; frames and objects: their numbers count from 0 and from 1, masks: a PNG whose palette"
-    " indices are the objects' numbers, or null where all marks were erased, joints: [x, y] in pixels, where (0, 0) is the centre of the"
-    " top left pixel; colours of objects follow from their numbers"
+    "What was marked in the studio of tinytrack. Frames count from 0, and objects from 1. The palette indices in the PNG of a mask are the"
+    " numbers of the objects; null in place of a PNG means that all marks on this frame were erased. Joints are [x, y] in pixels, and"
+    " (0, 0) is the centre of the top left pixel. The studio derives an object's colour from its number."
 )
 LARGEST_JSON = 50_000_000  # bytes of project.json; ten joints on a thousand frames take one
 LARGEST_MASK = 50_000_000  # bytes of the PNG of a mask
@@ -60,6 +60,7 @@ def write_project(path: str | os.PathLike, project: Project) -> None:
             None if name is None else {"name": name, "color": "#" + bytes(object_color(n).astype(np.uint8)).hex()}
             for n, name in enumerate(project.objects, start=1)
         ],
+        "part": None if project.part is None else list(project.part),
         "skeleton": project.skeleton,
         "masks": {str(t): name for t, name in masks.items()},
         "joints": {name: _joints_by_name(name, places) for name, places in sorted(_places(project).items())},
@@ -142,7 +143,7 @@ def _read(file: zipfile.ZipFile) -> Project:
     here = joints.pop(skeleton, {})
     no_mask, no_joints = np.zeros(video.size, np.uint8), np.full((len(SKELETONS[skeleton].names), 2), np.nan)
     keys = {t: Marks(masks.get(t, no_mask), here.get(t, no_joints)) for t in sorted(masks.keys() | here.keys())}
-    return Project(video, objects, skeleton, keys, joints, settings)
+    return Project(video, objects, skeleton, keys, joints, settings, _part(content.get("part"), video))
 
 
 def _entry(file: zipfile.ZipFile, name: str, largest: int) -> bytes:
@@ -151,6 +152,8 @@ def _entry(file: zipfile.ZipFile, name: str, largest: int) -> bytes:
         info = file.getinfo(name)
     except KeyError:
         raise _Wrong(f"it lacks {name}") from None
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise NotImplementedError  # other kinds raise errors of their own
     with file.open(info) as entry:
         data = entry.read(largest + 1) if info.file_size <= largest else b""
     _expect(info.file_size <= largest and len(data) <= largest, f"{name} in it is larger than {largest / 1e6:.0f} MB")
@@ -213,6 +216,15 @@ def _objects(content: list) -> list[str | None]:
     _expect(bool(known), "it has no object")
     _expect(len(set(known)) == len(known), "two of its objects have the same name")
     return names
+
+
+def _part(content: object, video: VideoFacts) -> tuple[int, int] | None:
+    """Check the part of the video that is tracked and exported."""
+    if content is None:
+        return None
+    whole = isinstance(content, list) and len(content) == 2 and all(type(t) is int for t in content)
+    _expect(whole and 0 <= content[0] <= content[1] < video.frames, f"its part is not [first, last] of frames 0 to {video.frames - 1}")
+    return content[0], content[1]
 
 
 def _frame(text: str, video: VideoFacts) -> int:

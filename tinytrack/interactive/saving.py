@@ -126,6 +126,8 @@ class Saving(Marking):
             self.model.value = project.settings.get("network", self.model.value)
             details = {text.split()[0]: text for text in self.detail.options}
             self.detail.value = details.get(project.settings.get("detail"), self.detail.value)
+            first, last = project.part or (0, len(session) - 1)
+            self.first.value, self.last.value = first, last
             self.name_objects()
             self.frame.value = min(project.keys, default=0)
             # an upload is a copy that nobody will look for

@@ -97,6 +97,7 @@ class Session:
         memory: bytes that the copies of the frames take so far.
         colors: whether the colours of the first key frame are propagated too.
         reference: the frame whose colours were propagated when no frame was marked; else None.
+        cut: the first and last frame that are tracked and exported; None for all. Everything else stays as it is.
     """
 
     def __init__(self, video: Video):
@@ -106,6 +107,7 @@ class Session:
         self.joints = SKELETONS["human"]
         self.keys: dict[int, Marks] = {}
         self.colors = False
+        self.cut: tuple[int, int] | None = None
         self.log = FrameLog()  # the times of the frames, and which of them are damaged
         self._shown: list[bytes] = []
         self.memory = 0
@@ -211,9 +213,12 @@ class Session:
 
     @property
     def stale(self) -> set[int]:
-        """The frames whose track comes from marks that have changed since; a key frame is among them only for its colours."""
-        marked = self.key_frames
-        keys = marked or ({} if self.reference is None else {self.reference: self._blank})
+        """The frames whose track comes from marks that have changed since; a key frame is among them only for its colours.
+
+        Frames outside of :attr:`part` are not among them.
+        """
+        marked = self.part_keys
+        keys = marked or ({self.reference: self._blank} if self.reference in self.part else {})
         current = {t: key for key, frames in self._parts(keys) for t in frames}
         origins: dict = {}  # one for each key frame and setting, because many frames share them
 
@@ -225,8 +230,20 @@ class Session:
                 origins[group] = self._origin(keys, *group)
             return origins[group] == origin
 
-        tracked = {t: stored for t, stored in self._tracked.items() if t not in marked or (stored.ab is not None and t != min(marked))}
+        part = {t: stored for t, stored in self._tracked.items() if t in self.part}
+        tracked = {t: stored for t, stored in part.items() if t not in marked or (stored.ab is not None and t != min(marked))}
         return {t for t, stored in tracked.items() if not valid(t, stored.origin)}
+
+    @property
+    def part(self) -> range:
+        """The frames that are tracked and exported."""
+        first, last = self.cut or (0, len(self) - 1)
+        return range(first, last + 1)
+
+    @property
+    def part_keys(self) -> dict[int, Marks]:
+        """The key frames of this part, from which it is tracked."""
+        return {t: marks for t, marks in self.key_frames.items() if t in self.part}
 
     @property
     def key_frames(self) -> dict[int, Marks]:
@@ -368,15 +385,16 @@ class Session:
 
     def _starts(self, reference: int) -> dict[int, Marks]:
         """Return the key frames. Colours alone need no marks: without any, they start from the reference frame."""
-        return self.key_frames or ({reference: self._blank} if self.colors else {})
+        return self.part_keys or ({reference: self._blank} if self.colors else {})
 
     def _parts(self, keys: dict[int, Marks]) -> list[tuple[int, list[int]]]:
-        """Divide the video into parts: (key frame, the frames to track from it in this order), forwards or backwards.
+        """Divide the frames to track into parts: (key frame, the frames to track from it in this order), forwards or backwards.
 
         Each part ends *on* the next key frame, whose marks are given, but whose colours are not.
         """
-        parts = [(key, list(range(key + 1, min(after + 1, len(self))))) for key, after in itertools.pairwise([*keys, len(self)])]
-        return parts + [(key, list(range(key - 1, -1, -1))) for key in list(keys)[:1]]
+        start, stop = self.part.start, self.part.stop
+        parts = [(key, list(range(key + 1, min(after + 1, stop)))) for key, after in itertools.pairwise([*keys, stop])]
+        return parts + [(key, list(range(key - 1, start - 1, -1))) for key in list(keys)[:1]]
 
     def plan(self, setting: tuple = (), reference: int = 0) -> list[tuple[int, list[int]]]:
         """List what must be tracked: (key frame, the frames to track from it in this order), forwards or backwards.
@@ -412,11 +430,16 @@ class Session:
             reference: the frame whose colours are propagated if no frame is marked.
 
         Raises:
-            MaskError: if nothing is marked and colours are not requested.
+            MaskError: if nothing is marked in the part to track and colours are not requested.
             VideoError, ModelError: see :func:`tinytrack.track.carry`.
         """
         # where tracking starts
         keys = self._starts(reference)
+        chosen = f"of the frames {self.part.start} to {self.part[-1]}, which are chosen for tracking"
+        if self.key_frames and not keys:
+            raise MaskError(f"nothing is marked on any {chosen}: mark one of them, or choose more frames")
+        if not set(keys) <= set(self.part):
+            raise MaskError(f"frame {reference} is none {chosen}: go to one of them to track its colours")
         if not keys:
             raise MaskError("nothing is marked: brush an object or place a joint on a frame, or ask for colours")
         first = min(keys)

@@ -89,6 +89,8 @@ class Studio(Saving):
             control.observe(lambda _: self.look(), "value")
         for control in (self.kind, self.which, self.radius, self.eraser):
             control.observe(lambda _: self.settle(), "value")
+        self.first.observe(lambda change: self.attempt(lambda: self.choose_part(last=max(change["new"], self.last.value))), "value")
+        self.last.observe(lambda change: self.attempt(lambda: self.choose_part(first=min(change["new"], self.first.value))), "value")
         self.colors.observe(lambda change: self.carry_colors(change["new"]), "value")
 
     def carry_colors(self, wanted: bool) -> None:
@@ -96,6 +98,14 @@ class Studio(Saving):
         if self.session:
             self.session.colors = wanted
             self.model.value = "tiny-gray" if wanted else best_weights([self.session.frame(0)])
+
+    def choose_part(self, first: int | None = None, last: int | None = None) -> None:
+        """Choose the frames to track and export; the box that was not typed into gives way, so that the part is never empty."""
+        self.first.value = self.first.value if first is None else first
+        self.last.value = self.last.value if last is None else last
+        if self.session:
+            part = self.first.value, self.last.value
+            self.session.cut = None if part == (0, len(self.session) - 1) else part
 
     # ---- status and picture
 
@@ -152,6 +162,8 @@ class Studio(Saving):
             state = "<b>marked by you</b>"
         elif t == self.session.reference:
             state = "<b>gives the colours</b>"
+        elif t not in self.session.part and t not in self.session.tracked:
+            state = "<b>not chosen for tracking</b>"
         elif t in stale:
             state = '<span class="tinytrack-stale">out of date, the marks have changed since it was tracked</span>'
         keys = ", ".join(map(str, self.session.key_frames)) or "none"
@@ -170,7 +182,7 @@ class Studio(Saving):
         self.mask_panel.layout.display = None if masks else "none"
         self.joint_panel.layout.display = "none" if masks else None
         marking = (self.add, self.rename, self.delete, self.absent, self.delete_joints, self.undo, self.redo, self.clear, self.restore)
-        for control in (*marking, self.track, self.export, self.save, self.colors, self.skeleton):
+        for control in (*marking, self.track, self.first, self.last, self.export, self.save, self.colors, self.skeleton):
             control.disabled = busy or not ready
         for control in (self.open_clip, self.open_path, self.reopen, self.model, self.detail):
             control.disabled = busy
@@ -251,6 +263,8 @@ class Studio(Saving):
         self.radius.max = max(20.0, round(min(height, width) / 4))
         self.radius.value = max(2.0, round(min(height, width) / 18))
         self.playback.reset(len(session) - 1, min(max(session.video.fps, 1), 30))
+        self.first.max = self.last.max = len(session) - 1
+        self.first.value, self.last.value = 0, len(session) - 1
         self.name_objects()
         self.name_joints()
         notes = "".join(f" Note: {' '.join(note.split())}." for note in (*session.video.header.notes, *session.log.problems()))
@@ -325,7 +339,7 @@ class Studio(Saving):
             # the settings at the click, which may change while the work runs
             session = self.session
             name, frame, protocol = self.model.value, self.frame.value, self.protocol()
-            count = len(session.key_frames)
+            count = len(session.part_keys)
             start_from = f"{count} marked frame(s)" if count else f"the colours of frame {frame}"
 
             def track(tell):
