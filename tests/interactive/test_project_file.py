@@ -20,7 +20,7 @@ from tinytrack.draw.style import object_color
 from tinytrack.errors import OutputError, ProjectError
 from tinytrack.interactive import project_file, saving
 from tinytrack.interactive import studio as looks
-from tinytrack.interactive.project import Project
+from tinytrack.interactive.project import Project, VideoFacts
 from tinytrack.interactive.project_file import ENDING, read_project, write_project
 from tinytrack.interactive.session import Session
 from tinytrack.interactive.skeletons import SKELETONS
@@ -499,7 +499,7 @@ DAMAGE = {
     "skeleton": (changed("skeleton", to="spider"), "there is no skeleton 'spider': expected one of human, face, four-legged"),
     "joints of a spider": (changed("joints", "spider", to={}), "there is no skeleton 'spider'"),
     "unknown joint": (changed("joints", "face", "0", "ear", to=[1, 2]), "the skeleton 'face' has no joint 'ear'"),
-    "one number": (changed("joints", "face", "0", "nose", to=[1]), "the joint 'nose' on frame 0 is not a pair of numbers inside the 64x48 video"),
+    "one number": (changed("joints", "face", "0", "nose", to=[1]), "the joint 'nose' on frame 0 is not a pair of numbers inside"),
     "no number": (changed("joints", "face", "0", "nose", to=["1", True]), "the joint 'nose' on frame 0"),
     "not finite": (changed("joints", "face", "0", "nose", to=[float("nan"), 1]), "the joint 'nose' on frame 0"),
     "outside": (changed("joints", "human", "3", "neck", to=[64.5, 1]), "the joint 'neck' on frame 3"),
@@ -507,6 +507,8 @@ DAMAGE = {
     "a list of joints": (changed("joints", "face", "0", to=[]), "the joints on frame 0"),
     "frame after the end": (changed("masks", "6", to=None), "it has marks on frame '6': expected a frame from 0 to 5"),
     "frame -1": (changed("joints", "human", "-1", to={}), "it has marks on frame '-1'"),
+    "part": (changed("part", to=[2, 6]), "its part is not [first, last] of frames 0 to 5"),
+    "empty part": (changed("part", to=[3, 2]), "its part is not"),
     "settings": (changed("settings", to=[]), "its 'settings' are not"),
     "network": (changed("settings", "network", to="huge"), "its network is 'huge', expected one of tiny-lab, tiny-gray"),
     "colours": (changed("settings", "colours", to="red"), "its colours is 'red'"),
@@ -625,7 +627,7 @@ def test_a_project_without_settings_leaves_them_as_they_are(path, tmp_path):
     session = Session(open_clip(path))
     list(session.read())
     session.choose(SKELETONS["face"])
-    write_project(tmp_path / "x.zip", Project.of(session))
+    write_project(tmp_path / "x.zip", Project.of(session, VideoFacts.of(session)))
     demo = studio(device="cpu")
     demo.detail.value = demo.detail.options[-1]
     demo.load(str(tmp_path / "x.zip"))  # the box for paths of videos takes projects too

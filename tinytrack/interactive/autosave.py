@@ -14,7 +14,7 @@ from pathlib import Path
 from ..errors import OutputError, ProjectError
 from ..io.atomic import runs
 from ..io.paths import cache_folder
-from .project import Project
+from .project import Project, VideoFacts
 from .project_file import ENDING, read_project, write_project
 from .session import Session
 
@@ -25,17 +25,22 @@ KEPT_DAYS, KEPT_FILES = 90, 50
 class Autosave:
     """The file in which the marks of one session are kept.
 
+    Args:
+        uploaded: whether the video is an upload, whose copy does not outlive the kernel.
+
     Attributes:
+        video: which video it is.
         earlier: the newest file that an earlier session with the same video left behind; None if there is none.
     """
 
-    def __init__(self, session: Session):
+    def __init__(self, session: Session, uploaded: bool = False):
         self.session = session
+        self.video = VideoFacts.of(session, uploaded)
         self._last = ({}, {}, list(session.objects))  # what the file holds
         folder = cache_folder() / "studio"
         prune(folder)
-        self._path = folder / f"{session.fingerprint}-{os.getpid()}-{secrets.token_hex(4)}{ENDING}"
-        files = sorted(folder.glob(f"{session.fingerprint}-*{ENDING}"), key=_written, reverse=True)
+        self._path = folder / f"{self.video.fingerprint}-{os.getpid()}-{secrets.token_hex(4)}{ENDING}"
+        files = sorted(folder.glob(f"{self.video.fingerprint}-*{ENDING}"), key=_written, reverse=True)
         self.earlier = next((path for path in files if _read(path, session) is not None), None)
 
     def save(self) -> None:
@@ -49,7 +54,7 @@ class Autosave:
         if now == self._last:
             return
         self._last = now  # also after an error, which would otherwise come back after each mark
-        write_project(self._path, Project.of(self.session))
+        write_project(self._path, Project.of(self.session, self.video))
 
     def read(self) -> Project:
         """Read what the earlier session left behind.

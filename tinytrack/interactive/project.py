@@ -4,6 +4,7 @@ A project file (``project_file``) and the marks that are kept while a person wor
 project: they can be tracked again from the marks.
 """
 
+import hashlib
 import os
 import re
 from collections.abc import Callable
@@ -19,7 +20,20 @@ from .session import Session
 from .skeletons import SKELETONS
 
 NAMES = {skeleton.names: name for name, skeleton in SKELETONS.items()}
+SAMPLES = 32  # frames that identify a video
 AGAIN = "open the video by hand, then open the project again"
+
+
+def fingerprint(session: Session) -> str:
+    """Return a text that is the same for every session with the same video, wherever its file is.
+
+    It depends on the decoded frames. Another version of the decoder may decode the same file a little differently, so a different
+    fingerprint is a reason to look at the frames, but no proof of a different video.
+    """
+    digest = hashlib.sha256(f"{len(session)} frames of {session.size}".encode())
+    for t in np.unique(np.linspace(0, len(session) - 1, SAMPLES).round().astype(int)):
+        digest.update(session.frame(int(t)).tobytes())
+    return digest.hexdigest()[:24]
 
 
 @dataclass(frozen=True)
@@ -31,7 +45,7 @@ class VideoFacts:
         title: the name that the user knows.
         size: (height, width) of its frames.
         frames: their number.
-        fingerprint: see :attr:`~tinytrack.interactive.session.Session.fingerprint`.
+        fingerprint: see :func:`fingerprint`.
     """
 
     source: str | None
@@ -39,6 +53,13 @@ class VideoFacts:
     size: tuple[int, int]
     frames: int
     fingerprint: str
+
+    @classmethod
+    def of(cls, session: Session, uploaded: bool = False) -> "VideoFacts":
+        """Collect the facts about the video of a session."""
+        video = session.video
+        source = None if uploaded else video.name or os.path.abspath(video.path)
+        return cls(source, video.title, session.size, len(session), fingerprint(session))
 
     def __str__(self) -> str:
         return f"{self.frames} frames of {self.size[1]}x{self.size[0]}"
@@ -71,14 +92,11 @@ class Project:
     part: tuple[int, int] | None = None
 
     @classmethod
-    def of(cls, session: Session, settings: dict | None = None, uploaded: bool = False) -> "Project":
-        """Collect the marks of a session."""
-        video = session.video
-        source = None if uploaded else video.name or os.path.abspath(video.path)
-        facts = VideoFacts(source, video.title, session.size, len(session), session.fingerprint)
+    def of(cls, session: Session, video: VideoFacts, settings: dict | None = None) -> "Project":
+        """Collect the marks of a session; the facts about its video are given, because they take longer than the marks."""
         aside = {NAMES[names]: dict(places) for names, places in session.aside.items() if places}
         keys = dict(sorted(session.keys.items()))
-        return cls(facts, list(session.objects), NAMES[session.joints.names], keys, aside, settings or {}, session.cut)
+        return cls(video, list(session.objects), NAMES[session.joints.names], keys, aside, settings or {}, session.cut)
 
     @property
     def frames(self) -> list[int]:
@@ -113,7 +131,7 @@ class Project:
             ProjectError: if there is no such video any more.
         """
         fitting = current is not None and self.video.fits(current)
-        if fitting and current.fingerprint == self.video.fingerprint:
+        if fitting and fingerprint(current) == self.video.fingerprint:
             return current.without_marks()
         try:
             return self._read_video(folder, tell)

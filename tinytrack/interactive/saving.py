@@ -75,8 +75,7 @@ class Saving(Marking):
                 raise OutputError(f"'{path}' exists, and was neither saved nor opened here with this video: choose another name")
             if stamp(path) != known:
                 raise OutputError(f"'{path}' has changed since it was saved or opened here: choose another name")
-        uploaded = self.upload.shorten(str(self.session.video.path)) != str(self.session.video.path)
-        write_project(path, Project.of(self.session, self.settings(), uploaded))
+        write_project(path, Project.of(self.session, self.autosave.video, self.settings()))
         self._keep(path, stamp(path))
         self.project.value = str(path)
         frames = ", ".join(map(str, self.session.key_frames)) or "none"
@@ -131,13 +130,13 @@ class Saving(Marking):
             self.name_objects()
             self.frame.value = min(project.keys, default=0)
             # an upload is a copy that nobody will look for
-            if self.upload.shorten(str(path)) == str(path):
-                self.project.value = str(path)
-                self._keep(path, state)
-            else:
+            if self.upload.owns(path):
                 self.project.value = free_name(path.name.removesuffix(".zip"))
                 self._keep(path, None)
+            else:
+                self.project.value = str(path)
+                self._keep(path, state)
             changed = " Note: the frames differ from those that were marked, so look whether the marks still fit."
-            changed = changed if session.fingerprint != project.video.fingerprint else ""
+            changed = changed if self.autosave.video.fingerprint != project.video.fingerprint else ""
             frames = ", ".join(map(str, project.frames)) or "none"
             self.say(f"opened the project {path.name} with {session.video.title}; marked frames: {frames}. Press Track.{changed}{notes}")

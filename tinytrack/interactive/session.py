@@ -6,12 +6,10 @@ frame is *stale* when the marks that it was tracked from have changed since.
 """
 
 import contextlib
-import hashlib
 import io
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -32,7 +30,6 @@ from .marks import History, Marks, Step, brush
 from .skeletons import SKELETONS
 
 SHOWN_HEIGHT = 360  # shorter side of the copies kept for display; tracking and export read the video again, at its own size
-SAMPLES = 32  # frames that identify a video
 
 
 @dataclass(frozen=True)
@@ -146,18 +143,6 @@ class Session:
         from PIL import Image
 
         return np.array(Image.open(io.BytesIO(self._shown[index])))
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """A text that is the same for every session with the same video, wherever its file is.
-
-        It depends on the decoded frames. Another version of the decoder may decode the same file a little differently, so a different
-        fingerprint is a reason to look at the frames, but no proof of a different video.
-        """
-        digest = hashlib.sha256(f"{len(self)} frames of {self.size}".encode())
-        for t in np.unique(np.linspace(0, len(self) - 1, SAMPLES).round().astype(int)):
-            digest.update(self.frame(int(t)).tobytes())
-        return digest.hexdigest()[:24]
 
     def without_marks(self) -> "Session":
         """Return a new session with the same frames, which are not read again."""

@@ -89,8 +89,12 @@ class Studio(Saving):
             control.observe(lambda _: self.look(), "value")
         for control in (self.kind, self.which, self.radius, self.eraser):
             control.observe(lambda _: self.settle(), "value")
-        self.first.observe(lambda change: self.attempt(lambda: self.choose_part(last=max(change["new"], self.last.value))), "value")
-        self.last.observe(lambda change: self.attempt(lambda: self.choose_part(first=min(change["new"], self.first.value))), "value")
+        self.first.observe(
+            lambda change: self.attempt(lambda: self.choose_part(last=max(change["new"], self.last.value)), "track"), "value"
+        )
+        self.last.observe(
+            lambda change: self.attempt(lambda: self.choose_part(first=min(change["new"], self.first.value)), "track"), "value"
+        )
         self.colors.observe(lambda change: self.carry_colors(change["new"]), "value")
 
     def carry_colors(self, wanted: bool) -> None:
@@ -254,7 +258,7 @@ class Studio(Saving):
         """Switch to a video that has been read; return what is to be noted about it."""
         self.sure, self.colors.value = "", False
         session.choose(SKELETONS[self.skeleton.value])
-        self.session, self.saved, self.autosave = session, {}, Autosave(session)
+        self.session, self.saved, self.autosave = session, {}, Autosave(session, self.upload.owns(session.video.path))
         self.kept, self.own, self.project.value = None, {}, free_name(session.video.title)
         self.model.value = best_weights([session.frame(0)])
         height, width = session.size

@@ -97,6 +97,10 @@ class Upload(anywidget.AnyWidget):
         self._path, self._size, self._have = folder / name, size, 0
         self._path.write_bytes(b"")
 
+    def owns(self, path: Path) -> bool:
+        """Tell whether a file was uploaded here: it is a copy, which disappears with the kernel."""
+        return self.shorten(str(path)) != str(path)
+
     def shorten(self, text: str) -> str:
         """Replace the paths of uploaded files in a text by their names, which are all that the user knows of them."""
         return text if self._folder is None else re.sub(re.escape(self._folder.name) + r"/[^/]+/", "", text)
