@@ -585,6 +585,12 @@ def test_a_project_that_is_missing_or_a_folder_is_reported(here):
     complaint(demo, "cannot open the project", "it is a folder, not a file")
 
 
+def test_a_folder_of_frames_may_be_called_zip(make_folder):
+    demo = studio(device="cpu")
+    demo.load(str(make_folder("frames.zip", SCENE)))
+    assert said(demo).startswith("frames.zip: 6 frames")
+
+
 def test_an_encrypted_entry_is_reported(intact, tmp_path):
     data = bytearray(intact.read_bytes())
     for signature, offset in ((b"PK\3\4", 6), (b"PK\1\2", 8)):

@@ -91,14 +91,16 @@ class Controls(Demo):
         )  # fmt: skip
         self.detail = ipywidgets.Dropdown(options=list(DETAIL), value="half (160 rows)", description="detail", layout={"width": "240px"})
         self.first = ipywidgets.BoundedIntText(description="from frame", max=0, layout={"width": "170px"})
-        self.last = ipywidgets.BoundedIntText(description="to frame", max=0, layout={"width": "170px"})
+        self.last = ipywidgets.BoundedIntText(
+            description="to frame", max=0, layout={"width": "140px"}, style={"description_width": "initial"}
+        )
         self.track = _button("Track", "play", "Track from every frame that was marked or corrected", button_style="primary")
         self.cancel = _button("Cancel", "stop", "Stop; frames that are done are kept, and Track goes on from there", disabled=True)
         self.bar = ipywidgets.IntProgress(layout={"width": "160px"})
         self.out = ipywidgets.Text(value="tinytrack-out", description="folder", layout={"width": "260px"})
         self.export = _button("Export", "save", "Write videos, masks and joints into this folder")
         self.project = ipywidgets.Text(
-            placeholder="name of a project file", description="project", layout={"flex": "1 1 200px", "width": "auto"}
+            placeholder="name of a project file", description="project", layout={"flex": "1 1 100%", "width": "auto"}
         )
         tip = "Save all marks, names and settings in this file, to go on another day"
         self.save = _button("Save project", "archive", tip)

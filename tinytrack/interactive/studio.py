@@ -202,7 +202,7 @@ class Studio(Saving):
         name = typed_path(str(name))
         if not name:
             raise TinytrackError("type the path of a video file or of a folder of frames")
-        if is_project(name):
+        if is_project(name) and not user_path(name).is_dir():
             return self.open_project(name)
         self.check_idle()
         open_clip(name)  # a missing video is reported before the warning
@@ -373,7 +373,8 @@ class Studio(Saving):
 def studio(clip: str | None = None, device: str | None = None) -> Demo:
     """Build the studio of notebook 09: mark objects or keypoints in your own video, track them, correct them, export.
 
-    The video is a clip, a path or an upload. Masks of several objects are drawn with a brush, and keypoints are placed by clicks.
+    The video is a clip, a path or an upload. Masks of several objects are drawn with a brush, and keypoints are placed by clicks. All of
+    this can be saved as a project, ``NAME.tinytrack.zip``, and opened again on another day.
 
     Args:
         clip: a clip's name or a path, which is read at once.
