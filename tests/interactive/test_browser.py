@@ -252,41 +252,6 @@ def test_studio_uploads_files_and_explains_what_is_wrong_with_them(show, tmp_pat
     v.reads("uploads take at most 200 MB; type its path instead")
 
 
-def test_a_project_is_saved_and_opened_again(show, lab):
-    _, _, folder = lab
-    v = show(STUDIO)
-    v.button("Open sample").click()
-    v.reads("120 frames of 176x144")
-    brush(v, [(76, 30), (100, 60)])
-    v.page.get_by_label("to frame").fill("20")
-    box = v.page.get_by_role("textbox", name="project")
-    box.fill("mine")
-    box.press("Enter")
-    v.reads("saved the project mine.tinytrack.zip")
-    marked = v.pixels()
-
-    # Another studio, by keyboard alone; the name is still in its box after an error.
-    v = show(STUDIO)
-    box = v.page.get_by_role("textbox", name="project")
-    box.fill("none")
-    box.press("Tab")  # to Save project, which needs a video
-    v.page.keyboard.press("Enter")
-    v.reads("no such project: 'none.tinytrack.zip'")
-    box.fill("mine")
-    v.button("Open project").press("Enter")
-    v.reads("opened the project mine.tinytrack.zip with carphone; marked frames: 0. Press Track.")
-    v.waits("n => Number(document.querySelector('.tinytrack-stage').dataset.painted) >= n", 2)
-    assert v.pixels() == marked
-    v.page.locator("select").filter(has_text="quick").select_option("quick (112 rows)")
-    v.button("Track").click()
-    v.reads("tracked 20 frames from 1 marked frame(s)", 60)
-
-    # A third one, which gets the file as an upload.
-    v = show(STUDIO)
-    v.page.locator("input[type=file]").set_input_files(folder / "mine.tinytrack.zip")
-    v.reads("opened the project mine.tinytrack.zip with carphone")
-
-
 def run_cell(v, index):
     """Run one cell of the open notebook and wait until it is done."""
     script = """async n => { const notebook = window.jupyterapp.shell.currentWidget.content; notebook.activeCellIndex = n;

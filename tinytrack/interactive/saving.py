@@ -117,7 +117,7 @@ class Saving(Marking):
             read = lambda tell: project.open_video(path.parent, current, tell)  # noqa: E731
             session = await work.run(read, self.reading(project.video.title))
             # everything fits, so nothing can fail any more
-            notes = self.take(session)
+            self.take(session)
             self.skeleton.value = project.skeleton
             project.restore(self.session)
             # colours choose the network, so they come first
@@ -139,4 +139,6 @@ class Saving(Marking):
             changed = " Note: the frames differ from those that were marked, so look whether the marks still fit."
             changed = changed if self.autosave.video.fingerprint != project.video.fingerprint else ""
             frames = ", ".join(map(str, project.frames)) or "none"
-            self.say(f"opened the project {path.name} with {session.video.title}; marked frames: {frames}. Press Track.{changed}{notes}")
+            self.say(
+                f"opened the project {path.name} with {session.video.title}; marked frames: {frames}. Press Track.{changed}{self.notes()}"
+            )

@@ -91,10 +91,10 @@ class Session:
         joints: names and lines of the skeleton; the positions are in the marks.
         keys: {frame: Marks}, what a person has marked.
         aside: the positions of the keypoints of the other skeletons, {names of the skeleton: {frame: positions}}.
+        cut: the first and last frame that are tracked and exported; None for all. Everything else stays as it is.
         memory: bytes that the copies of the frames take so far.
         colors: whether the colours of the first key frame are propagated too.
         reference: the frame whose colours were propagated when no frame was marked; else None.
-        cut: the first and last frame that are tracked and exported; None for all. Everything else stays as it is.
     """
 
     def __init__(self, video: Video):
@@ -138,17 +138,17 @@ class Session:
             self.memory += len(self._shown[-1])
             yield len(self._shown)
 
-    def frame(self, index: int) -> np.ndarray:
-        """Return the copy of a frame for display: uint8 RGB, at most :data:`SHOWN_HEIGHT` pixels on its shorter side."""
-        from PIL import Image
-
-        return np.array(Image.open(io.BytesIO(self._shown[index])))
-
     def without_marks(self) -> "Session":
         """Return a new session with the same frames, which are not read again."""
         session = Session(self.video)
         session.log, session.memory, session._shown = self.log, self.memory, self._shown
         return session
+
+    def frame(self, index: int) -> np.ndarray:
+        """Return the copy of a frame for display: uint8 RGB, at most :data:`SHOWN_HEIGHT` pixels on its shorter side."""
+        from PIL import Image
+
+        return np.array(Image.open(io.BytesIO(self._shown[index])))
 
     def picture(self, index: int, strength: float = 0.5, width: int = 600) -> np.ndarray:
         """Draw a frame's marks, or what was tracked, over the frame: uint8 RGB, about ``width`` pixels wide."""

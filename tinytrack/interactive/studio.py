@@ -245,6 +245,11 @@ class Studio(Saving):
 
             self.take(await work.run(read, self.reading(name)))
 
+    def notes(self) -> str:
+        """Return what is to be noted about the video."""
+        notes = (*self.session.video.header.notes, *self.session.log.problems())
+        return "".join(f" Note: {' '.join(note.split())}." for note in notes)
+
     def reading(self, name: str) -> Callable[[int, int], None]:
         """Return the function that shows how far a video is read."""
 
@@ -254,8 +259,8 @@ class Studio(Saving):
 
         return show
 
-    def take(self, session: Session) -> str:
-        """Switch to a video that has been read; return what is to be noted about it."""
+    def take(self, session: Session) -> None:
+        """Switch to a video that has been read."""
         self.sure, self.colors.value = "", False
         session.choose(SKELETONS[self.skeleton.value])
         self.session, self.saved, self.autosave = session, {}, Autosave(session, self.upload.owns(session.video.path))
@@ -271,14 +276,12 @@ class Studio(Saving):
         self.first.value, self.last.value = 0, len(session) - 1
         self.name_objects()
         self.name_joints()
-        notes = "".join(f" Note: {' '.join(note.split())}." for note in (*session.video.header.notes, *session.log.problems()))
         facts = f"{session.video.title}: {len(session)} frames of {width}x{height}"
         earlier = " Restore brings back the marks of an earlier session." if self.autosave.earlier else ""
-        self.say(f"{facts}. Mark something on the frame from which to start.{earlier}{notes}")
+        self.say(f"{facts}. Mark something on the frame from which to start.{earlier}{self.notes()}")
         self.restore.layout.display = None if earlier else "none"
         self.settle()
         self.look()
-        return notes
 
     # ---- long work
 
@@ -373,11 +376,10 @@ class Studio(Saving):
 def studio(clip: str | None = None, device: str | None = None) -> Demo:
     """Build the studio of notebook 09: mark objects or keypoints in your own video, track them, correct them, export.
 
-    The video is a clip, a path or an upload. Masks of several objects are drawn with a brush, and keypoints are placed by clicks. All of
-    this can be saved as a project, ``NAME.tinytrack.zip``, and opened again on another day.
+    The video is a clip, a path or an upload. Masks of several objects are drawn with a brush, and keypoints are placed by clicks.
 
     Args:
-        clip: a clip's name or a path, which is read at once.
+        clip: a clip's name or a path, which is read at once. (A project that was saved earlier is opened by its button.)
         device: default: a GPU if there is one.
 
     Raises:
