@@ -27,6 +27,10 @@ class ModelError(TinytrackError):
     """A weights file is missing, damaged or of the wrong kind, or training has diverged."""
 
 
+class ProjectError(TinytrackError):
+    """A project file of the studio is missing or damaged, or its video is."""
+
+
 class OutputError(TinytrackError):
     """A result cannot be written to its place."""
 

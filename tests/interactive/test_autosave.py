@@ -1,7 +1,7 @@
 """Marks are kept while a person works, and a later session with the same video can bring them back."""
 
-import json
 import os
+import time
 
 import numpy as np
 import pytest
@@ -10,7 +10,9 @@ from tests.support.helpers import assert_one_sentence
 from tinytrack.datasets.clips import open_clip
 from tinytrack.datasets.synth import moving_shapes
 from tinytrack.errors import OutputError
-from tinytrack.interactive.autosave import Autosave, video_key
+from tinytrack.interactive.autosave import Autosave
+from tinytrack.interactive.project import fingerprint
+from tinytrack.interactive.project_file import ENDING
 from tinytrack.interactive.session import Session
 from tinytrack.interactive.skeletons import SKELETONS
 from tinytrack.interactive.studio import studio
@@ -116,33 +118,87 @@ def test_the_newest_marks_are_offered(path, cache):
 def test_a_video_is_recognised_by_its_frames(path, make_video, tmp_path):
     copy = tmp_path / "elsewhere.mp4"
     copy.write_bytes(path.read_bytes())
-    assert video_key(opened(path)) == video_key(opened(copy))
-    assert video_key(opened(path)) != video_key(opened(make_video("other.mp4", SCENE[:3])))
-    assert video_key(opened(path)) != video_key(opened(make_video("turned.mp4", SCENE[:, ::-1])))
+    assert fingerprint(opened(path)) == fingerprint(opened(copy))
+    assert fingerprint(opened(path)) != fingerprint(opened(make_video("other.mp4", SCENE[:3])))
+    assert fingerprint(opened(path)) != fingerprint(opened(make_video("turned.mp4", SCENE[:, ::-1])))
 
 
-DAMAGE = {
-    "no JSON": lambda c: None,
-    "another format": lambda c: c | {"format": "tinytrack marks 9"},
-    "another size": lambda c: c | {"size": [9, 9]},
-    "a missing part": lambda c: {k: v for k, v in c.items() if k != "frames"},
-    "a frame that the video lacks": lambda c: c | {"frames": {"99": c["frames"]["0"]}},
-    "an object without a name": lambda c: c | {"objects": ["one"]},
-    "no picture": lambda c: c | {"frames": {"0": c["frames"]["0"] | {"mask": "AAAA"}}},
-    "too few joints": lambda c: c | {"frames": {"0": c["frames"]["0"] | {"joints": [[1, 2]]}}},
-    "an unknown skeleton": lambda c: c | {"skeleton": "spider"},
-    "a list": lambda c: [c],
-}
+def test_the_joints_of_all_skeletons_come_back(path):
+    first = marked(opened(path))
+    first.choose(SKELETONS["human"])
+    first.place(3, 2, (7, 8))
+    Autosave(first).save()
+    second = opened(path)
+    Autosave(second).read().restore(second)
+    assert same(second.keys, first.keys)
+    for session in (first, second):
+        session.choose(SKELETONS["face"])
+    assert same(second.keys, first.keys)
+    assert second.keys[2].xy[3].tolist() == [30, 12]
 
 
-@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_frame_whose_marks_were_erased_comes_back_as_such(path):
+    first = opened(path)
+    first.paint(0, [[20, 20]], 5, 1), first.clear(2)
+    Autosave(first).save()
+    second = opened(path)
+    Autosave(second).read().restore(second)
+    assert sorted(second.key_frames) == [0, 2]
+    assert second.keys[2].empty
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-30], lambda data: b"", lambda data: data.replace(b"project.json", b"project.jsOn")])
 def test_a_damaged_file_is_not_offered_and_stays(path, cache, damage):
     Autosave(marked(opened(path))).save()
     (file,) = cache.iterdir()
-    content = damage(json.loads(file.read_text()))
-    file.write_text("{" if content is None else json.dumps(content))
+    file.write_bytes(damage(file.read_bytes()))
     assert Autosave(opened(path)).earlier is None
     assert list(cache.iterdir()) == [file]
+
+
+def test_marks_of_a_video_of_another_length_are_not_offered(path, cache, make_video):
+    short, long = opened(make_video("short.mp4", SCENE[:3])), opened(path)
+    Autosave(marked(long)).save()
+    (file,) = cache.iterdir()
+    file.rename(cache / file.name.replace(fingerprint(long), fingerprint(short)))
+    assert Autosave(short).earlier is None
+
+
+# ---- old files
+
+
+def left_behind(cache, count, pid=2**22 + 1, days=1.0):
+    """Files of sessions that ended; no process can have this number."""
+    cache.mkdir(parents=True, exist_ok=True)
+    files = [cache / f"{0:024x}-{pid}-{n:08x}{ENDING}" for n in range(count)]
+    for n, file in enumerate(files):
+        file.write_bytes(b"old")
+        os.utime(file, (time.time() - 86400 * days - n,) * 2)
+    return files
+
+
+def test_files_older_than_90_days_are_removed(path, cache):
+    (old,), other = left_behind(cache, 1, days=91), cache / "mine.txt"
+    earlier = cache / f"{0:024x}-{2**22 + 1}-00000001.json"  # of a version that wrote another format
+    for file in (other, earlier):
+        file.write_bytes(b"old")
+        os.utime(file, (0, 0))
+    (new,) = left_behind(cache, 1, pid=2**22 + 2, days=89)
+    Autosave(opened(path))
+    assert set(cache.iterdir()) == {new, other}
+    assert not old.exists()
+
+
+def test_only_the_newest_50_files_are_kept(path, cache):
+    files = left_behind(cache, 53)
+    Autosave(opened(path))
+    assert {file for file in files if file.exists()} == set(files[:50])
+
+
+def test_a_file_of_a_running_session_is_never_removed(path, cache):
+    running = left_behind(cache, 52, pid=os.getpid(), days=200)
+    Autosave(opened(path))
+    assert all(file.exists() for file in running)
 
 
 def test_a_file_that_disappears_is_named_in_the_error(path, cache):
@@ -188,9 +244,9 @@ def test_a_full_disk_does_not_stop_the_work(path, monkeypatch):
     from tinytrack.interactive import autosave
 
     def full(*args):
-        raise OutputError("cannot write 'x.json': the disk is full")
+        raise OutputError("cannot write 'x.tinytrack.zip': the disk is full")
 
-    monkeypatch.setattr(autosave, "write_json", full)
+    monkeypatch.setattr(autosave, "write_project", full)
     demo = studio(str(path), device="cpu")
     demo.stage.hear({"kind": "stroke", "points": [[20, 20]]})
     assert "the disk is full" in demo.status.value

@@ -117,8 +117,11 @@ def during(monkeypatch, look, at=3):
     monkeypatch.setattr(Session, "track", patched)
 
 
-READY = ("add", "rename", "delete", "delete_joints", "undo", "redo", "clear", "absent", "track", "export", "colors", "skeleton")
-ALWAYS = ("open_clip", "open_path", "model", "detail")
+READY = (
+    "add", "rename", "delete", "delete_joints", "undo", "redo", "clear", "absent", "track", "first", "last", "export", "save", "colors",
+    "skeleton",
+)  # fmt: skip
+ALWAYS = ("open_clip", "open_path", "reopen", "model", "detail")
 
 
 def disabled(demo):
@@ -642,12 +645,13 @@ def test_messages_are_read_aloud_as_plain_text(demo):
     assert demo.access.text.startswith("no such video: '<b>no</b>.mp4'")
 
 
-@pytest.mark.parametrize("box, button", [("path", "open_path"), ("name", "add"), ("folder", "export")])
+@pytest.mark.parametrize("box, button", [("path", "open_path"), ("name", "add"), ("folder", "export"), ("project", "save")])
 def test_enter_in_a_box_presses_its_button(demo, box, button):
     pressed = []
-    getattr(demo, button).on_click(lambda _: pressed.append({"path": demo.path, "name": demo.name, "folder": demo.out}[box].value))
+    boxes = {"path": demo.path, "name": demo.name, "folder": demo.out, "project": demo.project}
+    getattr(demo, button).on_click(lambda _: pressed.append(boxes[box].value))
     demo.access.hear({"kind": "enter", "box": box, "text": "typed"})
-    assert pressed in (["typed"], [""]), "a name that was used is removed from its box"
+    assert pressed in (["typed"], [""], ["typed.tinytrack.zip"]), "a name that was used is removed from its box, or completed"
     getattr(demo, button).disabled = True
     demo.access.hear({"kind": "enter", "box": box, "text": "again"})
     demo.access.hear({"kind": "enter", "box": "other", "text": "again"})

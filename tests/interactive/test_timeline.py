@@ -165,7 +165,7 @@ def test_no_mask_is_decoded_for_the_timeline(session, monkeypatch):
     areas = {t: np.bincount(session.carried(t).ids.ravel()) for t in range(1, FRAMES)}
     for t, stored in session.stored().items():
         np.testing.assert_array_equal(stored.areas, areas[t])
-    monkeypatch.setattr(sessions, "_unpacked", lambda stored: pytest.fail("a mask is decoded"))
+    monkeypatch.setattr(sessions, "unpack", lambda stored: pytest.fail("a mask is decoded"))
     assert objects(session)["object 1"][0] == [MARKED] + [TRACKED] * 7
 
 

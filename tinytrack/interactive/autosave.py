@@ -1,55 +1,47 @@
 """Keep a person's marks on disk while they work, so that a later session can bring them back after a crash or a closed page.
 
-Each session writes one small file into the cache folder, again after each mark; no session writes into the file of another one. A file is
-found by the frames of its video, so it does not matter where the video lies or whether it was uploaded.
+Each session writes one small project file into the cache folder, again after each mark; no session writes into the file of another one. A
+file is found by the frames of its video, so it does not matter where the video lies or whether it was uploaded. Old files are removed.
 """
 
-import base64
-import hashlib
-import io
-import json
+import contextlib
 import os
+import re
 import secrets
-from dataclasses import dataclass
+import time
 from pathlib import Path
 
-import numpy as np
-
-from ..errors import OutputError
-from ..io.atomic import write_json
-from ..io.masks import MAX_OBJECTS, write_mask
+from ..errors import OutputError, ProjectError
+from ..io.atomic import runs
 from ..io.paths import cache_folder
-from .marks import Marks, Step
+from .project import Project, VideoFacts
+from .project_file import ENDING, read_project, write_project
 from .session import Session
-from .skeletons import SKELETONS
 
-FORMAT = "tinytrack marks 1"
-SAMPLES = 32  # frames that identify a video
-
-
-def video_key(session: Session) -> str:
-    """Return a text that is the same for every session with the same video."""
-    digest = hashlib.sha256(f"{len(session)} frames of {session.size}".encode())
-    for t in np.unique(np.linspace(0, len(session) - 1, SAMPLES).round().astype(int)):
-        digest.update(session.frame(int(t)).tobytes())
-    return digest.hexdigest()[:24]
+NAME = re.compile(r"[0-9a-f]{24}-(?P<pid>[0-9]+)-[0-9a-f]{8}\.(tinytrack\.zip|json)")  # json: earlier versions wrote it
+KEPT_DAYS, KEPT_FILES = 90, 50
 
 
 class Autosave:
     """The file in which the marks of one session are kept.
 
+    Args:
+        uploaded: whether the video is an upload, whose copy does not outlive the kernel.
+
     Attributes:
+        video: which video it is.
         earlier: the newest file that an earlier session with the same video left behind; None if there is none.
     """
 
-    def __init__(self, session: Session):
+    def __init__(self, session: Session, uploaded: bool = False):
         self.session = session
-        self._last: tuple = ({}, list(session.objects))  # what the file holds: the marks and the names
-        self._folder = cache_folder() / "studio"
-        key = video_key(session)
-        self._path = self._folder / f"{key}-{os.getpid()}-{secrets.token_hex(4)}.json"
-        files = [path for path in self._folder.glob(f"{key}-*.json") if _read(path, session) is not None]
-        self.earlier = max(files, key=lambda path: path.stat().st_mtime, default=None)
+        self.video = VideoFacts.of(session, uploaded)
+        self._last = ({}, {}, list(session.objects))  # what the file holds
+        folder = cache_folder() / "studio"
+        prune(folder)
+        self._path = folder / f"{self.video.fingerprint}-{os.getpid()}-{secrets.token_hex(4)}{ENDING}"
+        files = sorted(folder.glob(f"{self.video.fingerprint}-*{ENDING}"), key=_written, reverse=True)
+        self.earlier = next((path for path in files if _read(path, session) is not None), None)
 
     def save(self) -> None:
         """Write the marks, if they have changed since the last time.
@@ -57,25 +49,14 @@ class Autosave:
         Raises:
             OutputError: if they cannot be written.
         """
-        now = (dict(self.session.keys), list(self.session.objects))
+        aside = {names: list(places) for names, places in self.session.aside.items() if places}
+        now = (dict(self.session.keys), aside, list(self.session.objects))
         if now == self._last:
             return
         self._last = now  # also after an error, which would otherwise come back after each mark
-        skeletons = {skeleton.names: name for name, skeleton in SKELETONS.items()}
-        frames = {str(t): {"mask": _png(m.ids) if m.ids.any() else None, "joints": m.xy.tolist()} for t, m in self.session.keys.items()}
-        write_json(
-            self._path,
-            {
-                "format": FORMAT,
-                "video": self.session.video.title,
-                "size": list(self.session.size),
-                "objects": self.session.objects,
-                "skeleton": skeletons.get(self.session.joints.names),
-                "frames": frames,
-            },
-        )
+        write_project(self._path, Project.of(self.session, self.video))
 
-    def read(self) -> "Saved":
+    def read(self) -> Project:
         """Read what the earlier session left behind.
 
         Raises:
@@ -87,44 +68,32 @@ class Autosave:
         return saved
 
 
-@dataclass(frozen=True)
-class Saved:
-    """The marks of an earlier session: names of the objects, name of the skeleton, {frame: marks}."""
+def prune(folder: Path) -> None:
+    """Remove what sessions left behind long ago: files that are older than 90 days, and all but the newest 50.
 
-    objects: list[str | None]
-    skeleton: str
-    keys: dict[int, Marks]
-
-    def restore(self, session: Session) -> None:
-        """Add the marks to a session that has their skeleton, in one step that can be undone; marks on other frames stay."""
-        session.objects += [None] * (len(self.objects) - len(session.objects))
-        names = {n: name or session.objects[n - 1] for n, name in enumerate(self.objects, start=1)}
-        session.change(Step(min(self.keys), self.keys, names))
-
-
-def _png(ids: np.ndarray) -> str:
-    buffer = io.BytesIO()
-    write_mask(buffer, ids)
-    return base64.b64encode(buffer.getvalue()).decode()
+    The file of a running session stays. Its name holds the number of its process. If several computers share the folder, that number may
+    mean nothing here, but a session whose file is gone writes all its marks again with the next one.
+    """
+    with contextlib.suppress(OSError):  # there is no folder yet, or another session removes the same files
+        files = sorted((path for path in folder.iterdir() if NAME.fullmatch(path.name)), key=_written, reverse=True)
+        for n, path in enumerate(files):
+            old = n >= KEPT_FILES or _written(path) < time.time() - 86400 * KEPT_DAYS
+            if old and not runs(int(NAME.fullmatch(path.name)["pid"])):
+                path.unlink(missing_ok=True)
 
 
-def _read(path: Path, session: Session) -> Saved | None:
-    """Read a file of marks; None if it cannot be read, is damaged, or does not fit the video."""
-    from PIL import Image
-
+def _written(path: Path) -> float:
+    """Return the time at which a file was written; 0 if it has just disappeared."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] != FORMAT or tuple(content["size"]) != session.size:
-            return None
-        objects, count = [name if name is None else str(name) for name in content["objects"]], len(SKELETONS[content["skeleton"]].names)
-        keys = {}
-        for t, frame in content["frames"].items():
-            ids, xy = np.zeros(session.size, np.uint8), np.array(frame["joints"], np.float64).reshape(count, 2)
-            if frame["mask"] is not None:
-                ids = np.array(Image.open(io.BytesIO(base64.b64decode(frame["mask"]))))
-            if not (0 <= int(t) < len(session) and ids.shape == session.size and ids.max() <= len(objects) <= MAX_OBJECTS):
-                return None
-            keys[int(t)] = Marks(ids.astype(np.uint8), xy)
-        return Saved(objects, content["skeleton"], keys) if keys else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # whatever is wrong with it, it is no file of marks
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _read(path: Path, session: Session) -> Project | None:
+    """Read the marks of an earlier session; None if the file cannot be read, is damaged, holds no marks, or does not fit the video."""
+    try:
+        saved = read_project(path)
+    except ProjectError:
         return None
+    return saved if saved.video.fits(session) and saved.frames else None

@@ -95,17 +95,28 @@ class Controls(Demo):
         joint_rows = [_row(self.skeleton, self.delete_joints), _row(self.joint, self.absent), how]
         self.joint_panel = ipywidgets.VBox(joint_rows, layout={"width": WIDE})
 
-        # 3. track, 4. export
+        # 3. track, 4. save
         self.model = ipywidgets.Dropdown(
             options=[("tiny-lab (sees colour)", "tiny-lab"), ("tiny-gray (gray; can colour)", "tiny-gray")],
             description="network", layout={"width": "300px"},
         )  # fmt: skip
         self.detail = ipywidgets.Dropdown(options=list(DETAIL), value="half (160 rows)", description="detail", layout={"width": "240px"})
+        self.first = ipywidgets.BoundedIntText(description="from frame", max=0, layout={"width": "170px"})
+        self.last = ipywidgets.BoundedIntText(
+            description="to frame", max=0, layout={"width": "140px"}, style={"description_width": "initial"}
+        )
         self.track = _button("Track", "play", "Track from every frame that was marked or corrected", button_style="primary")
         self.cancel = _button("Cancel", "stop", "Stop; frames that are done are kept, and Track goes on from there", disabled=True)
         self.bar = ipywidgets.IntProgress(layout={"width": "160px"})
         self.out = ipywidgets.Text(value="tinytrack-out", description="folder", layout={"width": "260px"})
         self.export = _button("Export", "save", "Write videos, masks and joints into this folder")
+        self.project = ipywidgets.Text(
+            placeholder="name of a project file", description="project", layout={"flex": "1 1 100%", "width": "auto"}
+        )
+        tip = "Save all marks, names and settings in this file, to go on another day"
+        self.save = _button("Save project", "archive", tip)
+        tip = "Open the video, marks and settings that are saved in this file; a project can also be uploaded above"
+        self.reopen = _button("Open project", "folder-open", tip)
         self.status = ipywidgets.HTML("Choose a video and open it.")
 
         # the picture
@@ -129,9 +140,9 @@ class Controls(Demo):
                 self.kind, self.mask_panel, self.joint_panel,
                 _row(self.undo, self.redo, self.clear, self.restore), self.colors, self.near["mark"],
                 _head("3. Track"),
-                _row(self.model, self.detail), _row(self.track, self.cancel, self.bar), self.near["track"],
-                _head("4. Export"),
-                _row(self.out, self.export), self.near["export"],
+                _row(self.model, self.detail), _row(self.first, self.last), _row(self.track, self.cancel, self.bar), self.near["track"],
+                _head("4. Save"),
+                _row(self.out, self.export), _row(self.project, self.save, self.reopen), self.near["export"],
             ],
             layout={"flex": "1 1 340px", "min_width": "320px"},
         )  # fmt: skip
@@ -140,3 +151,4 @@ class Controls(Demo):
         self.add_class("tinytrack-studio")
         for name, text, button in (("path", self.path, self.open_path), ("name", self.name, self.add), ("folder", self.out, self.export)):
             self.access.enter(name, text, button)
+        self.access.enter("project", self.project, self.save)

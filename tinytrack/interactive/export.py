@@ -29,7 +29,8 @@ def export(session: Session, out: str | os.PathLike, tell: Callable[[int, int], 
     Objects and keypoints give ``overlay.mp4``. Objects also give ``masks/00000.png`` ... (palette PNGs) and ``objects.json`` (their
     names). Keypoints also give ``joints.csv``, and ``joints.json`` with those of frame 0. Colours give ``colorized.mp4``. The command
     line reads these files: ``track VIDEO --mask masks/00000.png``, ``pose VIDEO --joints joints.json`` or ``joints.csv``, and
-    either video.
+    either video. If only a part of the video was chosen, only that is exported. Masks and tables then keep the frame numbers of the
+    whole video, as those of the command line do, and ``joints.json`` has the keypoints of the part's first frame.
 
     Args:
         session: the video, its marks and tracks.
@@ -47,8 +48,9 @@ def export(session: Session, out: str | os.PathLike, tell: Callable[[int, int], 
     """
     _check(session)
     # what there is to export
-    masks = any(m.ids.any() for m in session.key_frames.values())
-    pose = any(m.has_joints for m in session.key_frames.values())
+    part, keys = session.part, session.part_keys
+    masks = any(m.ids.any() for m in keys.values())
+    pose = any(m.has_joints for m in keys.values())
     colors = "colours" in session.tracked_kinds
     kinds = []
     if masks or pose:
@@ -57,7 +59,7 @@ def export(session: Session, out: str | os.PathLike, tell: Callable[[int, int], 
         kinds.append("colorized")
     if not kinds:
         raise MaskError("nothing is marked any more: expected a tracked video to export")
-    if pose and len(session.key_frames) < len(session) and "joints" not in session.tracked_kinds:
+    if pose and len(keys) < len(part) and "joints" not in session.tracked_kinds:
         raise JointsError("the joints are not tracked yet: expected a tracked video to export")
     # the frames of each video; masks and keypoints are collected on the way
     ticks = itertools.count(1)
@@ -65,15 +67,15 @@ def export(session: Session, out: str | os.PathLike, tell: Callable[[int, int], 
 
     def pictures(kind: str, scratch: Path, log: FrameLog) -> Iterator[np.ndarray]:
         """Draw the frames of ``overlay.mp4`` or ``colorized.mp4``."""
-        index = -1
-        for index, frame in enumerate(prefetch(itertools.islice(session.video.frames(log=log), len(session)))):
+        index = part.start - 1
+        for index, frame in enumerate(prefetch(session.video.part(part.start, part.stop).frames(log=log)), start=part.start):
             carried = session.carried(index)
             if kind == "overlay":
                 yield _overlay(session, scratch, index, frame, carried, masks, rows if pose else None)
             else:
                 yield frame if carried.ab is None else paint(frame, carried.ab)  # the frame that gave the colours keeps its own
-            tell(next(ticks), len(kinds) * len(session))
-        if index + 1 < len(session):
+            tell(next(ticks), len(kinds) * len(part))
+        if index + 1 < part.stop:
             raise session.shorter(index + 1)
 
     # the files
@@ -85,28 +87,29 @@ def export(session: Session, out: str | os.PathLike, tell: Callable[[int, int], 
         if masks:
             content = {
                 "objects": {str(n): session.objects[n - 1] for n in session.numbers},
-                "marked_frames": list(session.key_frames),
+                "marked_frames": list(keys),
             }
             write_json(scratch / "objects.json", content)
         if pose:
-            write_joints_csv(scratch / "joints.csv", session.joints.names, rows, seconds=session.log.times, pictures=session.video.names)
+            times, pictures = session.log.times[part.start : part.stop], session.video.names
+            pictures = None if pictures is None else pictures[part.start : part.stop]
+            write_joints_csv(scratch / "joints.csv", session.joints.names, rows, times, pictures, part.start)
             _write_first_joints(session, scratch / "joints.json", rows[0][0])
         return sorted(item.name for item in scratch.iterdir())
 
 
 def _check(session: Session) -> None:
-    """Make sure that every frame was marked, or tracked from the marks as they are now."""
-    key_frames, tracked = session.key_frames, session.tracked
-    missing = [t for t in range(len(session)) if t not in key_frames and t not in tracked and t != session.reference]
+    """Make sure that every frame of the chosen part was marked, or tracked from the marks as they are now."""
+    part, key_frames, tracked = session.part, session.key_frames, session.tracked
+    missing = [t for t in part if t not in key_frames and t not in tracked and t != session.reference]
     if missing:
         raise MaskError(
-            f"{len(missing)} of {len(session)} frames are not tracked yet, the first is frame {missing[0]}:"
-            " expected a tracked video to export"
+            f"{len(missing)} of {len(part)} frames are not tracked yet, the first is frame {missing[0]}: expected a tracked video to export"
         )
     stale = session.stale
     if stale:
         raise MaskError(
-            f"{len(stale)} of {len(session)} frames were tracked from marks that have changed since, the first is frame {min(stale)}:"
+            f"{len(stale)} of {len(part)} frames were tracked from marks that have changed since, the first is frame {min(stale)}:"
             " press Track first, or undo the change"
         )
 
@@ -130,7 +133,7 @@ def _overlay(
 
 
 def _write_first_joints(session: Session, path: Path, xy: np.ndarray) -> None:
-    """Write the keypoints of frame 0 in the format of the command ``pose``; no file if there are none."""
+    """Write the keypoints of the first frame in the format of the command ``pose``; no file if there are none."""
     names = session.joints.names
     known = {name: [round(float(v), 2) for v in place] for name, place in zip(names, xy, strict=True) if np.isfinite(place).all()}
     lines = [[names[a], names[b]] for a, b in session.joints.edges if names[a] in known and names[b] in known]

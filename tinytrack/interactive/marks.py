@@ -1,5 +1,6 @@
 """What a person marks: the labels of one frame, the brush, the polygon, and the steps that can be undone and redone."""
 
+import io
 import itertools
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -7,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from ..errors import MaskError
+from ..io.masks import write_mask
 
 UNDO = 30  # steps that can be undone
 
@@ -30,6 +32,13 @@ class Marks:
     def numbers(self) -> frozenset[int]:
         """The numbers of the objects on this frame."""
         return frozenset(np.bincount(self.ids.ravel(), minlength=1).nonzero()[0].tolist()) - {0}
+
+    @cached_property
+    def png(self) -> bytes:
+        """The object ids as a PNG; kept, because the marks of all frames are saved again after each mark."""
+        buffer = io.BytesIO()
+        write_mask(buffer, self.ids)
+        return buffer.getvalue()
 
 
 def brush(ids: np.ndarray, points: np.ndarray, radius: float, value: int) -> np.ndarray:

@@ -9,7 +9,7 @@ import contextlib
 import io
 import itertools
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from ..errors import JointsError, MaskError, VideoError
 from ..io.decode import FrameLog
 from ..io.frames import fit_size, rescale
 from ..io.joints import Joints
-from ..io.masks import MAX_OBJECTS, write_mask
+from ..io.masks import MAX_OBJECTS
 from ..io.prefetch import prefetch
 from ..io.video import Video
 from ..label_maps import certain, paint
@@ -28,61 +28,9 @@ from ..propagate import MODERN, Protocol
 from ..track import Carried, carry
 from .marks import History, Marks, Step, brush, fill
 from .skeletons import SKELETONS
+from .tracked import Origin, Paused, Stored, pack, unpack
 
 SHOWN_HEIGHT = 360  # shorter side of the copies kept for display; tracking and export read the video again, at its own size
-
-
-@dataclass(frozen=True)
-class _Origin:
-    """What a frame was tracked from, and how: the network and protocol, whether colours were tracked too, and the key frames."""
-
-    setting: tuple
-    colors: bool
-    keys: tuple[tuple[int, Marks], ...]
-
-
-@dataclass(frozen=True)
-class _Stored:
-    """A tracked frame in little memory: masks as PNG, colours in half precision.
-
-    ``areas`` holds the number of pixels of each object, by its number, so that the timeline needs no mask.
-    """
-
-    ids: bytes | None
-    areas: np.ndarray | None
-    xy: np.ndarray | None
-    confidence: np.ndarray | None
-    ab: np.ndarray | None
-    origin: _Origin
-
-
-@dataclass
-class _Paused:
-    """Tracking that was stopped in the middle of a part, so that it can go on with the next frame."""
-
-    key: int
-    origin: _Origin
-    frames: list[int]  # those that are left, in order
-    results: Iterator[Carried]
-
-
-def _packed(carried: Carried, origin: _Origin) -> _Stored:
-    """Pack a tracking result to keep it in little memory."""
-    buffer = io.BytesIO()
-    if carried.ids is not None:
-        write_mask(buffer, carried.ids)
-    ab = None if carried.ab is None else carried.ab.half().cpu().numpy()
-    areas = None if carried.ids is None else np.bincount(carried.ids.ravel())
-    return _Stored(buffer.getvalue() or None, areas, carried.xy, carried.confidence, ab, origin)
-
-
-def _unpacked(stored: _Stored) -> Carried:
-    """Restore a tracking result from :func:`_packed`."""
-    from PIL import Image
-
-    ids = None if stored.ids is None else np.array(Image.open(io.BytesIO(stored.ids)))
-    ab = None if stored.ab is None else torch.tensor(stored.ab.astype(np.float32))
-    return Carried(ids, stored.xy, stored.confidence, ab)
 
 
 class Session:
@@ -95,6 +43,8 @@ class Session:
         objects: names of the objects 1, 2, ...; None for one that was deleted.
         joints: names and lines of the skeleton; the positions are in the marks.
         keys: {frame: Marks}, what a person has marked.
+        aside: the positions of the keypoints of the other skeletons, {names of the skeleton: {frame: positions}}.
+        cut: the first and last frame that are tracked and exported; None for all. Everything else stays as it is.
         memory: bytes that the copies of the frames take so far.
         colors: whether the colours of the first key frame are propagated too.
         reference: the frame whose colours were propagated when no frame was marked; else None.
@@ -108,16 +58,17 @@ class Session:
         self.joints = SKELETONS["human"]
         self.keys: dict[int, Marks] = {}
         self.colors = False
+        self.cut: tuple[int, int] | None = None
         self.log = FrameLog()  # the times of the frames, and which of them are damaged
         self._shown: list[bytes] = []
         self.memory = 0
-        self._tracked: dict[int, _Stored] = {}
+        self._tracked: dict[int, Stored] = {}
         self._blank = self._empty()
         self.reference: int | None = None
         self.newest: int | None = None
-        self._aside: dict[tuple[str, ...], dict[int, np.ndarray]] = {}  # positions set aside, by the names of their skeleton
+        self.aside: dict[tuple[str, ...], dict[int, np.ndarray]] = {}
         self._history = History(self.keys, self.objects)
-        self._paused: _Paused | None = None
+        self._paused: Paused | None = None
 
     def __len__(self) -> int:
         """Number of frames read so far."""
@@ -141,6 +92,12 @@ class Session:
             self._shown.append(buffer.getvalue())
             self.memory += len(self._shown[-1])
             yield len(self._shown)
+
+    def without_marks(self) -> "Session":
+        """Return a new session with the same frames, which are not read again."""
+        session = Session(self.video)
+        session.log, session.memory, session._shown = self.log, self.memory, self._shown
+        return session
 
     def frame(self, index: int) -> np.ndarray:
         """Return the copy of a frame for display: uint8 RGB, at most :data:`SHOWN_HEIGHT` pixels on its shorter side."""
@@ -169,13 +126,13 @@ class Session:
         Objects and keypoints that are no longer marked on any frame are left out.
         """
         stored = self._tracked.get(index)
-        tracked = Carried() if stored is None else self._still_marked(_unpacked(stored))
+        tracked = Carried() if stored is None else self._still_marked(unpack(stored))
         if index not in self.key_frames:
             return tracked
         marks = self.keys[index]
         return Carried(marks.ids, marks.xy, certain(marks.xy), tracked.ab)
 
-    def stored(self) -> dict[int, _Stored]:
+    def stored(self) -> dict[int, Stored]:
         """Return what was tracked, by frame and without decoding it: a copy, because tracking may add frames meanwhile."""
         return dict(self._tracked)
 
@@ -205,13 +162,16 @@ class Session:
 
     @property
     def stale(self) -> set[int]:
-        """The frames whose track comes from marks that have changed since; a key frame is among them only for its colours."""
-        marked = self.key_frames
-        keys = marked or ({} if self.reference is None else {self.reference: self._blank})
+        """The frames whose track comes from marks that have changed since; a key frame is among them only for its colours.
+
+        Frames outside of :attr:`part` are not among them.
+        """
+        marked = self.part_keys
+        keys = marked or ({self.reference: self._blank} if self.reference in self.part else {})
         current = {t: key for key, frames in self._parts(keys) for t in frames}
         origins: dict = {}  # one for each key frame and setting, because many frames share them
 
-        def valid(t: int, origin: _Origin) -> bool:
+        def valid(t: int, origin: Origin) -> bool:
             if t not in current:
                 return False
             group = current[t], origin.setting, origin.colors
@@ -219,8 +179,20 @@ class Session:
                 origins[group] = self._origin(keys, *group)
             return origins[group] == origin
 
-        tracked = {t: stored for t, stored in self.stored().items() if t not in marked or (stored.ab is not None and t != min(marked))}
+        part = {t: stored for t, stored in self.stored().items() if t in self.part}
+        tracked = {t: stored for t, stored in part.items() if t not in marked or (stored.ab is not None and t != min(marked))}
         return {t for t, stored in tracked.items() if not valid(t, stored.origin)}
+
+    @property
+    def part(self) -> range:
+        """The frames that are tracked and exported."""
+        first, last = self.cut or (0, len(self) - 1)
+        return range(first, last + 1)
+
+    @property
+    def part_keys(self) -> dict[int, Marks]:
+        """The key frames of this part, from which it is tracked."""
+        return {t: marks for t, marks in self.key_frames.items() if t in self.part}
 
     @property
     def key_frames(self) -> dict[int, Marks]:
@@ -347,9 +319,9 @@ class Session:
         """
         # set the placed keypoints aside, and bring back those of the new skeleton
         placed = {k: m.xy for k, m in self.keys.items() if m.has_joints}
-        self._aside[self.joints.names] = placed
+        self.aside[self.joints.names] = placed
         self.joints = joints
-        back, empty = self._aside.pop(joints.names, {}), self._empty()
+        back, empty = self.aside.pop(joints.names, {}), self._empty()
         # Keep the objects, also on frames from which all were erased; frames that had only keypoints are no longer key frames.
         kept = {k: m.ids for k, m in self.keys.items() if m.ids.any() or (k not in placed and any(n.ids.any() for n in self.keys.values()))}
         before, blank = self.keys, self._blank
@@ -359,7 +331,7 @@ class Session:
         # are discarded, with the undo history.
         same = {id(blank): self._blank} | {id(before[k]): self.keys[k] for k in kept if k not in back}
 
-        def renewed(stored: _Stored) -> _Stored:
+        def renewed(stored: Stored) -> Stored:
             keys = tuple((k, same.get(id(marks), marks)) for k, marks in stored.origin.keys)
             return replace(stored, xy=None, confidence=None, origin=replace(stored.origin, keys=keys))
 
@@ -370,15 +342,16 @@ class Session:
 
     def _starts(self, reference: int) -> dict[int, Marks]:
         """Return the key frames. Colours alone need no marks: without any, they start from the reference frame."""
-        return self.key_frames or ({reference: self._blank} if self.colors else {})
+        return self.part_keys or ({reference: self._blank} if self.colors else {})
 
     def _parts(self, keys: dict[int, Marks]) -> list[tuple[int, list[int]]]:
-        """Divide the video into parts: (key frame, the frames to track from it in this order), forwards or backwards.
+        """Divide the frames to track into parts: (key frame, the frames to track from it in this order), forwards or backwards.
 
         Each part ends *on* the next key frame, whose marks are given, but whose colours are not.
         """
-        parts = [(key, list(range(key + 1, min(after + 1, len(self))))) for key, after in itertools.pairwise([*keys, len(self)])]
-        return parts + [(key, list(range(key - 1, -1, -1))) for key in list(keys)[:1]]
+        start, stop = self.part.start, self.part.stop
+        parts = [(key, list(range(key + 1, min(after + 1, stop)))) for key, after in itertools.pairwise([*keys, stop])]
+        return parts + [(key, list(range(key - 1, start - 1, -1))) for key in list(keys)[:1]]
 
     def plan(self, setting: tuple = (), reference: int = 0) -> list[tuple[int, list[int]]]:
         """List what must be tracked: (key frame, the frames to track from it in this order), forwards or backwards.
@@ -395,14 +368,14 @@ class Session:
                 parts.append((key, rest if self._continues(key, origin, rest) else frames))
         return parts
 
-    def _continues(self, key: int, origin: _Origin, frames: list[int]) -> bool:
+    def _continues(self, key: int, origin: Origin, frames: list[int]) -> bool:
         """Tell whether the part that was stopped goes on with exactly these frames."""
         paused = self._paused
         return paused is not None and (paused.key, paused.origin) == (key, origin) and paused.frames[: len(frames)] == frames
 
-    def _origin(self, keys: dict[int, Marks], key: int, setting: tuple, colors: bool) -> _Origin:
+    def _origin(self, keys: dict[int, Marks], key: int, setting: tuple, colors: bool) -> Origin:
         """Return everything that a track from ``key`` depends on. Colours, unlike marks, pass through key frames."""
-        return _Origin(setting, colors, tuple((k, marks) for k, marks in keys.items() if k == key or (colors and k < key)))
+        return Origin(setting, colors, tuple((k, marks) for k, marks in keys.items() if k == key or (colors and k < key)))
 
     def track(self, model: Model, protocol: Protocol = MODERN, reference: int = 0) -> Iterator[tuple[int, int]]:
         """Track from every key frame that has changed; yields (frames done, frames to do).
@@ -414,11 +387,16 @@ class Session:
             reference: the frame whose colours are propagated if no frame is marked.
 
         Raises:
-            MaskError: if nothing is marked and colours are not requested.
+            MaskError: if nothing is marked in the part to track and colours are not requested.
             VideoError, ModelError: see :func:`tinytrack.track.carry`.
         """
         # where tracking starts
         keys = self._starts(reference)
+        chosen = f"of the frames {self.part.start} to {self.part[-1]}, which are chosen for tracking"
+        if self.key_frames and not keys:
+            raise MaskError(f"nothing is marked on any {chosen}: mark one of them, or choose more frames")
+        if not set(keys) <= set(self.part):
+            raise MaskError(f"frame {reference} is none {chosen}: go to one of them to track its colours")
         if not keys:
             raise MaskError("nothing is marked: brush an object or place a joint on a frame, or ask for colours")
         first = min(keys)
@@ -439,8 +417,8 @@ class Session:
                 carried = next(tracked, None)
                 if carried is None:
                     raise self.shorter(index)
-                self._tracked[index], self.newest = _packed(carried, origin), index
-                self._paused = _Paused(key, origin, ahead[n:], tracked)
+                self._tracked[index], self.newest = pack(carried, origin), index
+                self._paused = Paused(key, origin, ahead[n:], tracked)
                 done += 1
                 yield done, total
             tracked.close()  # its thread and its file

@@ -22,8 +22,8 @@ from .controls import DETAIL
 from .export import EXPORTS, export
 from .follow import Follow
 from .layout import Demo, css_color
-from .marking import Marking
 from .pace import Pace
+from .saving import Saving, free_name, is_project
 from .session import Session
 from .skeletons import SKELETONS
 from .timeline_rows import timeline_rows
@@ -31,7 +31,7 @@ from .timeline_rows import timeline_rows
 MUCH = 300e6  # bytes; reading a long video says how much memory its frames take
 
 
-class Studio(Marking):
+class Studio(Saving):
     """See :func:`studio`. ``session`` holds marks and tracks; the widgets are attributes."""
 
     def __init__(self, device: str):
@@ -72,7 +72,11 @@ class Studio(Marking):
                 self.track: lambda: self.begin(self.run_track()),
                 self.cancel: lambda: self.work and self.work.cancel(),
             },
-            "export": {self.export: lambda: self.begin(self.run_export())},
+            "export": {
+                self.export: lambda: self.begin(self.run_export()),
+                self.save: self.save_project,
+                self.reopen: lambda: self.open_project(self.project.value),
+            },
         }
         for step, buttons in clicks.items():
             for button, action in buttons.items():
@@ -93,6 +97,12 @@ class Studio(Marking):
         self.timeline.on_frame(lambda frame: setattr(self.frame, "value", frame))
         for control in (self.kind, self.which, self.radius, self.eraser, self.polygon, self.click):
             control.observe(lambda _: self.settle(), "value")
+        self.first.observe(
+            lambda change: self.attempt(lambda: self.choose_part(last=max(change["new"], self.last.value)), "track"), "value"
+        )
+        self.last.observe(
+            lambda change: self.attempt(lambda: self.choose_part(first=min(change["new"], self.first.value)), "track"), "value"
+        )
         self.colors.observe(lambda change: self.carry_colors(change["new"]), "value")
         for control in (self.frame, self.strength, self.kind, self.colors):
             control.observe(lambda _: self.look(), "value")
@@ -103,6 +113,14 @@ class Studio(Marking):
         if self.session:
             self.session.colors = wanted
             self.model.value = "tiny-gray" if wanted else best_weights([self.session.frame(0)])
+
+    def choose_part(self, first: int | None = None, last: int | None = None) -> None:
+        """Choose the frames to track and export; the box that was not typed into gives way, so that the part is never empty."""
+        self.first.value = self.first.value if first is None else first
+        self.last.value = self.last.value if last is None else last
+        if self.session:
+            part = self.first.value, self.last.value
+            self.session.cut = None if part == (0, len(self.session) - 1) else part
 
     # ---- status and picture
 
@@ -159,6 +177,8 @@ class Studio(Marking):
             state = "<b>marked by you</b>"
         elif t == self.session.reference:
             state = "<b>gives the colours</b>"
+        elif t not in self.session.part and t not in self.session.tracked:
+            state = "<b>not chosen for tracking</b>"
         elif t in stale:
             state = '<span class="tinytrack-stale">out of date, the marks have changed since it was tracked</span>'
         keys = ", ".join(map(str, self.session.key_frames)) or "none"
@@ -179,9 +199,9 @@ class Studio(Marking):
         self.mask_panel.layout.display = None if masks else "none"
         self.joint_panel.layout.display = "none" if masks else None
         marking = (self.add, self.rename, self.delete, self.absent, self.delete_joints, self.undo, self.redo, self.clear, self.restore)
-        for control in (*marking, self.track, self.export, self.colors, self.skeleton):
+        for control in (*marking, self.track, self.first, self.last, self.export, self.save, self.colors, self.skeleton):
             control.disabled = busy or not ready
-        for control in (self.open_clip, self.open_path, self.model, self.detail):
+        for control in (self.open_clip, self.open_path, self.reopen, self.model, self.detail):
             control.disabled = busy
         self.cancel.disabled = not busy
         self.stage.active = ready and not busy
@@ -192,18 +212,30 @@ class Studio(Marking):
     # ---- opening
 
     def load(self, name: str) -> None:
-        """Open a clip, a file or a folder; if it cannot be read, the current video stays open."""
+        """Open a clip, a file, a folder or a project; if it cannot be read, the current video stays open."""
         name = typed_path(str(name))
         if not name:
             raise TinytrackError("type the path of a video file or of a folder of frames")
+        if is_project(name) and not user_path(name).is_dir():
+            return self.open_project(name)
         self.check_idle()
         open_clip(name)  # a missing video is reported before the warning
+        self.check_kept(name)
+        self.begin(self.run_open(name))
+
+    def check_kept(self, name: str) -> None:
+        """Make sure that opening ``name`` forgets no marks, unless the user insists by opening it again.
+
+        Raises:
+            TinytrackError: the warning, at the first time.
+        """
         what = self.upload.shorten(name)  # each upload of a file has another path
-        if self.session is not None and self.session.key_frames and self.sure != what:
+        marked = self.session is not None and (self.session.key_frames or any(self.session.aside.values()))
+        if marked and self.contents() != self.kept and self.sure != what:
             self.sure = what
             again = "press the same button again" if what == name else f"press Open path, or upload {what} again"
-            raise TinytrackError(f"this forgets your marks on {self.session.video.title}: export them first, or {again}")
-        self.begin(self.run_open(name))
+            title = self.session.video.title
+            raise TinytrackError(f"this forgets your marks on {title}: save the project or export them first, or {again}")
 
     def uploaded(self, path: Path) -> None:
         """Open a file that was uploaded."""
@@ -225,17 +257,29 @@ class Studio(Marking):
                     tell(count, session.memory)
                 return session
 
-            def show(count, memory):
-                much = f", {memory / 1e6:.0f} MB of memory; Cancel keeps the video that is open now" if memory >= MUCH else ""
-                self.say_progress(f"reading {Path(name).name or name}: {count} frames{much}")
+            self.take(await work.run(read, self.reading(name)))
 
-            self.take(await work.run(read, show))
+    def notes(self) -> str:
+        """Return what is to be noted about the video."""
+        notes = (*self.session.video.header.notes, *self.session.log.problems())
+        return "".join(f" Note: {' '.join(note.split())}." for note in notes)
+
+    def reading(self, name: str) -> Callable[[int, int], None]:
+        """Return the function that shows how far a video is read."""
+
+        def show(count: int, memory: int) -> None:
+            much = f", {memory / 1e6:.0f} MB of memory; Cancel keeps the video that is open now" if memory >= MUCH else ""
+            self.say_progress(f"reading {Path(name).name or name}: {count} frames{much}")
+
+        return show
 
     def take(self, session: Session) -> None:
         """Switch to a video that has been read."""
         self.sure, self.colors.value, self.which.hidden = "", False, frozenset()
         session.choose(SKELETONS[self.skeleton.value])
-        self.session, self.saved, self.autosave, self.clicks = session, {}, Autosave(session), Clicks()
+        self.session, self.saved, self.clicks = session, {}, Clicks()
+        self.autosave = Autosave(session, self.upload.owns(session.video.path))
+        self.kept, self.own, self.project.value = None, {}, free_name(session.video.title)
         self.model.value = best_weights([session.frame(0)])
         height, width = session.size
         self.stage.size = (width, height)
@@ -244,12 +288,13 @@ class Studio(Marking):
         self.radius.max = max(20.0, round(min(height, width) / 4))
         self.radius.value = max(2.0, round(min(height, width) / 18))
         self.playback.reset(len(session) - 1, min(max(session.video.fps, 1), 30))
+        self.first.max = self.last.max = len(session) - 1
+        self.first.value, self.last.value = 0, len(session) - 1
         self.name_objects()
         self.name_joints()
-        notes = "".join(f" Note: {' '.join(note.split())}." for note in (*session.video.header.notes, *session.log.problems()))
         facts = f"{session.video.title}: {len(session)} frames of {width}x{height}"
         earlier = " Restore brings back the marks of an earlier session." if self.autosave.earlier else ""
-        self.say(f"{facts}. Mark something on the frame from which to start.{earlier}{notes}")
+        self.say(f"{facts}. Mark something on the frame from which to start.{earlier}{self.notes()}")
         self.restore.layout.display = None if earlier else "none"
         self.settle()
         self.look()
@@ -325,7 +370,7 @@ class Studio(Marking):
             # the settings at the click, which may change while the work runs
             session = self.session
             name, frame, protocol = self.model.value, self.frame.value, self.protocol()
-            count = len(session.key_frames)
+            count = len(session.part_keys)
             start_from = f"{count} marked frame(s)" if count else f"the colours of frame {frame}"
 
             def track(tell):
@@ -369,7 +414,7 @@ def studio(clip: str | None = None, device: str | None = None) -> Demo:
     runs, the picture follows the frame that is being tracked, which takes about 2 % of the time.
 
     Args:
-        clip: a clip's name or a path, which is read at once.
+        clip: a clip's name or a path, which is read at once. (A project that was saved earlier is opened by its button.)
         device: default: a GPU if there is one.
 
     Raises:

@@ -30,7 +30,7 @@ class Upload(anywidget.AnyWidget):
 
     _esm = Path(__file__).with_name("upload.js")
     _css = ".tinytrack-upload { display: inline-block; line-height: 28px; } .tinytrack-upload input { max-width: 200px; }"
-    accept = traitlets.Unicode("video/*,.gif").tag(sync=True)
+    accept = traitlets.Unicode("video/*,.gif,.zip").tag(sync=True)  # zip: a project of the studio
 
     def __init__(
         self,
@@ -96,6 +96,10 @@ class Upload(anywidget.AnyWidget):
         folder = Path(tempfile.mkdtemp(dir=self._folder.name))  # a new folder each time: an earlier file of this name may still be open
         self._path, self._size, self._have = folder / name, size, 0
         self._path.write_bytes(b"")
+
+    def owns(self, path: Path) -> bool:
+        """Tell whether a file was uploaded here: it is a copy, which disappears with the kernel."""
+        return self.shorten(str(path)) != str(path)
 
     def shorten(self, text: str) -> str:
         """Replace the paths of uploaded files in a text by their names, which are all that the user knows of them."""

@@ -56,7 +56,7 @@ def _temporary_name(name: str) -> str:
     return f".unfinished-{_host()}-{os.getpid()}-{secrets.token_hex(4)}-{_key(name)}-{visible}"
 
 
-def _runs(pid: int) -> bool:
+def runs(pid: int) -> bool:
     """Tell whether a process of this computer is still running; True if in doubt."""
     if sys.platform == "win32":
         return _runs_on_windows(pid)
@@ -70,7 +70,7 @@ def _runs(pid: int) -> bool:
 
 
 def _runs_on_windows(pid: int) -> bool:
-    """Like :func:`_runs`; on Windows, ``os.kill`` would end the process."""
+    """Like :func:`runs`; on Windows, ``os.kill`` would end the process."""
     import ctypes
 
     query_limited_information, invalid_parameter, still_active = 0x1000, 87, 259
@@ -92,7 +92,7 @@ def _leftovers(folder: Path, key: str | None) -> Iterator[Path]:
         if not found or found["key"] != key or found["host"] != _host():
             continue
         path = folder / name
-        if not path.is_symlink() and (path.is_dir() if key is None else path.is_file()) and not _runs(int(found["pid"])):
+        if not path.is_symlink() and (path.is_dir() if key is None else path.is_file()) and not runs(int(found["pid"])):
             yield path
 
 
