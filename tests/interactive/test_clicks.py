@@ -56,12 +56,16 @@ def test_undo_takes_back_the_click_too(session, model):
     assert session.marks(0).ids[26, 88] == 0
 
 
-def test_a_stroke_makes_the_next_click_start_anew(session, model):
+def test_a_painted_mask_is_kept_and_clicks_change_a_part_of_it(session, model):
     clicks = Clicks()
-    clicks.click(session, 0, 1, FACE, True, model)
     session.paint(0, np.array([[10.0, 10.0]]), 3, 1)
-    assert clicks.click(session, 0, 1, HAIR, True, model) == 1
-    assert session.marks(0).ids[10, 10] == 0
+    dab = session.marks(0).ids == 1
+    assert clicks.click(session, 0, 1, FACE, True, model) == 0
+    assert session.marks(0).ids[79, 96] == 1
+    assert (session.marks(0).ids[dab] == 1).all()
+    assert clicks.click(session, 0, 1, FACE, False, model) == 0
+    assert session.marks(0).ids[79, 96] == 0
+    assert (session.marks(0).ids[dab] == 1).all()
 
 
 def test_other_objects_keep_their_pixels(session, model):
@@ -77,5 +81,5 @@ def test_other_objects_keep_their_pixels(session, model):
 def test_the_first_click_must_be_on_the_object(session, model):
     with pytest.raises(MaskError) as error:
         Clicks().click(session, 0, 1, PILLAR, False, model)
-    assert_one_sentence(error, "click on the object first")
+    assert_one_sentence(error, "there is nothing to remove", "click on the object first")
     assert session.keys == {}

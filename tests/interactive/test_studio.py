@@ -425,7 +425,7 @@ def test_clicks_select_the_chosen_object(demo, monkeypatch):
     demo.undo.click()
     assert demo.session.key_frames == {}
     click(demo, 40, 30)
-    complaint(demo, "nothing is selected yet", "click on the object first")
+    complaint(demo, "there is nothing to remove", "click on the object first")
     # one way to draw at a time
     demo.polygon.value = True
     assert not demo.click.value

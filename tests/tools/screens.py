@@ -52,8 +52,11 @@ def _studio(v: Visit) -> None:
     for n, name in enumerate(("head", "bow tie", "window blind"), start=1):
         v.page.get_by_placeholder("name", exact=True).fill(name)
         v.button("Rename" if n == 1 else "Add").click()
+        box = v.page.get_by_placeholder("name", exact=True).element_handle()
+        v.page.wait_for_function("box => box.value === ''", arg=box)  # Python empties it, which must not hit the next name
         v.drag(_stroke(drawn == n, radius=3))
         v.reads("marked by you")
+        v.page.wait_for_timeout(2000)  # a busy kernel would see the next button before the next name
     v.page.wait_for_timeout(300)
     v.button("Track").click()
     v.reads("tracked 119 frames", 240)

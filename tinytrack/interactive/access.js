@@ -2,7 +2,7 @@
 // page is left, and a banner when Python does not answer any more.
 
 const LATE = "Python has not answered for some seconds. It is busy, or it has ended: what you mark now may be lost.";
-const GONE = "Python has ended or was restarted. Marks that were not exported are lost: reload the page, or run the cell again.";
+const GONE = "Python has ended or was restarted. Reload the page or run the cell again, open the video, and press Restore: your marks were kept.";
 const KERNEL = "tinytrack-kernel"; // the event with which canvas.js and upload.js tell how Python is: "well", "late" or "gone"
 
 function render({ model, el }) {

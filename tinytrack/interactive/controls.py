@@ -144,7 +144,7 @@ class Controls(Demo):
                 _head("4. Save"),
                 _row(self.out, self.export), _row(self.project, self.save, self.reopen), self.near["export"],
             ],
-            layout={"flex": "1 1 340px", "min_width": "320px"},
+            layout={"flex": "1 1 340px", "min_width": "min(320px, 100%)"},
         )  # fmt: skip
         box = ipywidgets.Box([left, right], layout=ipywidgets.Layout(display="flex", flex_flow="row wrap", grid_gap="4px 20px"))
         super().__init__([self.access, self.status, box, ipywidgets.HTML(f"<small>{KEYS}</small>")])

@@ -102,7 +102,9 @@ class Marking(Controls):
         on_it = not self.eraser.value
         count = self.clicks.click(self.session, self.frame.value, self.which.value, xy, on_it, self.network())
         self.which.hidden -= {self.which.value}
-        self.say(f"selected with {count} click{'s' * (count > 1)}; click what is missing, and with the eraser (X) what is too much")
+        verb = "added" if on_it else "removed"
+        done = f"selected with {count} click{'s' * (count > 1)}" if count else f"{verb} what looks like that place"
+        self.say(f"{done}; click what is missing, and with the eraser (X) what is too much")
 
     def pressed(self, key: str) -> None:
         """Handle a key that was pressed on the picture, see :data:`KEYS`."""

@@ -6,7 +6,7 @@ tinytrack.Marks = class {
 
   // width, height: of the frames; before(frame): what is known of a frame that has no marks, {ids, joints}, or null.
   constructor(width, height, before) {
-    Object.assign(this, { width, height, before, frames: new Map(), past: [], future: [], version: 0 });
+    Object.assign(this, { width, height, before, frames: new Map(), past: [], future: [], made: 0 });
   }
 
   // The marks of a frame: {ids: Uint8Array or null, joints: [[x, y] or null, ...], clicks: {object: {inside: [[x, y], ...], outside}}};
@@ -36,9 +36,13 @@ tinytrack.Marks = class {
   }
 
   put(frame, marks) {
-    if (marks) this.frames.set(frame, marks);
+    if (marks) this.frames.set(frame, Object.assign(marks, { number: marks.number ?? ++this.made }));
     else this.frames.delete(frame);
-    this.version++;
+  }
+
+  // A text that changes with the marks, and is the same again after an undo.
+  get version() {
+    return [...this.frames].sort(([a], [b]) => a - b).map(([frame, { number }]) => `${frame}:${number}`).join();
   }
 
   // Take the last change back, or make it again. Returns its frame, or null if there is none.
@@ -75,6 +79,13 @@ tinytrack.Marks = class {
       marks.ids ??= new Uint8Array(region.length);
       marks.ids = marks.ids.map((old, i) => old && old !== id ? old : region[i] * id);
       marks.clicks[id] = clicks;
+    });
+  }
+
+  // Add a region to the mask of an object, or remove it. Other objects keep what they have.
+  join(frame, region, id, removes) {
+    this.change(frame, marks => {
+      marks.ids = marks.ids.map((old, i) => !region[i] || (old && old !== id) ? old : removes ? 0 : id);
     });
   }
 };

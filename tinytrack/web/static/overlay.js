@@ -18,8 +18,11 @@ tinytrack.overlay = (() => {
     return found;
   }
 
-  // Draw a frame. joints: places or null; trail(n): where joint n was before, or null for no trails; cursor: {place, radius}, or null; faint: draw marks of before the last change faintly.
-  function show(canvas, frame, { ids, joints, trail, colors, cursor, faint }) {
+  // Draw a frame.
+  //   ids: its masks, or null; joints: places or nulls; clicks: {inside, outside} that selected the object, or null
+  //   trail(n): where joint n was before, or null for no trails; cursor: {place, radius}, or null
+  //   faint: whether these masks and joints are out of date
+  function show(canvas, frame, { ids, joints, clicks, trail, colors, cursor, faint }) {
     const context = canvas.getContext('2d');
     context.putImageData(ids ? tinted(frame, ids, faint ? colors.map(() => [150, 150, 150]) : colors) : frame, 0, 0);
     const size = Math.max(3, canvas.height / 60);
@@ -43,6 +46,8 @@ tinytrack.overlay = (() => {
       context.fillStyle = '#fff';
       context.fillText(n + 1, x + 1.5 * size, y - size);
     });
+    for (const [sign, places] of [['+', clicks?.inside ?? []], ['\u2212', clicks?.outside ?? []]])
+      for (const place of places) drawSign(context, sign, place, size);
     if (!cursor) return;
     for (const [width, style] of [[3, '#000'], [1.5, '#fff']]) {
       context.lineWidth = width;
@@ -51,6 +56,20 @@ tinytrack.overlay = (() => {
       context.arc(...cursor.place.map(v => v + 0.5), Math.max(2, cursor.radius), 0, 2 * Math.PI);
       context.stroke();
     }
+  }
+
+  // Draw where somebody clicked: + on the object, - where it is not.
+  function drawSign(context, sign, [x, y], size) {
+    context.font = `700 ${Math.max(12, 5 * size)}px system-ui, sans-serif`;
+    context.textAlign = 'center';
+    context.textBaseline = 'middle';
+    context.lineWidth = Math.max(2, size);
+    context.strokeStyle = '#000';
+    context.strokeText(sign, x + 0.5, y + 0.5);
+    context.fillStyle = '#fff';
+    context.fillText(sign, x + 0.5, y + 0.5);
+    context.textAlign = 'start';
+    context.textBaseline = 'alphabetic';
   }
 
   // Draw a line through the last places of a keypoint; it is interrupted where the keypoint was lost.

@@ -15,9 +15,9 @@ tinytrack.save = (() => {
     download(new Blob([['frame,seconds,keypoint,x,y,confidence', ...lines].join('\n') + '\n'], { type: 'text/csv' }), 'keypoints.csv');
   }
 
-  // Play `count` frames, which draw(t) puts on the canvas, and record them. Takes as long as the video is.
-  async function video(canvas, count, fps, draw, tell) {
-    const type = ['video/mp4', 'video/webm'].find(kind => globalThis.MediaRecorder?.isTypeSupported(kind));
+  // Play `count` frames, which draw(t) puts on the canvas, and record them. Takes as long as the video is. Returns the file's name.
+  async function video(canvas, stem, count, fps, draw, tell) {
+    const type = ['video/mp4;codecs=avc1.42E01E', 'video/webm'].find(kind => globalThis.MediaRecorder?.isTypeSupported(kind));
     if (!type) throw new Error('This browser cannot record a video: expected one with MediaRecorder.');
     const recorder = new MediaRecorder(canvas.captureStream(), { mimeType: type, videoBitsPerSecond: 8e6 }), parts = [];
     recorder.ondataavailable = ({ data }) => parts.push(data);
@@ -31,7 +31,9 @@ tinytrack.save = (() => {
     }
     recorder.stop();
     await stopped;
-    download(new Blob(parts, { type }), `tracked.${type.slice(6)}`);
+    const name = `${stem}.${type.slice(6).split(';')[0]}`;
+    download(new Blob(parts, { type }), name);
+    return name;
   }
 
   return { table, video };

@@ -14,14 +14,14 @@
   let video = null;          // {name, frames: [ImageData, ...], fps, names of objects}
   let marks = null, tracks = [];  // tracks[t]: {ids, joints, painted, version}, or nothing
   let frame = 0, detail = 144, shows = 'marks', colors = [];
-  let tool = { kind: 'click', id: 1, joint: 0, next: false }, cursor = null;
+  let tool = { kind: 'click', id: 1, joint: 0, removes: false }, cursor = null;
   let busy = null;           // {stopped} while something long runs
   let job = null;            // the tracking that was begun last, which goes on after Cancel
   let timer = null;          // of Play
 
   // ---- what is known of a frame
 
-  const fresh = t => tracks[t]?.version === marks.version;
+  const fresh = (t, version = marks.version) => tracks[t]?.version === version;
   const at = t => marks.of(t) ?? tracks[t] ?? null;
 
   // Where a keypoint was in the last frames: a list of places or nulls.
@@ -35,11 +35,13 @@
     const picture = shows === 'colors' && painted ? new ImageData(painted, image.width, image.height) : image;
     tinytrack.overlay.show($('stage'), picture, {
       ids: shows === 'marks' ? known?.ids : null, joints: shows === 'marks' ? known?.joints ?? [] : [],
+      clicks: tool.kind === 'click' ? marks.of(frame)?.clicks[tool.id] : null,
       trail: $('trails').checked && !busy ? trail : null,
       colors, cursor: cursor && { place: cursor, radius: onStage.paints() ? radius() : 2 },
       faint: !marks.of(frame) && !fresh(frame),
     });
-    const states = video.frames.map((_, t) => marks.of(t) ? 'marked' : !tracks[t] ? 'empty' : fresh(t) ? 'tracked' : 'stale');
+    const { version } = marks;
+    const states = video.frames.map((_, t) => marks.of(t) ? 'marked' : !tracks[t] ? 'empty' : fresh(t, version) ? 'tracked' : 'stale');
     tinytrack.overlay.timeline($('timeline'), states, frame);
     $('frame').value = frame;
     const words = { marked: 'marked', tracked: 'tracked', stale: 'tracked before your last change', empty: 'nothing yet' };
@@ -69,7 +71,8 @@
     $('objects').replaceChildren(...(open && !many ? chips() : []));
     $('objects-name').textContent = many ? `${used(true)} keypoints` : tool.kind === 'joints' ? 'Keypoint' : 'Object';
     $('objects').parentNode.hidden = tool.kind === 'eraser';
-    $('next').parentNode.hidden = tool.kind !== 'click';
+    $('ways').hidden = tool.kind !== 'click';
+    for (const input of document.querySelectorAll('[name=yours-way]')) input.checked = (input.value === 'remove') === tool.removes;
     $('grid').parentNode.hidden = tool.kind !== 'joints';
     $('radius').parentNode.hidden = !onStage.paints();
   }
@@ -102,11 +105,21 @@
     settle();
   }
 
-  const say = text => { $('said').textContent = text; };
+  // Say something in the status line, which stays in view; errors are marked.
+  function say(text, wrong = false) {
+    $('said').textContent = text;
+    $('said').classList.toggle('wrong', wrong);
+  }
+
   const radius = () => Number($('radius').value);
 
   function go(t) {
-    frame = Math.min(video.frames.length - 1, Math.max(0, t));
+    const next = Math.min(video.frames.length - 1, Math.max(0, t));
+    if (next !== frame && !busy && tool.removes) {
+      tool.removes = false;  // a new frame begins with adding
+      settle();
+    }
+    frame = next;
     look();
   }
 
@@ -117,7 +130,12 @@
     stop();
     busy = { stopped: false };
     settle();
-    await tinytrack.attempt(() => action(busy));
+    $('said').scrollIntoView({ block: 'nearest' });
+    try {
+      await action(busy);
+    } catch (error) {
+      say(error.message, true);
+    }
     busy = null;
     settle();
     look();
@@ -148,14 +166,15 @@
     const stored = await tinytrack.load(`sample-${name}`);
     const frames = await capture.fromPictures(stored.pictures);
     take({ ...stored, frames, ids: tinytrack.bytes(stored.mask) });
-    const given = `We have marked ${stored.names.join(', ')} in frame 0.`;
+    const given = `Already marked in frame 0: ${stored.names.join(', ')}.`;
     say(`${stored.about}: ${frames.length} frames. ${given} Press Track, or mark something else.`);
   }
 
   function opened(name, frames, fps) {
     take({ name, frames, fps });
-    const { width, height } = frames[0];
-    say(`${name}: ${frames.length} frames of ${width}×${height}. Click on an object in any frame, or paint over it. Then press Track.`);
+    const { width, height } = frames[0], pace = `${frames.length} frames of ${width}×${height}, ${fps} per second`;
+    say(`${name}: ${pace}. Click on an object in any frame, or paint over it. Then press Track.`);
+    $('stage').scrollIntoView({ block: 'nearest' });
   }
 
   const tell = (verb, state) => (done, total) => {
@@ -179,7 +198,7 @@
 
   const track = () => work(async state => {
     if (!marks.frames.size)
-      throw new Error('Nothing is marked: expected an object or a keypoint in at least one frame.');
+      throw new Error('Nothing is marked: mark an object or a keypoint first.');
     say('starting the network ...');
     const { threads } = await engine.open(), settings = { rows: detail, carry: $('carry').checked };
     if (!job?.goesOn(video, marks, settings)) job = new tinytrack.Job(video, marks, settings);
@@ -187,8 +206,8 @@
     const pace = () => 1000 * (job.done + 1 - before) / (performance.now() - began);
     const done = await job.go(() => state.stopped, (t, found) => {
       tracks[t] = found;
-      const left = Math.ceil((job.total - job.done - 1) / pace());
-      say(`tracking: ${job.done + 1} of ${job.total} frames, ${pace().toFixed(1)} a second, ${left} seconds left`);
+      const left = Math.ceil((job.total - job.done - 1) / pace()), seconds = `${left} second${left === 1 ? '' : 's'} left`;
+      say(`tracking: ${job.done + 1} of ${job.total} frames, ${pace().toFixed(1)} a second, ${seconds}`);
       go(t);
     });
     if (!done) return say(`cancelled after ${job.done} of ${job.total} frames; Track goes on from there`);
@@ -214,8 +233,9 @@
 
   const saveVideo = () => work(async state => {
     cursor = null;
-    await tinytrack.save.video($('stage'), video.frames.length, video.fps, go, tell('recording the video', state));
-    say('saved the video in your downloads');
+    const stem = `${video.name.replace(/\.[^.]*$/, '')}-tracked`, count = video.frames.length;
+    const name = await tinytrack.save.video($('stage'), stem, count, video.fps, go, tell('recording the video', state));
+    say(`saved ${name} to your downloads`);
   });
 
   function saveTable() {
@@ -223,7 +243,7 @@
       frame: t, seconds: t / video.fps, joint: n + 1, x: place?.[0], y: place?.[1],
       confidence: marks.of(t) ? Number(Boolean(place)) : tracks[t].confidence[n],
     }))));
-    say('saved the keypoints in your downloads');
+    say('saved keypoints.csv to your downloads');
   }
 
   // ---- mark
@@ -249,18 +269,24 @@
     changed(`placed keypoint ${placed}; the next click places keypoint ${tool.joint + 1}`);
   }
 
-  // Select an object by a click on it, or, with Shift, take away what was selected around a place next to it.
+  // Select an object by a click on it. With Shift, or with the tool "remove", take away what looks like the clicked place.
   const clickObject = (place, shift) => work(async () => {
     const image = video.frames[frame], size = [image.height, image.width], before = marks.of(frame)?.clicks[tool.id];
-    const clicks = { inside: [...before?.inside ?? []], outside: [...before?.outside ?? []] };
-    clicks[shift || tool.next ? 'outside' : 'inside'].push(place);
-    if (!clicks.inside.length) throw new Error('Nothing is selected yet: click on the object first, and then next to it.');
+    const removes = shift || tool.removes, there = at(frame)?.ids?.includes(tool.id);
+    if (removes && !there) throw new Error('There is nothing to remove: click on the object first, with "add".');
     say('looking ...');
     await engine.open();
     const input = capture.resize(image, await engine.ask('workingSize', { size })).data;
-    marks.select(frame, await engine.ask('select', { rgba: image.data, input, size, ...clicks }), tool.id, clicks);
+    const find = clicks => engine.ask('select', { rgba: image.data, input, size, ...clicks });
+    if (there && !before) {  // painted or tracked: the click changes a part of this mask
+      marks.join(frame, await find({ inside: [place], outside: [] }), tool.id, removes);
+      return say(removes ? 'removed what looks like the clicked place' : 'added what looks like the clicked place');
+    }
+    const clicks = { inside: [...before?.inside ?? []], outside: [...before?.outside ?? []] };
+    clicks[removes ? 'outside' : 'inside'].push(place);
+    marks.select(frame, await find(clicks), tool.id, clicks);
     const count = clicks.inside.length + clicks.outside.length;
-    say(`selected with ${count} click${count > 1 ? 's' : ''}; click what is missing, and with Shift what is too much`);
+    say(`Selected with ${count} click${count > 1 ? 's' : ''}. Click missing parts to add them, and switch to "remove" for extra parts.`);
   });
 
   // Place keypoints all over the frame.
@@ -278,7 +304,7 @@
     const t = marks[name]();
     if (t === null) return;
     go(t);
-    changed(`${name === 'undo' ? 'took back' : 'made again'} a change in frame ${t}`);
+    changed(`${name === 'undo' ? 'undid' : 'redid'} a change in frame ${t}`);
   }
 
   const onStage = {
@@ -289,7 +315,7 @@
       dab(place, place, false);
     },
     extend: (from, to) => dab(from, to, true),
-    end: () => changed(),
+    end: () => changed(tracks.some(Boolean) ? `corrected frame ${frame}; track again` : `marked frame ${frame}; press Track`),
     click: (place, shift) => tool.kind === 'joints' ? placeJoint(place) : clickObject(place, shift),
     hover(place) {
       cursor = place;
@@ -336,14 +362,15 @@
       go(Math.floor((event.clientX - box.left) / box.width * video.frames.length));
     });
     $('radius').addEventListener('input', settle);
-    $('next').addEventListener('change', () => { tool.next = $('next').checked; });
+    for (const input of document.querySelectorAll('[name=yours-way]'))
+      input.addEventListener('change', () => { tool.removes = input.value === 'remove'; });
     $('detail').addEventListener('change', () => { detail = Number($('detail').value); look(); });
     $('play').addEventListener('click', play);
     $('grid').addEventListener('click', placeGrid);
     $('trails').addEventListener('change', look);
     $('undo').addEventListener('click', () => step('undo'));
     $('redo').addEventListener('click', () => step('redo'));
-    $('clear').addEventListener('click', () => { marks.clear(frame); changed(`took all marks off frame ${frame}`); });
+    $('clear').addEventListener('click', () => { marks.clear(frame); changed(`cleared frame ${frame}`); });
     $('track').addEventListener('click', track);
     $('cancel').addEventListener('click', () => { if (busy) busy.stopped = true; });
     $('save-video').addEventListener('click', saveVideo);

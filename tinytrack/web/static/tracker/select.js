@@ -1,4 +1,4 @@
-// Select an object by clicks, as in tinytrack/interactive/select.py: each cell points at the cells around it in its own frame, and copies from them.
+// Select an object by clicks, as in tinytrack/interactive/select.py: each cell points at the cells around it in its own frame.
 'use strict';
 
 tracker.select = (() => {
