@@ -6,6 +6,7 @@ import csv
 import numpy as np
 import pytest
 import torch
+from sklearn.decomposition import PCA
 
 from tests.support.browser import why_no_browser
 from tests.support.host import ISOLATED, static_host
@@ -149,6 +150,36 @@ def test_clicks_select_the_same_as_in_python(page):
     expected = select(frame, *clicks, model)
     assert expected.sum() > 300
     assert (np.array(found).reshape(size) != expected).mean() < 1e-3
+
+
+SIMILAR = """async ([frame, size]) => {
+    await tinytrack.engine.open();
+    const { colors, f } = await tinytrack.engine.ask('similar', { input: tinytrack.bytes(frame), size, fresh: true });
+    return { colors: [...colors], f: [...f] };
+}"""
+
+
+def test_similar_cells_get_similar_colours(page):
+    frame = open_clip("carphone").read(max_frames=1)[0]
+    found = page.evaluate(SIMILAR, [as_bytes(with_alpha(frame)), [144, 176]])
+    colors, f = np.array(found["colors"]).reshape(-1, 4), np.array(found["f"]).reshape(36 * 44, 64)
+    assert (colors[:, 3] == 255).all()
+    # the same three components as those of scikit-learn, whose signs are arbitrary
+    components = PCA(3).fit_transform(f)
+    low, high = np.quantile(components, [0.02, 0.98], axis=0)
+    for n in range(3):
+        middle = (colors[:, n] > 0) & (colors[:, n] < 255)
+        assert middle.mean() > 0.9
+        assert abs(np.corrcoef(colors[middle, n], components[middle, n])[0, 1]) > 0.999
+        assert np.ptp(colors[middle, n]) > 240 and high[n] > low[n]
+    # on the page: the cells of the frame, as squares of one colour
+    page.locator("[name=yours-shows][value=similar]").check()
+    page.wait_for_function("tinytrack.yours.similar[0]")
+    shown = np.array(page.evaluate("[...tinytrack.yours.similar[0].data]")).reshape(144, 176, 4)
+    np.testing.assert_array_equal(shown[:4, :4], np.broadcast_to(shown[0, 0], (4, 4, 4)))
+    assert np.abs(shown[::4, ::4].reshape(-1, 4) - colors).mean() < 3  # the page has a JPEG of the frame
+    page.locator("#yours-frame").fill("5")
+    page.wait_for_function("tinytrack.yours.similar[5]")
 
 
 def test_a_host_that_isolates_the_page_gives_it_threads(visit, site):

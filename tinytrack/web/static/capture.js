@@ -24,6 +24,17 @@ tinytrack.capture = (() => {
     return pixels(full, width, height);
   }
 
+  // A small picture, enlarged without smoothing to [height, width].
+  function enlarge(small, [height, width]) {
+    const source = tinytrack.make('canvas', { width: small.width, height: small.height });
+    source.getContext('2d').putImageData(small, 0, 0);
+    canvas.width = width;
+    canvas.height = height;
+    context.imageSmoothingEnabled = false;
+    context.drawImage(source, 0, 0, width, height);
+    return context.getImageData(0, 0, width, height);
+  }
+
   // The size at which a picture is kept: [width, height].
   function keptSize(width, height) {
     const scale = Math.min(1, SIDE / Math.min(width, height));
@@ -105,5 +116,5 @@ tinytrack.capture = (() => {
     return frames;
   }
 
-  return { fromPictures, fromFile, fromCamera, resize, MOST };
+  return { fromPictures, fromFile, fromCamera, resize, enlarge, MOST };
 })();

@@ -15,6 +15,7 @@
   let marks = null, tracks = [];  // tracks[t]: {ids, joints, painted, version}, or nothing
   let frame = 0, detail = 144, shows = 'marks', colors = [];
   let tool = { kind: 'click', id: 1, joint: 0, removes: false }, cursor = null;
+  let similar = [], rows = 0, embedding = false;  // similar[t]: the embeddings of frame t as a picture, made at this detail
   let busy = null;           // {stopped} while something long runs
   let job = null;            // the tracking that was begun last, which goes on after Cancel
   let timer = null;          // of Play
@@ -32,7 +33,8 @@
   function look() {
     if (!video) return;
     const known = at(frame), image = video.frames[frame], painted = tracks[frame]?.painted;
-    const picture = shows === 'colors' && painted ? new ImageData(painted, image.width, image.height) : image;
+    const colored = shows === 'colors' && painted && new ImageData(painted, image.width, image.height);
+    const picture = colored || (shows === 'similar' && showSimilar()) || image;
     tinytrack.overlay.show($('stage'), picture, {
       ids: shows === 'marks' ? known?.ids : null, joints: shows === 'marks' ? known?.joints ?? [] : [],
       clicks: tool.kind === 'click' ? marks.of(frame)?.clicks[tool.id] : null,
@@ -47,8 +49,31 @@
     const words = { marked: 'marked', tracked: 'tracked', stale: 'tracked before your last change', empty: 'nothing yet' };
     $('frame-value').textContent = `${frame} of ${video.frames.length - 1}: ${words[states[frame]]}`;
     $('stage').setAttribute('aria-label', `Frame ${frame} of ${video.name}, ${words[states[frame]]}`);
-    tinytrack.yours = { video, marks, tracks, frame, states };  // for tests and for the console
+    tinytrack.yours = { video, marks, tracks, frame, states, similar };  // for tests and for the console
     tinytrack.remember('yours');
+  }
+
+  // The embeddings of the current frame as a picture, or nothing until they have been computed.
+  function showSimilar() {
+    if (rows !== detail) [similar, rows] = [[], detail];
+    if (!similar[frame] && !embedding && !busy) computeSimilar(similar, frame);
+    return similar[frame];
+  }
+
+  async function computeSimilar(found, t) {
+    const image = video.frames[t], { width, height } = image;
+    embedding = true;
+    try {
+      await engine.open();
+      const size = await engine.ask('workingSize', { size: [height, width], rows }), input = capture.resize(image, size).data;
+      const { colors: cells } = await engine.ask('similar', { input, size, fresh: !found.some(Boolean) });
+      found[t] = capture.enlarge(new ImageData(cells, size[1] / 4, size[0] / 4), [height, width]);
+    } catch (error) {
+      shows = 'marks';
+      say(error.message, true);
+    }
+    embedding = false;
+    look();
   }
 
   // Make the controls agree with the state.
@@ -62,7 +87,7 @@
     $('save-table').disabled = !tracked || !idle || !tracks.some(track => track?.joints.length);
     $('cancel').hidden = idle;
     $('work').hidden = !open;
-    $('shows').hidden = !tracks.some(track => track?.painted);
+    $('shows-colors').disabled = !tracks.some(track => track?.painted);
     $('detail').value = detail;
     $('radius-value').textContent = `${radius()} pixels`;
     for (const input of document.querySelectorAll('[name=yours-tool]')) input.checked = input.value === tool.kind;
@@ -149,6 +174,7 @@
     video = { name, frames, fps, names };
     marks = new tinytrack.Marks(width, height, t => tracks[t] ?? null);
     tracks = [];
+    similar = [];
     job = null;
     [frame, shows] = [0, 'marks'];
     tool = { ...tool, id: 1, joint: 0 };

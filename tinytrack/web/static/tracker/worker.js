@@ -2,7 +2,7 @@
 'use strict';
 
 (() => {
-  let engine = null, carrier = null;
+  let engine = null, carrier = null, basis = null;
 
   // Start onnxruntime-web from what the page sends: a page in a folder may not fetch files.
   async function open({ wasm, glue, network, product, temperature }) {
@@ -44,14 +44,23 @@
       const f = await engine.embed(tracker.color.networkInput(input), tracker.workingSize(size, tracker.select.ROWS));
       return tracker.select.region(f, rgba, size, inside, outside, engine.temperature);
     },
+    // the embeddings of a frame as colours, RGBA bytes (cells * 4); the first frame after a new video says which colours mean what
+    async similar({ input, size, fresh }) {
+      const f = await engine.embed(tracker.color.networkInput(input), size);
+      if (fresh) basis = tracker.similar.basis(f, engine.dim);
+      return { colors: tracker.similar.colors(f, engine.dim, basis), f };
+    },
     embed: async ({ input, size }) => ({ f: await engine.embed(tracker.color.networkInput(input), size) }),
   };
 
-  self.onmessage = async ({ data: { number, action, ...values } }) => {
+  async function answer({ number, action, ...values }) {
     try {
       self.postMessage({ number, result: await actions[action](values) });
     } catch (error) {
       self.postMessage({ number, error: String(error?.message ?? error) });
     }
-  };
+  }
+
+  let last = Promise.resolve();
+  self.onmessage = ({ data }) => { last = last.then(() => answer(data)); };  // one request after the other
 })();
