@@ -393,14 +393,22 @@ def test_marks_of_masks_and_joints_are_independent(session):
     assert session.keys[0].xy[0].tolist() == [5, 5]
 
 
+def test_an_eraser_that_meets_nothing_marks_nothing(session):
+    dot(session, 0)
+    dot(session, 4, value=0)
+    assert list(session.keys) == [0]
+    assert session.undo() == 0
+    assert session.undo() is None
+
+
 def test_undo_restores_the_earlier_marks_step_by_step(session):
     steps = [
         lambda: dot(session, 0),
         lambda: session.place(0, 2, (9, 9)),
-        lambda: dot(session, 4, value=0),
+        lambda: dot(session, 4),
         lambda: session.clear(0),
         lambda: session.place(7, 0, None),
-        lambda: dot(session, 4),
+        lambda: dot(session, 4, value=0),
     ]
     frames = [0, 0, 4, 0, 7, 4]
     states = []

@@ -465,7 +465,7 @@ def test_undo_jumps_to_the_frame_whose_mark_it_removes(demo):
     demo.undo.click()
     assert demo.frame.value == 4
     assert sorted(demo.session.keys) == [0]
-    assert said(demo) == "took back the last mark, on frame 4"
+    assert said(demo) == "took back the last change, on frame 4"
     assert shown(demo) == "frame 4 of 8: nothing here yet; marked frames: 0"
     key(demo, "z")
     assert demo.frame.value == 0
@@ -484,7 +484,7 @@ def test_an_error_message_disappears_after_the_next_success(demo):
     assert RED not in demo.status.value
     demo.undo.click()
     demo.frame.value = 3
-    assert said(demo) == "took back the last mark, on frame 0", "only error messages disappear by themselves"
+    assert said(demo) == "took back the last change, on frame 0", "only error messages disappear by themselves"
     stroke(demo, (20, 20))
     assert said(demo) == "", "the message was about other marks"
 
@@ -531,7 +531,7 @@ def test_undone_marks_can_be_made_again(demo):
     demo.undo.click(), demo.undo.click(), demo.undo.click()
     complaint(demo, "there is nothing left to undo", "the last 30 marks")
     demo.redo.click()
-    assert said(demo) == "made the mark on frame 0 again"
+    assert said(demo) == "made the change on frame 0 again"
     assert demo.frame.value == 0
     key(demo, "redo")
     assert demo.session.keys == marks
@@ -908,7 +908,7 @@ def test_an_undone_joint_is_the_next_to_be_placed(demo):
     demo.undo.click()
     assert demo.joint.value == 2
     assert demo.frame.value == 0
-    assert said(demo) == "took back the last mark, on frame 0"
+    assert said(demo) == "took back the last change, on frame 0"
     demo.undo.click()
     assert demo.joint.value == 1
     assert joints(demo)[0].tolist() == [10, 10]
@@ -992,7 +992,7 @@ def test_track_correct_and_track_again(demo):
     demo.track.click()
     assert said(demo).startswith("tracked 2 frames from 2 marked frame(s).")
     demo.track.click()
-    assert said(demo).startswith("tracked 0 frames from 2 marked frame(s). Nothing had changed since the last time.")
+    assert said(demo) == "there was nothing to track: a mark counts for the frames after it, and nothing has changed there"
 
 
 def test_without_marks_there_is_nothing_to_track(demo):

@@ -117,7 +117,7 @@ class Controls(Demo):
         self.save = _button("Save project", "archive", tip)
         tip = "Open the video, marks and settings that are saved in this file; a project can also be uploaded above"
         self.reopen = _button("Open project", "folder-open", tip)
-        self.status = ipywidgets.HTML("Choose a video and open it.")
+        self.status = ipywidgets.HTML("Choose a video and open it.", layout={"min_height": "28px"})  # empty, it must not move the page
 
         # the picture
         self.stage = Canvas(width=640, label="No video yet", zoomable=True, grows=True)

@@ -1,5 +1,6 @@
 """The studio's second step: what strokes, clicks, keys and buttons do to the marks of the current frame."""
 
+import ipywidgets
 import numpy as np
 
 from ..errors import TinytrackError
@@ -85,6 +86,11 @@ class Marking(Controls):
         self.joint.value = None  # so that a stray click moves nothing
         self.say("that was the last joint of the list; drag a dot to move it, or choose a joint and click")
 
+    def switch(self, other: ipywidgets.ToggleButton, how: str) -> None:
+        """Switch the other tool off, because there is one way to draw at a time, and say how this one works."""
+        other.value = False
+        self.say(how)
+
     def stroke(self, points) -> None:
         """Paint the chosen object along a stroke, or erase."""
         value = 0 if self.eraser.value else self.which.value
@@ -140,7 +146,7 @@ class Marking(Controls):
         if frame is None:
             raise TinytrackError(f"there is nothing left to undo: the studio remembers the last {UNDO} marks")
         self.moved(before, frame)
-        self.say(f"took back the last mark, on frame {frame}")
+        self.say(f"took back the last change, on frame {frame}")
 
     def do_again(self) -> None:
         """Redo the mark that was undone last, and show the frame it is on."""
@@ -149,7 +155,7 @@ class Marking(Controls):
         if frame is None:
             raise TinytrackError("there is nothing to redo: nothing was undone, or something was marked since")
         self.moved(before, frame)
-        self.say(f"made the mark on frame {frame} again")
+        self.say(f"made the change on frame {frame} again")
 
     def bring_back(self) -> None:
         """Bring back the marks that an earlier session with this video left behind."""

@@ -231,7 +231,9 @@ class Session:
         if value and value not in self.numbers:
             raise MaskError(f"there is no object {value}: expected one of {', '.join(map(str, self.numbers))}")
         marks = self.marks(index)
-        self._mark(index, replace(marks, ids=change(marks.ids)))
+        ids = change(marks.ids)
+        if value or (ids != marks.ids).any():  # an eraser that meets nothing says nothing about the frame
+            self._mark(index, replace(marks, ids=ids))
 
     def place(self, index: int, joint: int, xy: tuple[float, float] | None) -> None:
         """Put a keypoint at (x, y) on frame ``index``; None marks it as absent there."""

@@ -18,7 +18,7 @@ from ..propagate import REFINED, Protocol
 from .autosave import Autosave
 from .background import Cancelled, Work, start
 from .clicks import Clicks
-from .controls import DETAIL
+from .controls import CLICK, DETAIL, POLYGON
 from .export import EXPORTS, export
 from .follow import Follow
 from .layout import Demo, css_color
@@ -91,8 +91,8 @@ class Studio(Saving):
         self.upload.on_progress = lambda share: self.say(f"uploading: {100 * share:.0f} %")
         # the other controls
         self.skeleton.observe(lambda _: self.attempt(self.choose), "value")
-        self.polygon.observe(lambda change: change["new"] and setattr(self.click, "value", False), "value")  # one way to draw at a time
-        self.click.observe(lambda change: change["new"] and setattr(self.polygon, "value", False), "value")
+        self.polygon.observe(lambda change: change["new"] and self.switch(self.click, POLYGON), "value")
+        self.click.observe(lambda change: change["new"] and self.switch(self.polygon, CLICK), "value")
         self.stage.observe(lambda _: self.kind.value == "joints" and self.look(), "magnification")
         self.timeline.on_frame(lambda frame: setattr(self.frame, "value", frame))
         for control in (self.kind, self.which, self.radius, self.eraser, self.polygon, self.click):
@@ -391,8 +391,9 @@ class Studio(Saving):
                 count = await work.run(track, show)
             finally:
                 follow.back()
-            more = "" if count else " Nothing had changed since the last time."
-            self.say(f"tracked {count} frames from {start_from}.{more} Look for errors, correct one, track again.")
+            if not count:
+                return self.say("there was nothing to track: a mark counts for the frames after it, and nothing has changed there")
+            self.say(f"tracked {count} frames from {start_from}. Look for errors, correct one, track again.")
 
     async def run_export(self) -> None:
         """Export into the chosen folder, and name what was written."""

@@ -16,7 +16,8 @@ HERE = Path(__file__).parent
 VENDOR, TRACKER = HERE / "vendor", HERE / "static" / "tracker"
 WEIGHTS, NETWORK, PRODUCT = "tiny-gray", "tiny-gray.onnx", "product.onnx"
 RUNTIME, GLUE, WASM = "ort.wasm.min.js", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm.gz"
-SCRIPTS = ("maps", "color", "guided", "labels", "gate", "pointer", "propagate", "select", "similar", "worker")  # of the worker, in this order
+# of the worker, in this order
+SCRIPTS = ("maps", "color", "guided", "labels", "gate", "pointer", "propagate", "select", "similar", "worker")
 OBJECTS = 8  # how many objects have a colour of their own
 
 
