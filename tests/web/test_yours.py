@@ -431,6 +431,21 @@ def test_a_file_that_is_no_video_leaves_the_last_one(page, tmp_path):
     assert "wrong" not in (page.locator("#yours-said").get_attribute("class") or "")
 
 
+def test_marks_are_forgotten_only_if_the_user_agrees(page):
+    asked, answer = [], [False]
+    page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.accept() if answer[0] else dialog.dismiss()))
+    page.locator("#yours-clear").click()
+    page.locator("#yours-sample-bikes").click()
+    assert asked == ["This forgets your marks on carphone. Open another video anyway?"]
+    assert page.evaluate("tinytrack.yours.video.name") == "carphone"
+    answer[0] = True
+    page.locator("#yours-sample-bikes").click()
+    wait_until_said(page, "A cyclist waits at a crossing")
+    page.locator("#yours-sample-carphone").click()  # nothing was marked since
+    wait_until_said(page, "A man talks in a moving car")
+    assert len(asked) == 2
+
+
 def test_the_camera_is_recorded(page):
     page.locator("#yours-fps").select_option("5")
     page.locator("#yours-camera").click()

@@ -17,7 +17,7 @@ DATA_FOLDER = "data"
 
 def static_names() -> list[str]:
     """List the files of the page itself."""
-    return sorted(path.name for path in STATIC.iterdir() if path.suffix in {".html", ".js", ".css"})
+    return sorted(path.name for path in STATIC.iterdir() if path.suffix in {".html", ".js", ".css", ".txt"})
 
 
 def build_page(out: str | os.PathLike, tell: Callable[[str], None] = lambda text: None) -> tuple[Path, int]:

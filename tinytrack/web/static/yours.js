@@ -168,6 +168,9 @@
 
   // ---- open a video
 
+  // Whether another video may replace this one with its marks, which exist nowhere else.
+  const mayForget = () => !marks?.past.length || confirm(`This forgets your marks on ${video.name}. Open another video anyway?`);
+
   // frames: of a video; ids: the mask of its first frame, or null.
   function take({ name, frames, fps, names = [], ids = null }) {
     const { width, height } = frames[0];
@@ -208,14 +211,14 @@
     return !state.stopped;
   };
 
-  const openFile = file => work(async state => {
+  const openFile = file => mayForget() && work(async state => {
     const fps = Number($('fps').value), start = Math.max(0, Number($('start').value) || 0);
     const frames = await capture.fromFile(file, { fps, start }, tell('reading', state));
     if (state.stopped) say('cancelled; nothing was opened');
     else opened(file.name, frames, fps);
   });
 
-  const openCamera = () => work(async state => {
+  const openCamera = () => mayForget() && work(async state => {
     const fps = Number($('fps').value);
     opened('your recording', await capture.fromCamera({ fps, seconds: 5 }, tell('recording', state)), fps);
   });
@@ -365,7 +368,7 @@
 
   function listen() {
     tinytrack.listenToStage($('stage'), onStage);
-    for (const name of SAMPLES) $(`sample-${name}`).addEventListener('click', () => work(() => openSample(name)));
+    for (const name of SAMPLES) $(`sample-${name}`).addEventListener('click', () => { if (mayForget()) work(() => openSample(name)); });
     $('file').addEventListener('change', () => {
       const [file] = $('file').files;
       $('file').value = '';
@@ -414,7 +417,7 @@
         listen();
       }
       const name = SAMPLES.includes(params.video) ? params.video : 'carphone';
-      if (!video || (SAMPLES.includes(params.video) && video.name !== params.video)) await openSample(name);
+      if (!video || (SAMPLES.includes(params.video) && video.name !== params.video && mayForget())) await openSample(name);
       if (DETAILS.includes(Number(params.detail))) detail = Number(params.detail);
       settle();
       go(/^\d{1,4}$/.test(params.frame) ? Number(params.frame) : frame);
