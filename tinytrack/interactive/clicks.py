@@ -1,4 +1,4 @@
-"""Masks by clicks in the studio: what was clicked on which object, so that the next click refines the selection."""
+"""Make masks from clicks in the studio. The clicks on each object are kept, so that the next click refines its selection."""
 
 from dataclasses import dataclass, replace
 

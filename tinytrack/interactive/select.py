@@ -1,10 +1,11 @@
-"""Select an object by clicks: the pointer inside a single frame.
+"""Select an object with clicks, by pointing within a single frame.
 
 A tracker points from one frame at earlier ones. Here each cell points at the cells around it in its own frame, and copies from them how
-much they belong to the object: 1 where the user clicked on it, 0 at clicks next to it and at the border of the picture. Repeated often
-enough, the copying spreads through everything that looks like one thing and stops at its edges. This is a random walk: the value of a
-cell is the probability that a walker who follows the attention reaches a click on the object first (Grady, *Random Walks for Image
-Segmentation*, 2006). ``tests/experiments/clicks.py`` measures how well it works.
+much they belong to the object. The value is fixed at 1 where the user clicked on the object, and at 0 where the user clicked off it and
+at the border of the frame. After many repetitions, the copied values spread through the region of similar cells and stop at its edges.
+This is a random walk: the value of a cell is the probability that a walker who follows the attention reaches a click on the object before
+a click off it or the border (Grady, *Random Walks for Image Segmentation*, 2006). ``tests/experiments/clicks.py`` measures how well it
+works.
 """
 
 import numpy as np
