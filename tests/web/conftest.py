@@ -37,7 +37,7 @@ def stored(site):
     return read
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
     with chromium() as started:
         yield started
