@@ -81,7 +81,8 @@ def test_what_is_needed_travels_along(built, kind):
         assert [name for name in NEEDED if f"tinytrack/data/{name}" not in names] == []
         assert {f"tinytrack/interactive/{name}.js" for name in ("canvas", "view", "polygon")} <= set(names)
         assert "tinytrack/interactive/upload.js" in names
-        assert {f"tinytrack/web/static/{name}" for name in ("index.html", "style.css", "core.js", "licences.txt", "tracker/worker.js")} <= set(names)
+        page = ("index.html", "style.css", "core.js", "licences.txt", "tracker/worker.js")
+        assert {f"tinytrack/web/static/{name}" for name in page} <= set(names)
         assert {f"tinytrack/web/vendor/{name}" for name in (RUNTIME, GLUE, WASM, NETWORK, PRODUCT)} <= set(names)
         assert not [name for name in names if name.startswith("tests/")]
     else:

@@ -1,5 +1,7 @@
 """Labels and label maps: masks, keypoints and colours of a frame become maps on the grid, and propagated maps are read out again."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -73,11 +75,15 @@ def read_masks(
     return found
 
 
+def guided_filter(guide: Tensor, grid: Sequence[int]) -> GuidedFilter:
+    """Make the filter that scales maps on a grid (h, w) up to the size of a picture (C, H, W)."""
+    return GuidedFilter(F.interpolate(guide[None], [CELL * v for v in grid], mode="area")[0])
+
+
 def _read_guided(labels: Tensor, ids: np.ndarray, guide: Tensor) -> np.ndarray:
     """Scale class maps (K, h, w) up with a guided filter, then choose one class per pixel."""
     labels = labels / labels.sum(0).clamp(min=1e-8)
-    small = F.interpolate(guide[None], [CELL * v for v in labels.shape[1:]], mode="area")[0]
-    scale_up = GuidedFilter(small)
+    scale_up = guided_filter(guide, labels.shape[1:])
     found = torch.zeros(guide.shape[1:], dtype=torch.uint8, device=guide.device)
     best, background = torch.zeros_like(guide[0]), torch.ones_like(guide[0])
     for n, label in zip(ids, labels[1:], strict=True):

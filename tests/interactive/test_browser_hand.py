@@ -19,6 +19,15 @@ demo = studio("carphone", device="cpu")
 demo"""
 
 
+def open_studio(v, server: str, path, *cells: str) -> None:
+    """Write a notebook with a studio of carphone, and further cells, and run it."""
+    write_notebook(path, STUDIO, *cells)
+    open_notebook(v, server, path.name)
+    run_cells(v)
+    v.reads("carphone: 120 frames of 176x144", 60)
+    v.repainted(0)
+
+
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     """Start a JupyterLab and a browser for this file, and yield (browser, server, folder that it serves)."""
@@ -31,12 +40,8 @@ def lab(tmp_path_factory):
 def page(lab):
     """One studio with carphone for all tests of this file."""
     browser, server, folder = lab
-    write_notebook(folder / "hand.ipynb", STUDIO)
     with visit(browser) as v:
-        open_notebook(v, server, "hand.ipynb")
-        run_cells(v)
-        v.reads("carphone: 120 frames of 176x144", 60)
-        v.repainted(0)
+        open_studio(v, server, folder / "hand.ipynb")
         yield v
 
 

@@ -9,16 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.interactive.test_browser_hand import STEPS, evaluate, until
-from tests.support.browser import chromium, jupyterlab, open_notebook, run_cells, visit, why_no_browser, write_notebook
+from tests.interactive.test_browser_hand import STEPS, evaluate, open_studio, until
+from tests.support.browser import chromium, jupyterlab, visit, why_no_browser
 
 pytestmark = pytest.mark.skipif(bool(why_no_browser()), reason=why_no_browser() or "there is a browser")
 
 W, H = 176, 144
-STUDIO = """\
-from tinytrack.interactive.studio import studio
-demo = studio("carphone", device="cpu")
-demo"""
 PLAIN = """\
 import numpy as np
 from tinytrack.interactive.canvas import Canvas
@@ -33,11 +29,7 @@ def page(tmp_path_factory):
     """One studio with carphone, and below it a canvas as the other demos use it, for all tests of this file."""
     folder = tmp_path_factory.mktemp("lab")
     with jupyterlab(folder) as server, chromium() as browser, visit(browser) as v:
-        write_notebook(folder / "notebooks" / "zoom.ipynb", STUDIO, PLAIN)
-        open_notebook(v, server, "zoom.ipynb")
-        run_cells(v)
-        v.reads("carphone: 120 frames of 176x144", 60)
-        v.repainted(0)
+        open_studio(v, server, folder / "notebooks" / "zoom.ipynb", PLAIN)
         yield v
 
 

@@ -6,6 +6,7 @@ skeleton on the whole body of ``beam``. The first picture shows what is given. R
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,13 @@ def body(every: int = 3) -> list[np.ndarray]:
     return pictures
 
 
+def save_animation(path: Path, pictures: Sequence[Image.Image], times: Sequence[int]) -> None:
+    """Write pictures, each shown for some milliseconds, as an endless WebP, and print how large it is."""
+    with staged_file(path) as scratch:
+        pictures[0].save(scratch, "WEBP", save_all=True, append_images=pictures[1:], duration=list(times), loop=0, quality=70, method=6)
+    print(f"{path.name}: {len(pictures)} pictures, {path.stat().st_size / 1000:.0f} KB")
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.tools.hero", description="Make the moving picture of the README.")
     parser.add_argument("file", nargs="?", type=Path, default=FILE)
@@ -75,10 +83,7 @@ def main(argv: list[str] | None = None) -> int:
         word = "given" if t == 0 else "copied"
         names = ["what the network sees", *(f"{word}: {title}" for title in titles)]
         pictures.append(Image.fromarray(draw.side_by_side(row, names)))
-    with staged_file(path) as scratch:
-        times = [HOLD] + [TIME] * (len(pictures) - 2) + [HOLD]
-        pictures[0].save(scratch, "WEBP", save_all=True, append_images=pictures[1:], duration=times, loop=0, quality=70, method=6)
-    print(f"{path.name}: {len(pictures)} pictures, {path.stat().st_size / 1000:.0f} KB")
+    save_animation(path, pictures, [HOLD] + [TIME] * (len(pictures) - 2) + [HOLD])
     return 0
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from tests.support.browser import chromium, why_no_browser
+from tests.tools.hero import save_animation
 from tinytrack.io.paths import DATA
 from tinytrack.web.build import build_page
 
@@ -63,8 +64,7 @@ def main() -> None:
         page.goto(site.as_uri() + "#part=yours&video=carphone")
         page.wait_for_selector("body[data-ready]")
         pictures, times = zip(*shots(page), strict=True)
-    pictures[0].save(args.file, save_all=True, append_images=pictures[1:], duration=times, loop=0, quality=70, method=6)
-    print(f"wrote {args.file}: {len(pictures)} pictures, {args.file.stat().st_size / 1e3:.0f} kB")
+    save_animation(args.file, pictures, times)
 
 
 if __name__ == "__main__":

@@ -17,10 +17,9 @@ import torch
 from torch import nn
 
 from tinytrack.model import load_model
-from tinytrack.web.engine_data import NETWORK, PRODUCT, VENDOR, WEIGHTS
+from tinytrack.web.engine_data import GLUE, NETWORK, PRODUCT, RUNTIME, VENDOR, WASM, WEIGHTS
 
 VERSION = "1.30.0"
-RUNTIME = ("ort.wasm.min.js", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 
 
 def fetch_runtime() -> None:
@@ -28,11 +27,9 @@ def fetch_runtime() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         subprocess.run(["npm", "pack", "--silent", f"onnxruntime-web@{VERSION}"], cwd=scratch, check=True, stdout=subprocess.DEVNULL)
         with tarfile.open(next(Path(scratch).glob("*.tgz"))) as package:
-            for name in RUNTIME:
-                content = package.extractfile(f"package/dist/{name}").read()
-                if name.endswith(".wasm"):
-                    name, content = f"{name}.gz", gzip.compress(content, 9, mtime=0)
-                (VENDOR / name).write_bytes(content)
+            for name in (RUNTIME, GLUE, WASM):
+                content = package.extractfile(f"package/dist/{name.removesuffix('.gz')}").read()
+                (VENDOR / name).write_bytes(gzip.compress(content, 9, mtime=0) if name.endswith(".gz") else content)
 
 
 class Graph:

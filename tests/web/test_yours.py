@@ -153,8 +153,8 @@ def test_clicks_select_the_same_as_in_python(page):
 
 SIMILAR = """async ([frame, size]) => {
     await tinytrack.engine.open();
-    const { colors, f } = await tinytrack.engine.ask('similar', { input: tinytrack.bytes(frame), size, fresh: true });
-    return { colors: [...colors], f: [...f] };
+    const input = tinytrack.bytes(frame), { f } = await tinytrack.engine.ask('embed', { input, size });
+    return { colors: [...await tinytrack.engine.ask('similar', { input, size, fresh: true })], f: [...f] };
 }"""
 
 

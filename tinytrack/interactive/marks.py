@@ -1,6 +1,5 @@
 """What a person marks: the labels of one frame, the brush, the polygon, and the steps that can be undone and redone."""
 
-import io
 import itertools
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -8,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from ..errors import MaskError
-from ..io.masks import write_mask
+from ..io.masks import mask_png
 
 UNDO = 30  # steps that can be undone
 
@@ -36,9 +35,7 @@ class Marks:
     @cached_property
     def png(self) -> bytes:
         """The object ids as a PNG; kept, because the marks of all frames are saved again after each mark."""
-        buffer = io.BytesIO()
-        write_mask(buffer, self.ids)
-        return buffer.getvalue()
+        return mask_png(self.ids)
 
 
 def brush(ids: np.ndarray, points: np.ndarray, radius: float, value: int) -> np.ndarray:

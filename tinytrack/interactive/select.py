@@ -13,8 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..guided import GuidedFilter
-from ..label_maps import CELL
+from ..label_maps import guided_filter
 from ..model import Model
 from ..propagate import MODERN
 from ..track import embed_video, guide_of
@@ -106,5 +105,4 @@ def select(frame: np.ndarray, inside: np.ndarray, outside: np.ndarray, model: Mo
     y = grow(f, *marked, model.temperature)
     # read out along the edges of the picture, as masks are
     guide = guide_of(frame, model)
-    small = F.interpolate(guide[None], [CELL * side for side in grid], mode="area")[0]
-    return (GuidedFilter(small)(y, guide) > INSIDE).cpu().numpy()
+    return (guided_filter(guide, grid)(y, guide) > INSIDE).cpu().numpy()

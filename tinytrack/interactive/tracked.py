@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..io.masks import write_mask
+from ..io.masks import mask_png
 from ..track import Carried
 from .marks import Marks
 
@@ -48,12 +48,9 @@ class Paused:
 
 def pack(carried: Carried, origin: Origin) -> Stored:
     """Pack a tracking result to keep it in little memory."""
-    buffer = io.BytesIO()
-    if carried.ids is not None:
-        write_mask(buffer, carried.ids)
+    ids, areas = (None, None) if carried.ids is None else (mask_png(carried.ids), np.bincount(carried.ids.ravel()))
     ab = None if carried.ab is None else carried.ab.half().cpu().numpy()
-    areas = None if carried.ids is None else np.bincount(carried.ids.ravel())
-    return Stored(buffer.getvalue() or None, areas, carried.xy, carried.confidence, ab, origin)
+    return Stored(ids, areas, carried.xy, carried.confidence, ab, origin)
 
 
 def unpack(stored: Stored) -> Carried:

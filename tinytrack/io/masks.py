@@ -1,5 +1,6 @@
 """Read, check and write masks: pictures whose colours are objects."""
 
+import io
 import itertools
 import os
 from collections.abc import Sequence
@@ -374,10 +375,17 @@ def _nearest_solid(index: np.ndarray, colors: np.ndarray, kept: np.ndarray) -> n
     return result
 
 
-def write_mask(path: str | os.PathLike, ids: np.ndarray) -> None:
+def write_mask(path: str | os.PathLike | io.BytesIO, ids: np.ndarray) -> None:
     """Write object ids (H, W) in 0..255 as a palette PNG with the DAVIS colours."""
     from PIL import Image
 
     picture = Image.fromarray(np.asarray(ids, dtype=np.uint8))
     picture.putpalette(davis_palette().tobytes())  # changes the mode to P
     picture.save(path, format="PNG", compress_level=3)  # takes a third of the time of the default 6, and masks get no larger
+
+
+def mask_png(ids: np.ndarray) -> bytes:
+    """Return the PNG of :func:`write_mask` as bytes."""
+    buffer = io.BytesIO()
+    write_mask(buffer, ids)
+    return buffer.getvalue()

@@ -97,5 +97,5 @@ tinytrack.overlay = (() => {
     context.strokeRect(current * step + 1, 1.5, Math.max(4, step - 2), canvas.height - 3);
   }
 
-  return { show, tinted, timeline };
+  return { show, timeline };
 })();

@@ -66,7 +66,7 @@
     try {
       await engine.open();
       const size = await engine.ask('workingSize', { size: [height, width], rows }), input = capture.resize(image, size).data;
-      const { colors: cells } = await engine.ask('similar', { input, size, fresh: !found.some(Boolean) });
+      const cells = await engine.ask('similar', { input, size, fresh: !found.some(Boolean) });
       found[t] = capture.enlarge(new ImageData(cells, size[1] / 4, size[0] / 4), [height, width]);
     } catch (error) {
       shows = 'marks';
@@ -182,8 +182,7 @@
     [frame, shows] = [0, 'marks'];
     tool = { ...tool, id: 1, joint: 0 };
     if (ids) marks.put(0, { ids, joints: [], clicks: {} });
-    detail = DETAILS.filter(rows => rows <= Math.min(width, height)).at(-1) ?? DETAILS[0];
-    detail = Math.min(192, detail);
+    detail = DETAILS.filter(rows => rows <= Math.min(192, width, height)).at(-1) ?? DETAILS[0];
     Object.assign($('stage'), { width, height });
     $('stage').style.maxWidth = height > width ? `${Math.round(75 * width / height)}vh` : '';  // a portrait fits the screen
     $('frame').max = frames.length - 1;

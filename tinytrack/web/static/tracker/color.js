@@ -14,9 +14,6 @@ tracker.color = (() => {
     return curve((r * LINEAR[rgba[at]] + g * LINEAR[rgba[at + 1]] + b * LINEAR[rgba[at + 2]]) / WHITE[channel]);
   }
 
-  // L of every pixel, from 0 to 100.
-  const lightness = rgba => Float64Array.from({ length: rgba.length / 4 }, (_, i) => 116 * xyz(rgba, 4 * i, 1) - 16);
-
   // (a, b) of every pixel, as two maps.
   function ab(rgba) {
     const maps = [new Float64Array(rgba.length / 4), new Float64Array(rgba.length / 4)];
@@ -29,7 +26,7 @@ tracker.color = (() => {
   }
 
   // What the network sees: L, scaled to [-1, 1].
-  const networkInput = rgba => Float32Array.from(lightness(rgba), value => value / 50 - 1);
+  const networkInput = rgba => Float32Array.from({ length: rgba.length / 4 }, (_, i) => (116 * xyz(rgba, 4 * i, 1) - 16) / 50 - 1);
 
   // The mean of the three channels in [0, 1]: the picture that the guided filter follows.
   const gray = rgba => Float64Array.from({ length: rgba.length / 4 }, (_, i) => (rgba[4 * i] + rgba[4 * i + 1] + rgba[4 * i + 2]) / 765);
@@ -38,7 +35,7 @@ tracker.color = (() => {
   function paint(rgba, [a, b]) {
     const found = new Uint8ClampedArray(rgba.length);
     for (let i = 0; i < a.length; i++) {
-      const y = (116 * xyz(rgba, 4 * i, 1) - 16 + 16) / 116, f = [y + a[i] / 500, y, Math.max(0, y - b[i] / 200)];
+      const y = xyz(rgba, 4 * i, 1), f = [y + a[i] / 500, y, Math.max(0, y - b[i] / 200)];
       const colors = f.map((value, c) => WHITE[c] * (value > 0.2068966 ? value ** 3 : (value - 16 / 116) / 7.787));
       for (let c = 0; c < 3; c++) {
         const linear = RGB[c][0] * colors[0] + RGB[c][1] * colors[1] + RGB[c][2] * colors[2];
@@ -49,5 +46,5 @@ tracker.color = (() => {
     return found;
   }
 
-  return { lightness, ab, networkInput, gray, paint };
+  return { ab, networkInput, gray, paint };
 })();

@@ -2,6 +2,7 @@
 'use strict';
 
 tracker.GuidedFilter = class {
+  static CELL = 2;         // pixels per cell of the label grid at which it is fitted
   static RADIUS = 2;       // pixels
   static EPSILON = 1e-3;   // edges with less contrast than its square root are smoothed over
 
@@ -12,6 +13,13 @@ tracker.GuidedFilter = class {
     this.mean = this.box(guide);
     const squares = this.box(guide.map(value => value * value));
     this.variance = squares.map((value, i) => value - this.mean[i] ** 2 + tracker.GuidedFilter.EPSILON);
+  }
+
+  // A function that scales maps of a grid up to a frame, RGBA bytes of the given size, along the edges of its gray version.
+  static of(rgba, size, grid) {
+    const full = tracker.color.gray(rgba), fine = grid.map(side => tracker.GuidedFilter.CELL * side);
+    const filter = new tracker.GuidedFilter(tracker.maps.average(full, size, fine), fine);
+    return y => filter.scaleUp(y, grid, full, size);
   }
 
   box(map) {

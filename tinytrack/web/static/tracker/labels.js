@@ -4,7 +4,6 @@
 
 tracker.labels = (() => {
   const BALANCE = 0.2;       // exponent of the class prior
-  const CELL = 2;            // pixels per cell at which the guided filter is fitted
   const SIGMA = 0.7;         // cells, of the bright spot of a keypoint
   const REACH = 2;           // cells around the peak, in the centre of mass
   const LOST_BELOW = 0.01;   // a keypoint is lost when its peak is lower than this share of its first peak
@@ -35,11 +34,10 @@ tracker.labels = (() => {
   // Class maps on the grid -> Uint8Array (H * W) of object ids, with outlines that follow the picture.
   function readMask(maps, grid, rgba, size) {
     const even = removePrior(maps), sums = even[0].map((_, i) => Math.max(1e-8, even.reduce((sum, map) => sum + map[i], 0)));
-    const full = tracker.color.gray(rgba), fine = grid.map(side => CELL * side);
-    const filter = new tracker.GuidedFilter(tracker.maps.average(full, size, fine), fine);
-    const found = new Uint8Array(full.length), best = new Float64Array(full.length), background = new Float64Array(full.length).fill(1);
+    const scaleUp = tracker.GuidedFilter.of(rgba, size, grid), pixels = size[0] * size[1];
+    const found = new Uint8Array(pixels), best = new Float64Array(pixels), background = new Float64Array(pixels).fill(1);
     for (let n = 1; n < even.length; n++) {
-      const y = filter.scaleUp(even[n].map((value, i) => value / sums[i]), grid, full, size);
+      const y = scaleUp(even[n].map((value, i) => value / sums[i]));
       for (let i = 0; i < y.length; i++) {
         if (y[i] > best[i]) [found[i], best[i]] = [n, y[i]];
         background[i] -= y[i];

@@ -2,33 +2,25 @@
 'use strict';
 
 tracker.select = (() => {
-  const ROWS = 160, RADIUS = 10, TOP_K = 10, STEPS = 300, INSIDE = 1 / 3, SEED = 1, CELL = 2;
+  const ROWS = 160, RADIUS = 10, TOP_K = 10, STEPS = 300, INSIDE = 1 / 3, SEED = 1;
 
   // Point from each cell at the best cells around it, but not at itself: {cells, attention}, TOP_K of each per cell.
   function pointAround(f, [h, w], temperature) {
     const D = f.length / (h * w), cells = new Int32Array(h * w * TOP_K), attention = new Float64Array(h * w * TOP_K);
-    const values = new Float64Array(TOP_K);
+    const best = new tracker.Best(TOP_K);
     for (let j = 0; j < h * w; j++) {
-      const y = Math.floor(j / w), x = j % w, own = j * TOP_K;
-      values.fill(-Infinity);
+      const y = Math.floor(j / w), x = j % w;
+      best.clear();
       for (let i = Math.max(0, y - RADIUS); i <= Math.min(h - 1, y + RADIUS); i++)
         for (let n = Math.max(0, x - RADIUS); n <= Math.min(w - 1, x + RADIUS); n++) {
           const other = i * w + n;
           if (other === j) continue;
           let value = 0;
           for (let d = 0; d < D; d++) value += f[j * D + d] * f[other * D + d];
-          if (value <= values[TOP_K - 1]) continue;
-          let k = TOP_K - 1;
-          for (; k > 0 && values[k - 1] < value; k--) {
-            values[k] = values[k - 1];
-            cells[own + k] = cells[own + k - 1];
-          }
-          values[k] = value;
-          cells[own + k] = other;
+          if (value > best.values[TOP_K - 1]) best.add(value, other);
         }
-      let total = 0;
-      for (let k = 0; k < TOP_K; k++) total += attention[own + k] = Math.exp((values[k] - values[0]) / temperature);
-      for (let k = 0; k < TOP_K; k++) attention[own + k] /= total;
+      cells.set(best.places, j * TOP_K);
+      attention.set(best.softmax(temperature), j * TOP_K);
     }
     return { cells, attention };
   }
@@ -62,9 +54,7 @@ tracker.select = (() => {
   function region(f, rgba, size, inside, outside, temperature) {
     const grid = tracker.workingSize(size, ROWS).map(side => side / tracker.STRIDE);
     const y = grow(pointAround(f, grid, temperature), fix(inside, outside, size, grid));
-    const full = tracker.color.gray(rgba), fine = grid.map(side => CELL * side);
-    const filter = new tracker.GuidedFilter(tracker.maps.average(full, size, fine), fine);
-    return Uint8Array.from(filter.scaleUp(y, grid, full, size), value => value > INSIDE ? 1 : 0);
+    return Uint8Array.from(tracker.GuidedFilter.of(rgba, size, grid)(y), value => value > INSIDE ? 1 : 0);
   }
 
   return { region, ROWS };

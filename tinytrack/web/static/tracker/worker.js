@@ -48,7 +48,7 @@
     async similar({ input, size, fresh }) {
       const f = await engine.embed(tracker.color.networkInput(input), size);
       if (fresh) basis = tracker.similar.basis(f, engine.dim);
-      return { colors: tracker.similar.colors(f, engine.dim, basis), f };
+      return tracker.similar.colors(f, engine.dim, basis);
     },
     embed: async ({ input, size }) => ({ f: await engine.embed(tracker.color.networkInput(input), size) }),
   };
