@@ -23,6 +23,7 @@ def test_tinynet_size_is_the_sum_of_its_layers():
     blocks = 4 * 2 * (64 * 64 * 3 * 3 + 2 * 64)
     head = 64 * 64 + 64
     assert count_parameters(TinyNet()) == stem + blocks + head
+    assert count_parameters(TinyNet(dilations=(1, 2))) == stem + blocks // 2 + head
 
 
 def test_labnet_joins_three_unit_vectors_each_blind_to_one_channel(device):
@@ -41,7 +42,7 @@ def test_labnet_joins_three_unit_vectors_each_blind_to_one_channel(device):
 
 
 def test_labnet_size_is_three_networks_that_see_two_channels():
-    assert count_parameters(LabNet()) == 3 * count_parameters(TinyNet(2, 48, 32))
+    assert count_parameters(LabNet()) == 3 * count_parameters(TinyNet(2, 48, 32, (1, 2)))
 
 
 def test_papernet_shape_at_the_paper_s_size(device):

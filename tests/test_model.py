@@ -61,11 +61,25 @@ def test_files_of_the_first_versions_still_load(tmp_path, channels):
 
 
 @pytest.mark.parametrize("network", [TinyNet, LabNet])
+def test_files_that_do_not_say_how_many_blocks_they_have_hold_four(tmp_path, network):
+    net = network(width=16, dim=8, dilations=(1, 2, 4, 1)).eval()
+    shape = {name: value for name, value in net.shape.items() if name != "dilations"}
+    torch.save(content(network=network.__name__, shape=shape, weights=net.state_dict()), tmp_path / "old.pt")
+    again = load_model(tmp_path / "old.pt")
+    picture = torch.rand(1, net.channels, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(again.net(picture), net(picture))  # the numbers of the weights alone cannot tell one dilation from another
+
+
+@pytest.mark.parametrize("network", [TinyNet, LabNet])
 def test_a_network_of_another_shape_is_saved_with_its_shape(tmp_path, network):
-    model = dataclasses.replace(random_model(), net=network(width=16, dim=8).eval())
+    model = dataclasses.replace(random_model(), net=network(width=16, dim=8, dilations=(1, 3, 2)).eval())
     model.save(tmp_path / "m.pt")
     again = load_model(tmp_path / "m.pt")
+    assert again.net.shape == model.net.shape
     assert again.net.shape["width"] == 16
+    picture = torch.rand(1, again.net.channels, 64, 64)
+    assert torch.equal(again.net(picture), model.net(picture))
     assert again.fingerprint() == model.fingerprint()
 
 

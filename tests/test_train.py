@@ -236,7 +236,7 @@ def test_the_control_treats_each_frame_on_its_own(shots):
 def test_the_control_is_the_tiny_recipe_with_another_task():
     assert PRESETS == {"tiny": TINY, "lab": LAB, "paper": PAPER, "single": SINGLE}
     assert SINGLE == dataclasses.replace(TINY, task="classify", steps=SINGLE.steps)
-    assert LAB == dataclasses.replace(TINY, network="LabNet", width=LAB.width, dim=LAB.dim)
+    assert LAB == dataclasses.replace(TINY, network="LabNet", width=LAB.width, dim=LAB.dim, dilations=LAB.dilations)
     assert TINY.task == PAPER.task == "copy"
 
 

@@ -57,7 +57,7 @@ class TinyNet(nn.Module):
 
     def __init__(self, channels: int = 1, width: int = 64, dim: int = 64, dilations: Sequence[int] = (1, 2, 4, 1)):
         super().__init__()
-        self.shape = {"channels": channels, "width": width, "dim": dim}
+        self.shape = {"channels": channels, "width": width, "dim": dim, "dilations": tuple(dilations)}
         self.channels = channels
         self.dim = dim
         # Even kernels with stride 2 are centred between pixels, exactly where area-averaged labels are centred too.
@@ -94,17 +94,18 @@ class LabNet(nn.Module):
     Args:
         width: channels of the hidden layers of each network.
         dim: numbers that each network adds to an embedding: D = 3 dim.
+        dilations: of the residual blocks of each network; two blocks track as well as TinyNet's four, or better.
     """
 
     stride = 4
     clip_frames = 1
     channels = 3
 
-    def __init__(self, width: int = 48, dim: int = 32):
+    def __init__(self, width: int = 48, dim: int = 32, dilations: Sequence[int] = (1, 2)):
         super().__init__()
-        self.shape = {"width": width, "dim": dim}
+        self.shape = {"width": width, "dim": dim, "dilations": tuple(dilations)}
         self.dim = 3 * dim
-        self.views = nn.ModuleList(TinyNet(2, width, dim) for _ in range(3))
+        self.views = nn.ModuleList(TinyNet(2, width, dim, dilations) for _ in range(3))
 
     def forward(self, picture: Tensor) -> Tensor:
         """Embed Lab frames (..., T, 3, H, W) from ``network_input``, H and W at least 20 -> (..., T, D, H/4, W/4), unit length."""

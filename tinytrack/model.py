@@ -5,7 +5,7 @@ import hashlib
 import itertools
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -95,7 +95,7 @@ def best_weights(frames: Iterable[np.ndarray]) -> str:
     return "tiny-lab" if any(has_color(frame) for frame in frames) else "tiny-gray"
 
 
-def make_network(name: str, **shape: int) -> nn.Module:
+def make_network(name: str, **shape: int | Sequence[int]) -> nn.Module:
     """Make an untrained network from torch's random state.
 
     Args:
@@ -151,6 +151,8 @@ def load_model(name: str | os.PathLike = "tiny-gray", device: torch.device | str
         shape = content.get("shape")
         if shape is None:  # a file of the first versions says at most how many channels a TinyNet sees
             shape = {"channels": content.get("channels", 1)} if stored == "TinyNet" else {}
+        if stored != "PaperNet":  # earlier files do not say how many blocks there are, because there were always these
+            shape = {"dilations": (1, 2, 4, 1)} | shape
         net = make_network(stored, **shape)
         net.load_state_dict(content["weights"])
         palette = Palette(content["palette"].float().reshape(-1, 2))

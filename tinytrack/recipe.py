@@ -11,6 +11,7 @@ class TrainConfig:
     network: str = "TinyNet"  # or LabNet, which sees colour; paper: PaperNet
     width: int = 64  # channels of the hidden layers, see TinyNet and LabNet; PaperNet's are fixed
     dim: int = 64  # numbers of an embedding; LabNet has three times as many
+    dilations: tuple[int, ...] = (1, 2, 4, 1)  # of the residual blocks, one number each; PaperNet's are fixed
     task: str = "copy"  # paper: "copy"; its control is "classify": predict each frame's colours from that frame alone, no pointing
     height: int = 160  # pixels on the shorter side of a training frame; paper: 256
     crop: int = 128  # side of the square crop; paper: the whole 256x256 frame
@@ -35,7 +36,7 @@ class TrainConfig:
     @property
     def shape(self) -> dict:
         """The arguments of the network's constructor."""
-        return {} if self.network == "PaperNet" else {"width": self.width, "dim": self.dim}
+        return {} if self.network == "PaperNet" else {"width": self.width, "dim": self.dim, "dilations": self.dilations}
 
 
 TINY = TrainConfig()
@@ -55,7 +56,8 @@ PAPER = TrainConfig(
     weight_decay=0.0,
     steps=400_000,
 )
-LAB = TrainConfig(network="LabNet", width=48, dim=32)  # for networks that see colour, but never the channel they must predict
+# for networks that see colour, but never the channel that they must predict
+LAB = TrainConfig(network="LabNet", width=48, dim=32, dilations=(1, 2))
 SINGLE = TrainConfig(task="classify", steps=1000)  # the paper's control, colorization of single images: does colour alone track?
 PRESETS = {"tiny": TINY, "lab": LAB, "paper": PAPER, "single": SINGLE}
 

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from tinytrack.batches import sample_clips
 from tinytrack.datasets.davis import Davis
-from tinytrack.embed import LabNet, TinyNet
+from tinytrack.embed import TinyNet
 from tinytrack.evaluation.metrics import boundary_f, region_j
 from tinytrack.evaluation.statistics import bootstrap
 from tinytrack.fast import attend
@@ -197,14 +197,6 @@ class OverTime(TinyNet):
         return f if picture.dim() == 5 else f[0]
 
 
-class ShallowLab(LabNet):
-    """Three networks with two blocks each instead of four."""
-
-    def __init__(self, width: int, dim: int):
-        super().__init__(width, dim)
-        self.views = torch.nn.ModuleList(TinyNet(2, width, dim, dilations=(1, 2)) for _ in range(3))
-
-
 class Coarse(TinyNet):
     """Has stride 8, like the paper's grid, because the stem halves the resolution once more."""
 
@@ -238,7 +230,8 @@ def clips(how: Callable) -> Callable:
     return lambda: mock.patch("tinytrack.batches.sample_clips", how)
 
 
-LAB_SHAPE = {"network": LAB.network, "width": LAB.width, "dim": LAB.dim}
+LAB_SHAPE = {"network": LAB.network, "width": LAB.width, "dim": LAB.dim, "dilations": LAB.dilations}
+FOUR_BLOCKS = LAB_SHAPE | {"dilations": TINY.dilations}
 # name -> (changes to the recipe TINY, trainer, patch). "base" comes first, and all other rows are compared with it.
 TRAINING = {
     "base": ({}, Trainer, None),
@@ -250,12 +243,15 @@ TRAINING = {
     "width 128": ({"width": 128}, Trainer, None),
     "32 dimensions": ({"dim": 32}, Trainer, None),
     "128 dimensions": ({"dim": 128}, Trainer, None),
-    "two blocks": ({}, Trainer, network(dilations=(1, 2))),
-    "two blocks, another seed": ({"seed": 1}, Trainer, network(dilations=(1, 2))),
-    "two blocks, 1,000 steps": ({"steps": 1000}, Trainer, network(dilations=(1, 2))),
-    "seven blocks": ({}, Trainer, network(dilations=(1, 2, 4, 1, 2, 4, 1))),
-    "no dilation": ({}, Trainer, network(dilations=(1, 1, 1, 1))),
-    "dilations up to 8": ({}, Trainer, network(dilations=(1, 4, 8, 1))),
+    "one block": ({"dilations": (1,)}, Trainer, None),
+    "two blocks": ({"dilations": (1, 2)}, Trainer, None),
+    "two blocks, another seed": ({"dilations": (1, 2), "seed": 1}, Trainer, None),
+    "two blocks, 1,000 steps": ({"dilations": (1, 2), "steps": 1000}, Trainer, None),
+    "two blocks, no dilation": ({"dilations": (1, 1)}, Trainer, None),
+    "two blocks, dilations 2 and 4": ({"dilations": (2, 4)}, Trainer, None),
+    "seven blocks": ({"dilations": (1, 2, 4, 1, 2, 4, 1)}, Trainer, None),
+    "no dilation": ({"dilations": (1, 1, 1, 1)}, Trainer, None),
+    "dilations up to 8": ({"dilations": (1, 4, 8, 1)}, Trainer, None),
     "8 colours": ({"colors": 8}, Trainer, None),
     "64 colours": ({"colors": 64}, Trainer, None),
     "regression instead of classes": ({"colors": 256}, Regression, None),
@@ -287,8 +283,11 @@ TRAINING = {
     "Lab, another seed": (LAB_SHAPE | {"seed": 1}, Trainer, None),
     "Lab, width 32": (LAB_SHAPE | {"width": 32}, Trainer, None),
     "Lab, width 64, dim 48": (LAB_SHAPE | {"width": 64, "dim": 48}, Trainer, None),
-    "Lab, two blocks": (LAB_SHAPE, Trainer, network(ShallowLab)),
-    "Lab, two blocks, another seed": (LAB_SHAPE | {"seed": 1}, Trainer, network(ShallowLab)),
+    "Lab, four blocks": (FOUR_BLOCKS, Trainer, None),
+    "Lab, four blocks, another seed": (FOUR_BLOCKS | {"seed": 1}, Trainer, None),
+    "Lab, one block": (LAB_SHAPE | {"dilations": (1,)}, Trainer, None),
+    "Lab, one block, dilation 2": (LAB_SHAPE | {"dilations": (2,)}, Trainer, None),
+    "Lab, dilations 2 and 4": (LAB_SHAPE | {"dilations": (2, 4)}, Trainer, None),
     "Lab, one network": ({}, OneNetwork, network(Hiding, channels=3)),
 }
 
