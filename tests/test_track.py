@@ -17,7 +17,7 @@ from tinytrack.evaluation.metrics import color_error, region_j
 from tinytrack.label_maps import joint_maps, locate_joints, mask_labels, paint, read_masks
 from tinytrack.model import Model, load_model, random_model
 from tinytrack.pointer import affinity, copy, pixels
-from tinytrack.propagate import MODERN, PAPER, PROTOCOLS, REFINED, WINDOWED, Protocol, propagate
+from tinytrack.propagate import FINE, MODERN, PAPER, PROTOCOLS, REFINED, WINDOWED, Protocol, propagate
 from tinytrack.track import carry, colorize, embed_frames, label_grid, track_joints, track_masks, working_size
 
 SMALL = replace(MODERN, size=64, radius=6)
@@ -316,6 +316,8 @@ def test_the_working_size_is_a_multiple_of_the_stride():
     assert label_grid(480, 854, model, MODERN) == (60, 107)
     assert working_size(480, 854, model, PAPER) == (256, 256)
     assert label_grid(480, 854, model, PAPER) == (32, 32)
+    assert label_grid(480, 854, model, FINE) == (90, 160)
+    assert (FINE.radius, FINE.gate) == (REFINED.radius * 3 / 2, REFINED.gate * 3 / 2)
     assert PROTOCOLS == {"paper": PAPER, "modern": MODERN, "windowed": WINDOWED, "refined": REFINED}
 
 

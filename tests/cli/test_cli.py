@@ -701,6 +701,19 @@ def test_more_rows_make_finer_cells_with_the_same_window_in_the_picture(cli, giv
     assert_refused(cli("track", given.clip, "--mask", given.mask, "--rows", "64", "--protocol", "paper"), "fixed size", "--rows")
 
 
+def test_masks_get_finer_cells_where_the_video_has_the_pixels(cli, given, here, monkeypatch):
+    """Keypoints and colours do not, nor masks under another protocol or with --rows."""
+    track = ("track", given.clip, "--mask", given.mask, "--out", "out")
+    for rows, name in ((H, "finer"), (H + 1, "refined")):
+        monkeypatch.setattr(propagate, "FINE", dataclasses.replace(propagate.FINE, name="finer", size=rows))
+        assert cli(*track).out.startswith(f"network tiny-lab, protocol {name}\n")
+    monkeypatch.setattr(propagate, "FINE", dataclasses.replace(propagate.FINE, size=H))
+    assert cli(*track, "--protocol", "modern").out.startswith("network tiny-lab, protocol modern\n")
+    assert cli(*track, "--rows", str(H)).out.startswith("network tiny-lab, protocol refined\n")  # its own height, as fixture small sets it
+    assert cli("pose", given.clip, "--joints", given.joints, "--out", "pose").out.startswith("network tiny-lab, protocol refined\n")
+    assert cli("colorize", given.clip, "--out", "color").out.startswith("network tiny-gray, protocol refined\n")
+
+
 def test_the_parser_lists_the_existing_protocols():
     """The parser must not import torch, so it repeats these names."""
     assert set(parser.PROTOCOLS) == set(propagate.PROTOCOLS)

@@ -7,6 +7,8 @@ import os
 import re
 from argparse import Namespace
 from collections.abc import Iterable
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,23 +37,31 @@ def _device(args: Namespace) -> str:
     return best_device(args.device)
 
 
-def _tracker(args: Namespace, video: "Video | None" = None) -> tuple:
-    """Load the model, by default the best one for this video, and look up the protocol; say which."""
+def _tracker(args: Namespace, video: "Video | None" = None, masks: tuple[int, int] | None = None) -> tuple:
+    """Load the model, by default the best one for this video, and look up the protocol; say which.
+
+    Args:
+        masks: see :func:`_protocol`.
+    """
     from ..model import best_weights, load_model
 
     name = args.model or best_weights(video.frames(240, max_frames=LOOKED_AT))
-    model, protocol = load_model(name, _device(args)), _protocol(args)
+    model, protocol = load_model(name, _device(args)), _protocol(args, masks)
     print(f"network {name}, protocol {protocol.name}")
     return model, protocol
 
 
-def _protocol(args: Namespace) -> "Protocol":
-    """Look up the protocol, at the height that ``--rows`` asks for."""
-    from ..propagate import PROTOCOLS
+def _protocol(args: Namespace, masks: tuple[int, int] | None = None) -> "Protocol":
+    """Look up the protocol, at the height that ``--rows`` asks for.
+
+    Args:
+        masks: height and width of the masks that are to be tracked, which get finer cells if there are enough pixels; None: there are none.
+    """
+    from ..propagate import FINE, PROTOCOLS
 
     protocol = PROTOCOLS[args.protocol]
     if args.rows is None:
-        return protocol
+        return FINE if masks and args.protocol == "refined" and min(masks) >= FINE.size else protocol
     if protocol.grid is not None:
         raise TinytrackError(f"the protocol {args.protocol} has a fixed size: expected another --protocol beside --rows")
     return protocol.at_rows(args.rows)
@@ -88,7 +98,7 @@ def track(args: Namespace) -> None:
     from .track import track_video
 
     video = open_clip(args.video)
-    model, protocol = _tracker(args, video)
+    model, protocol = _tracker(args, video, (video.height, video.width))
     _say(video.header.notes)
     masks = _labels(args.mask, args.mask_frame, "--mask")
     summary = track_video(video, masks, model, args.out, protocol, args.start, args.end, tell=print)
@@ -154,7 +164,10 @@ def evaluate(args: Namespace) -> None:
 
     options = {name: getattr(args, name) for name in ("root", "davis", "year", "split") if hasattr(args, name)}
     dataset = open_dataset(args.dataset, **options, sequences=args.sequences and args.sequences.split(","))
-    method = find_method(args.model, args.baseline, _protocol(args), device)
+    first = next(dataset.truths)  # the first video decides about the cells of all
+    size = first.masks[0]().shape if first.masks else None
+    dataset = replace(dataset, truths=chain([first], dataset.truths))
+    method = find_method(args.model, args.baseline, _protocol(args, size), device)
     out = args.out or Path("tinytrack-results", run_name(dataset, method))
     try:
         results = evaluate(method, dataset, out)

@@ -110,7 +110,8 @@ def _add_model(models, sub, default: str | None) -> None:
         help="modern: a window in all frames but the first; refined: also gates objects and fits outlines to edges; "
         "windowed: modern with a window in the first frame too; paper: 32x32 grid, no window (default: refined)",
     )
-    rows = "shorter side, in pixels, of the frames that the network sees (default: 240); small things need more, and more takes longer"
+    rows = "shorter side, in pixels, of the frames that the network sees; small things need more, and more takes longer (default: 240, "
+    rows += "or 360 for masks in videos that have as many, with the protocol refined)"
     sub.add_argument("--rows", type=_whole(32, 2160), metavar="N", help=rows)
 
 

@@ -14,7 +14,7 @@ from ...datasets.truth import Dataset, Truth, open_dataset
 from ...errors import ClipError, ModelError, TinytrackError
 from ...io.paths import SHIPPED, user_path
 from ...model import Model, load_model
-from ...propagate import MODERN, PROTOCOLS
+from ...propagate import FINE, MODERN, PROTOCOLS
 from ...recipe import TINY
 from ...training.checkpoint import checkpoint_path
 from ...training.fit import fit
@@ -40,9 +40,10 @@ PLAN = {
 # Methods that are not run with the paper's protocol: further seeds, and networks that see colour, unlike the paper's.
 MODERN_ONLY = ("random-1", "random-2", "random-lab", "tiny-lab")
 # Protocols that are run on DAVIS 2016 only, and their methods. "windowed" shows what searching the first frame without a window
-# changes, "refined" what the gate and the guided filter change.
+# changes, "refined" what the gate and the guided filter change, "refined-360" what finer cells do.
 MORE_PROTOCOLS = {
     "refined": ("gray", "lab", "random", "random-lab", "tiny-gray", "tiny-lab"),
+    "refined-360": ("gray", "lab", "random-lab", "tiny-gray", "tiny-lab"),
     "windowed": ("gray", "tiny-gray"),
 }
 # Checkpoints of a training run that are scored, besides its last one. Each takes minutes, and these are enough to show the curve.
@@ -202,7 +203,7 @@ def _method(run: Run, load: Callable[[str], Model]) -> Method:
     """Make the method of a run; ``load`` is cached, so that the runs of a network load it once."""
     if run.protocol is None:
         return find_method(None, run.method, MODERN)
-    return model_method(run.method, load(run.method), PROTOCOLS[run.protocol])
+    return model_method(run.method, load(run.method), ({FINE.name: FINE} | PROTOCOLS)[run.protocol])
 
 
 def _track(method: Method, dataset: Dataset, out: Path) -> dict:

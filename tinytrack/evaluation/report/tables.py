@@ -68,7 +68,7 @@ MASK_METRICS = {
 def mask_table(results: Mapping, dataset: str) -> str:
     """Make table 1: J and F of every method and protocol on one data set in percent; "" if no run has masks."""
     rows = []
-    for protocol in ("modern", "refined", "windowed", "paper"):
+    for protocol in ("modern", "refined", "refined-360", "windowed", "paper"):
         runs = runs_of(results, dataset, protocol)
         for method, run in runs.items():
             if "J" not in run["summary"] or random_seed(method) or (protocol != "modern" and not run["method"]["protocol"]):
@@ -141,7 +141,8 @@ def _figure(name: str, text: str) -> str:
 
 def _made_by(dataset: str) -> str:
     """Format the command that makes one line of a table."""
-    return f"`{COMMANDS[dataset]} --model {OUR_METHOD}` (or `--baseline NAME`) `--protocol P`"
+    rows = ", and `--rows 240` for `refined`, which is `refined-360` otherwise" if dataset.startswith("davis") else ""
+    return f"`{COMMANDS[dataset]} --model {OUR_METHOD}` (or `--baseline NAME`) `--protocol P`{rows}"
 
 
 def _notes(results: Mapping, dataset: str) -> str:
