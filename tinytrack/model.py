@@ -148,12 +148,9 @@ def load_model(name: str | os.PathLike = "tiny-gray", device: torch.device | str
         raise ModelError(f"'{path}' holds weights of {stored}: expected {network}")
     # build the network and fill in its weights
     try:
-        shape = content.get("shape")
-        if shape is None:  # a file of the first versions says at most how many channels a TinyNet sees
-            shape = {"channels": content.get("channels", 1)} if stored == "TinyNet" else {}
-        if stored != "PaperNet":  # earlier files do not say how many blocks there are, because there were always these
-            shape = {"dilations": (1, 2, 4, 1)} | shape
-        net = make_network(stored, **shape)
+        # earlier files say less about the shape: the first only how many channels a TinyNet sees, later ones not the blocks, always four
+        shape = content.get("shape", {"channels": content.get("channels", 1)} if stored == "TinyNet" else {})
+        net = make_network(stored, **(({} if stored == "PaperNet" else {"dilations": (1, 2, 4, 1)}) | shape))
         net.load_state_dict(content["weights"])
         palette = Palette(content["palette"].float().reshape(-1, 2))
         model = Model(net.to(device).eval(), palette, float(content["temperature"]), dict(content.get("card", {})))

@@ -43,11 +43,9 @@ class Protocol:
 
     def at_rows(self, rows: int) -> "Protocol":
         """The same protocol for frames ``rows`` pixels high: cells get finer or coarser, window and gate keep their size in the picture."""
-        if rows == self.size:
-            return self
-        scaled = {"radius": self.radius, "gate": self.gate}
-        scaled = {name: max(1, round(cells * rows / self.size)) for name, cells in scaled.items() if cells is not None}
-        return replace(self, name=f"{self.name}-{rows}", size=rows, **scaled)
+        limits = (("radius", self.radius), ("gate", self.gate))
+        scaled = {name: max(1, round(cells * rows / self.size)) for name, cells in limits if cells is not None}
+        return self if rows == self.size else replace(self, name=f"{self.name}-{rows}", size=rows, **scaled)
 
 
 # The paper's protocol: 256x256 squashed input, 32x32 grid, the last 3 frames, half the training temperature, no window, no top-k.
@@ -61,9 +59,7 @@ MODERN = Protocol(
 
 # Adds two things to "modern": objects stay within a gate, and outlines are fitted to the edges of the picture.
 REFINED = replace(MODERN, name="refined", read="guided", gate=8)
-
-# "refined" in finer cells, for masks in videos that have the pixels: outlines get better, and tracking two to three times slower.
-FINE = REFINED.at_rows(360)
+FINE = REFINED.at_rows(360)  # for masks in videos that have the pixels: outlines get better, and tracking two to three times slower
 
 WINDOWED = replace(MODERN, name="windowed", first_anywhere=False)  # the window in the first frame too, as in later work
 PROTOCOLS = {"paper": PAPER, "modern": MODERN, "windowed": WINDOWED, "refined": REFINED}

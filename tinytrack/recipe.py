@@ -56,8 +56,7 @@ PAPER = TrainConfig(
     weight_decay=0.0,
     steps=400_000,
 )
-# for networks that see colour, but never the channel that they must predict
-LAB = TrainConfig(network="LabNet", width=48, dim=32, dilations=(1, 2))
+LAB = TrainConfig(network="LabNet", width=48, dim=32, dilations=(1, 2))  # sees colour, but never the channel that it must predict
 SINGLE = TrainConfig(task="classify", steps=1000)  # the paper's control, colorization of single images: does colour alone track?
 PRESETS = {"tiny": TINY, "lab": LAB, "paper": PAPER, "single": SINGLE}
 
