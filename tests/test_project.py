@@ -193,8 +193,8 @@ def test_the_repository_is_small_and_holds_no_video():
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_shipped_weights_are_small(name):
-    assert (ROOT / "data" / f"{name}.pt").stat().st_size <= 2.5e6
-    assert count_parameters(load_model(name).net) <= 600_000
+    assert (ROOT / "data" / f"{name}.pt").stat().st_size <= 1.5e6
+    assert count_parameters(load_model(name).net) <= 350_000
 
 
 def test_no_machine_path_and_no_package_index_is_committed():

@@ -30,7 +30,7 @@ from tinytrack.io.joints import read_joints_csv
 from tinytrack.io.masks import read_mask
 from tinytrack.io.video import open_video
 from tinytrack.model import random_model
-from tinytrack.propagate import REFINED
+from tinytrack.propagate import FINE, REFINED
 
 H, W, FRAMES = 48, 64, 8
 SCENE = moving_shapes(1, frames=FRAMES, height=H, width=W).frames
@@ -1058,12 +1058,12 @@ def test_detail_sets_the_frame_height_of_the_network(monkeypatch):
     monkeypatch.undo()
     demo = studio(device="cpu")
     assert demo.protocol() == replace(REFINED, size=160)
-    assert demo.detail.options == ("quick (112 rows)", "half (160 rows)", "full (240 rows, like the command line)")
-    sizes = []
+    assert demo.detail.options == ("quick (112 rows)", "half (160 rows)", "full (240 rows)", "fine (360 rows)")
+    protocols = []
     for name in demo.detail.options:
         demo.detail.value = name
-        sizes.append(demo.protocol().size)
-    assert sizes == [112, 160, 240]
+        protocols.append(demo.protocol())
+    assert protocols == [replace(REFINED, size=112), replace(REFINED, size=160), REFINED, FINE]
 
 
 def test_the_networks_shipped_with_tinytrack_can_be_used(path, monkeypatch, device):

@@ -355,7 +355,9 @@ class Studio(Saving):
 
     def protocol(self) -> Protocol:
         """Return the refined protocol at the chosen detail."""
-        return replace(REFINED, size=DETAIL[self.detail.value])
+        rows = DETAIL[self.detail.value]
+        # finer cells as the command line has them; in coarser ones window and gate keep their cells, so that nothing gets too fast for them
+        return REFINED.at_rows(rows) if rows > REFINED.size else replace(REFINED, size=rows)
 
     def network(self, name: str | None = None) -> Model:
         """Return a network, by default the chosen one; each is loaded once."""
