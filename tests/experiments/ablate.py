@@ -35,7 +35,7 @@ from tinytrack.io.atomic import write_json
 from tinytrack.loss import color_loss
 from tinytrack.model import Model, load_model
 from tinytrack.pointer import affinity, copy, pixels, window
-from tinytrack.propagate import MODERN, PAPER, REFINED, Protocol
+from tinytrack.propagate import FINE, MODERN, PAPER, REFINED, Protocol
 from tinytrack.recipe import LAB, TINY, TrainConfig
 from tinytrack.track import carry
 from tinytrack.train import Trainer
@@ -319,7 +319,7 @@ TRACKING = {
     "guided": {"read": "guided"},
     "gate of 8, guided": {"gate": 8, "read": "guided"},
     "refined": dataclasses.asdict(REFINED),
-    "refined, input 360 high": dataclasses.asdict(REFINED) | {"size": 360, "radius": 18, "gate": 12},
+    "refined, input 360 high": dataclasses.asdict(FINE),
 }
 
 
