@@ -65,7 +65,8 @@ def test_masks_stay_on_head_tie_blind_and_suit(model, carphone):
         )
         assert j > 0.7, what
         # On this clip, random filters of colours track as well as trained ones, and the small bow tie even better (by 0.07).
-        assert j > random + (-0.1 if model.sees_color else 0.02), what
+        behind = 0.1 if what == "bow tie" else 0.05
+        assert j > random + (-behind if model.sees_color else 0.02), what
         if what != "window blind":  # the blind hardly moves, so an unchanged mask is nearly right
             assert j > still + 0.05, what
 

@@ -2,7 +2,6 @@
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from tinytrack.color import frames_to_lab, network_input
 from tinytrack.datasets.synth import moving_shapes
@@ -10,6 +9,7 @@ from tinytrack.recipe import TINY, TrainConfig
 from tinytrack.train import Trainer
 
 from . import ratio, with_threads
+from .throughput import operations
 
 ABOUT = {
     "train_share_of_bare": (">= 0.85", "clips per second of a whole training step / of the network's forward and backward pass alone"),
@@ -21,13 +21,13 @@ ABOUT = {
 
 
 def pointer_operations(config: TrainConfig, net: nn.Module) -> int:
-    """Count the operations of the fused attention in one step; torch's counter does not know this kernel on a CPU.
+    """Count the operations of the fused attention for one clip; ``operations`` misses them, as torch's counter does not know the kernel.
 
     All its matrix products have the same size, because labels are padded to the width of an embedding. Two of them are in the forward
     pass (logits, copied labels) and five in the backward pass (the logits again, and the gradients of both products).
     """
     cells = (config.crop // net.stride) ** 2
-    return 7 * 2 * config.batch * cells * (config.references * cells) * net.dim
+    return 7 * 2 * cells * (config.references * cells) * net.dim
 
 
 def measure(rounds: int = 5) -> dict:
@@ -39,9 +39,7 @@ def measure(rounds: int = 5) -> dict:
         trainer.net.zero_grad(set_to_none=True)
         trainer.net(gray).backward(gradient)
 
-    with FlopCounterMode(display=False) as counter:
-        bare()
-    network = counter.get_total_flops()
+    network = operations(trainer)
     seconds, share = ratio(bare, trainer.step, rounds)
     _, faster = ratio(with_threads(1, trainer.step), with_threads(2, trainer.step), rounds)
     return {
