@@ -50,5 +50,6 @@ class Gate:
         area = present.flatten(1).sum(1).float()
         self.mean_area = area if self.mean_area is None else MEMORY * self.mean_area + (1 - MEMORY) * area
         lost = area < HELD * self.mean_area
-        near = F.max_pool2d(present.float(), 2 * self.radius + 1, 1, self.radius) > 0
+        rows = F.max_pool2d(present.float(), (2 * self.radius + 1, 1), 1, (self.radius, 0))  # one axis after the other, which is faster
+        near = F.max_pool2d(rows, (1, 2 * self.radius + 1), 1, (0, self.radius)) > 0
         self.near = near | (lost | (area == 0))[:, None, None]  # (objects, h, w), where each may appear in the next frame

@@ -320,6 +320,7 @@ TRACKING = {
     "gate of 8, guided": {"gate": 8, "read": "guided"},
     "refined": dataclasses.asdict(REFINED),
     "refined, input 360 high": dataclasses.asdict(FINE),
+    "refined, input 360 high, radius 12": dataclasses.asdict(FINE) | {"radius": 12},
 }
 
 
