@@ -18,6 +18,7 @@ import pytest
 
 from tests.tools.record import CHECK, INSTALL, INSTALL_SOURCE, clean
 from tinytrack.lessons.check import EXERCISES
+from tinytrack.lessons.show_source import show
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "notebooks"
@@ -252,7 +253,7 @@ def can_be_imported(name: str) -> bool:
 
 
 def shows_what_there_is(notebook):
-    """Names imported from the library, and names passed to ``show``, must exist."""
+    """Names imported from the library, and names passed to ``show``, must exist, and the code that ``show`` showed must be today's."""
     names = {}
     for n, tree in trees(notebook):
         for node in ast.walk(tree):
@@ -266,8 +267,17 @@ def shows_what_there_is(notebook):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "show" and node.args:
                 first, *rest = ast.unparse(node.args[0]).split(".")
                 full = ".".join([names.get(first, first), *rest])
-                if first in names and full.replace(".", "").isidentifier() and not can_be_imported(full):
+                if first not in names or not full.replace(".", "").isidentifier():
+                    continue
+                if not can_be_imported(full):
                     yield f"cell {n}: there is no {full.removeprefix('tinytrack.')} to show"
+                elif any(repr(show(pkgutil.resolve_name(full))) not in code for code in shown(notebook["cells"][n])):
+                    yield f"cell {n}: {full.removeprefix('tinytrack.')} has changed since it was recorded"
+
+
+def shown(cell: dict) -> list[str]:
+    """The code blocks that a cell with ``show`` displays."""
+    return [text(output["data"]["text/markdown"]) for output in cell["outputs"] if "text/markdown" in output.get("data", {})]
 
 
 # ---- text and figures
@@ -612,6 +622,10 @@ BAD = {
     "no such import": (changed("import pointer", "import pointer", "import pointer, points"), "tinytrack has no points"),
     "no such name": (changed("import pointer", "import show", "import show, tell"), "tinytrack.lessons.show_source has no tell"),
     "shows what is not there": (changed("show(", "pointer.affinity", "pointer.afinity"), "there is no pointer.afinity to show"),
+    "shows old code": (
+        given("show(", {"output_type": "execute_result", "data": {"text/markdown": "# pointer.affinity\ndef affinity(): ..."}}),
+        "pointer.affinity has changed since it was recorded",
+    ),
     "few cells": (cut("some words", 3), "cells, 25 to 48"),
     "many cells": (appended(*[markdown("More.")] * 24), "cells, 25 to 48"),
     "few words": (cut("some words", 6), "words, 850 to 2050"),
