@@ -321,6 +321,7 @@ TRACKING = {
     "refined": dataclasses.asdict(REFINED),
     "refined, input 360 high": dataclasses.asdict(FINE),
     "refined, input 360 high, radius 12": dataclasses.asdict(FINE) | {"radius": 12},
+    "refined, input 360 high, radius 24": dataclasses.asdict(FINE) | {"radius": 24},
 }
 
 
