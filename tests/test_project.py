@@ -19,8 +19,8 @@ PACKAGE = ROOT / "tinytrack"
 
 # The front: the files that are the paper. A file may import only those before it.
 FRONT = [
-    "errors", "color", "embed", "pointer", "recipe", "fast", "loss", "model", "guided", "label_maps", "gate", "propagate", "track",
-    "batches", "train",
+    "errors", "color", "embed", "pointer", "recipe", "fast", "coarse", "loss", "model", "guided", "label_maps", "gate", "propagate",
+    "track", "batches", "train",
 ]  # fmt: skip
 FRONT_READS = {"errors", "io.atomic", "io.frames", "io.paths"}  # all that the front may import from a wing
 
@@ -131,7 +131,7 @@ def test_the_front_needs_little():
 
 def test_the_front_is_an_afternoon_and_no_file_is_longer_than_a_sitting():
     lines = {name: len(path.read_text().splitlines()) for name, path in MODULES.items()}
-    assert sum(lines[name] for name in FRONT) <= 2050
+    assert sum(lines[name] for name in FRONT) <= 2150
     assert max(lines[name] for name in FRONT) <= 255
     assert {name: count for name, count in lines.items() if count > 500} == {}
 

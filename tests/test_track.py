@@ -316,8 +316,11 @@ def test_the_working_size_is_a_multiple_of_the_stride():
     assert label_grid(480, 854, model, MODERN) == (60, 107)
     assert working_size(480, 854, model, PAPER) == (256, 256)
     assert label_grid(480, 854, model, PAPER) == (32, 32)
-    assert label_grid(480, 854, model, FINE) == (90, 160)
-    assert (FINE.radius, FINE.gate) == (REFINED.radius * 3 / 2, REFINED.gate * 3 / 2)
+    assert working_size(480, 854, model, FINE) == (480, 856)  # whole squares of 2x2 cells
+    assert label_grid(480, 854, model, FINE) == (120, 214)
+    assert FINE == replace(REFINED, name="refined-480", size=480, radius=24, gate=16, coarse=2)
+    assert [REFINED.at_rows(rows).coarse for rows in (120, 240, 479, 480, 720)] == [1, 1, 1, 2, 3]
+    assert WINDOWED.at_rows(480).coarse == 2
     assert PROTOCOLS == {"paper": PAPER, "modern": MODERN, "windowed": WINDOWED, "refined": REFINED}
 
 

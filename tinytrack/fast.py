@@ -16,7 +16,6 @@ from .pointer import OUTSIDE, copy
 
 TILE = 10  # cells per side; larger tiles waste more of their shared window, smaller ones make small and slow matrix products
 BLOCK = 8  # values per block in the search for the k largest: only each block's maximum is looked at first
-AXES = 24  # principal axes of the embeddings that are compared first, to discard most pixels of a frame without a window
 
 
 def attend(target: Tensor, reference: Tensor, labels: Tensor, temperature: float = 1.0) -> Tensor:
@@ -69,34 +68,60 @@ def point_and_copy(
         raise ValueError(f"temperature must be positive, got {temperature}")
     if top_k is not None and top_k < 1:
         raise ValueError(f"top-k needs k >= 1, got {top_k}")
-    r, _, h, w = reference.shape[1:]
-    if radius is None or radius >= max(h, w) - 1:
-        radius, anywhere = 0, r
-    if cells is None:
-        cells = torch.ones(len(target), h, w, dtype=torch.bool, device=target.device)
     # channels last, temperature divided once
     target, reference, labels = target.movedim(1, -1) / temperature, reference.movedim(2, -1), labels.movedim(2, -1)
-    with _one_thread_per_column(target.device) as run:
-        maps = [_tile_by_tile(*item, radius, top_k, anywhere, run) for item in zip(target, reference, labels, cells, strict=True)]
+    maps = []
+    for b, c in enumerate(labels.flatten(1, 3)):
+
+        def copied(logits: Tensor, index: Tensor, c: Tensor = c) -> Tensor:
+            if top_k is None:
+                return copy(logits.T.softmax(1), c[index])
+            return F.embedding_bag(index.T, c, per_sample_weights=logits.T.softmax(1), mode="sum")
+
+        y = c.new_zeros(*target.shape[1:3], c.shape[1])
+        maps.append(_tile_by_tile(target[b], reference[b], None if cells is None else cells[b], radius, top_k, anywhere, copied, y))
     return torch.stack(maps).movedim(-1, 1)
 
 
+def best_cells(target: Tensor, reference: Tensor, radius: int | None, k: int, anywhere: int = 0, cells: Tensor | None = None) -> Tensor:
+    """Find the k reference cells that fit each target cell best: target (h, w, D), reference (R, h, w, D) -> (h, w, k).
+
+    They are rows of ``reference.flatten(0, 2)``, and -1 where there are fewer than k and at targets that are not among ``cells`` (h, w).
+    The other arguments are those of :func:`point_and_copy`.
+    """
+
+    def numbers(logits: Tensor, index: Tensor) -> Tensor:
+        return F.pad(index.masked_fill(logits == OUTSIDE, -1).T, (0, k - len(index)), value=-1)
+
+    best = torch.full((*target.shape[:2], k), -1, device=target.device)
+    return _tile_by_tile(target, reference, cells, radius, k, anywhere, numbers, best)
+
+
 def _tile_by_tile(
-    target: Tensor, reference: Tensor, labels: Tensor, cells: Tensor, radius: int, top_k: int | None, anywhere: int, run: Callable
+    target: Tensor,
+    reference: Tensor,
+    cells: Tensor | None,
+    radius: int | None,
+    top_k: int | None,
+    anywhere: int,
+    finish: Callable,
+    y: Tensor,
 ) -> Tensor:
-    """Target (h, w, D), reference (R, h, w, D), labels (R, h, w, K), cells (h, w) -> (h, w, K). ``run`` is ``map``, or one on threads.
+    """Point from target (h, w, D) at reference (R, h, w, D), and write what ``finish`` makes of it to y (h, w, K), which is returned.
 
     The m targets of a tile share one neighbourhood of n reference pixels, so their logits are a small matrix product that stays in
-    the processor's cache. Logits are (n, m) here, references first, because products and maxima are fastest that way.
+    the processor's cache. Logits are (n, m) here, references first, because products and maxima are fastest that way. ``finish`` is
+    given the logits and the pixel numbers: with top-k both (k, m), otherwise (n, m) and (n,). It returns (m, K).
     """
     r, h, w, _ = reference.shape
-    c = labels.flatten(0, 2)
-    number = torch.arange(len(c), device=c.device).view(r, h, w)  # the row in c of each reference pixel
+    if radius is None or radius >= max(h, w) - 1:
+        radius, anywhere = 0, r
+    if cells is None:
+        cells = torch.ones(h, w, dtype=torch.bool, device=target.device)
+    number = torch.arange(r * h * w, device=target.device).view(r, h, w)
     windows, far = reference[anywhere:], reference[:anywhere].flatten(0, 2)
-    may_win = _pruner(far, top_k) if top_k and len(windows) and len(far) else None
     tile = TILE if target.device.type == "cpu" else 4 * TILE  # a GPU prefers few large steps
     outside = _outside(tile, radius, target)
-    y = c.new_zeros(h, w, c.shape[1])
     wanted = cells.cpu()  # looked at tile by tile
 
     def column_of_tiles(span: tuple[slice, slice, slice]) -> None:
@@ -112,7 +137,7 @@ def _tile_by_tile(
             whole = bool(some.all())
             at = slice(None) if whole else cells[rows, columns].flatten().nonzero()[:, 0]
             shape, f_j = some.shape, target[rows, columns].flatten(0, 1)[at]
-            candidates = []  # pairs (logits, pixel numbers): with top-k both (k, m), otherwise (n, m) and (n,)
+            candidates = []  # pairs (logits, pixel numbers)
             # references with a window
             if len(windows):
                 logits = strip[:, near_rows].flatten(1, 2) @ f_j.T  # (R, n, m)
@@ -123,27 +148,26 @@ def _tile_by_tile(
                 else:
                     logits, best = _top_k_of_windows(logits, barred, top_k)
                     candidates.append((logits, index[best]))
-            # references without a window; most of their pixels are discarded before they are compared
+            # references without a window
             if len(far):
-                index = may_win(f_j, logits) if may_win else number[:anywhere].flatten()
-                logits = (far[index] if may_win else far) @ f_j.T
+                logits, index = far @ f_j.T, number[:anywhere].flatten()
                 if top_k is not None:
                     logits, best = _top_k(logits, top_k)
                     index = index[best]
                 candidates.append((logits, index))
-            # softmax over the candidates of all references together, then copy
+            # the candidates of all references together
             logits, index = (torch.cat(parts) for parts in zip(*candidates, strict=True))
-            if top_k is None:
-                found = copy(logits.T.softmax(1), c[index])
-            else:
+            if top_k is not None:
                 logits, best = _top_k(logits, top_k)
-                found = F.embedding_bag(index.gather(0, best).T, c, per_sample_weights=logits.T.softmax(1), mode="sum")
+                index = index.gather(0, best)
+            found = finish(logits, index)
             if whole:
                 y[rows, columns] = found.unflatten(0, shape)
             else:
                 y[rows, columns][cells[rows, columns]] = found
 
-    list(run(column_of_tiles, _spans(w, tile, radius)))
+    with _one_thread_per_column(target.device) as run:
+        list(run(column_of_tiles, _spans(w, tile, radius)))
     return y
 
 
@@ -222,30 +246,3 @@ def _top_k_of_windows(logits: Tensor, barred: Tensor, k: int) -> tuple[Tensor, T
     value, best = _top_k(logits.gather(1, cell.expand(r, -1, -1)).masked_fill(largest == OUTSIDE, OUTSIDE).flatten(0, 1), k)
     at = best % len(cell)
     return value, cell.gather(0, at) + n * torch.div(best, len(cell), rounding_mode="floor")
-
-
-def _pruner(far: Tensor, k: int) -> Callable[[Tensor, Tensor], Tensor]:
-    """Prepare to tell which pixels far (N, D) may be among the k best of any target of a tile, without comparing them in full.
-
-    In principal axes, f_i . f_j is the product along the first few axes plus the product of the remainders, and the latter is at
-    most the product of their lengths (Cauchy-Schwarz). The bound is never too small, so no pixel that could win is discarded.
-    """
-    with torch.no_grad():
-        _, axes = torch.linalg.eigh(far.T @ far)
-        axes = axes.flip(1)  # largest variance first
-
-        def bound_factors(f: Tensor, last: Tensor) -> Tensor:
-            few, rest = (f @ axes).tensor_split([AXES], dim=1)
-            return torch.cat([few, rest.norm(dim=1, keepdim=True), last], dim=1)
-
-        turned = bound_factors(far, far.new_ones(len(far), 1))
-
-    def may_win(f_j: Tensor, found: Tensor) -> Tensor:
-        """f_j (m, D) and their best logits so far, found (<= k, m) in descending order -> pixel numbers."""
-        with torch.no_grad():
-            # the k-th best logit so far, a little less because of rounding
-            least = found[-1] - 1e-5 * found[0].abs() if len(found) == k else torch.full_like(found[0], OUTSIDE)
-            margin = turned @ bound_factors(f_j, -least[:, None]).T  # upper bound of each logit, minus the k-th best
-            return (margin.amax(1) >= 0).nonzero()[:, 0]
-
-    return may_win

@@ -4,13 +4,12 @@ Colours, masks and keypoints all go through the one function :func:`propagate`, 
 computed by ``fast.point_and_copy``. Memory holds the first frame and the last few, so it does not grow with the video.
 """
 
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 
+from .coarse import point_and_copy_finely, shrink
 from .fast import point_and_copy
 from .gate import Gate
 from .io.frames import Size
@@ -30,6 +29,7 @@ class Protocol:
     top_k: int | None = None  # softmax over the k best logits, jointly over all references; None: over all
     sharpen: float = 1.0  # tracking temperature = sharpen x training temperature: below 1 the softmax gets sharper
     read: str = "argmax"  # how masks are decoded: "argmax", "min_max", "balanced" or "guided", see label_maps.read_masks
+    coarse: int = 1  # squares of coarse x coarse cells are searched first, and then the cells of the best, see coarse.py; 1: all cells
     gate: int | None = None  # an object may appear within +-gate cells of where it was one frame before, see gate.Gate; None: anywhere
 
     def references(self, index: int) -> list[int]:
@@ -42,9 +42,13 @@ class Protocol:
         return self.keep_first and self.first_anywhere and index > max(self.back)
 
     def at_rows(self, rows: int) -> "Protocol":
-        """The same protocol for frames ``rows`` pixels high: cells get finer or coarser, window and gate keep their size in the picture."""
+        """The same protocol for frames ``rows`` pixels high: cells get finer or coarser, window and gate keep their size in the picture.
+
+        From twice as many rows on, a protocol with top-k points coarse to fine.
+        """
         limits = (("radius", self.radius), ("gate", self.gate))
         scaled = {name: max(1, round(cells * rows / self.size)) for name, cells in limits if cells is not None}
+        scaled["coarse"] = max(1, rows // self.size) if self.top_k else 1
         return self if rows == self.size else replace(self, name=f"{self.name}-{rows}", size=rows, **scaled)
 
 
@@ -59,10 +63,32 @@ MODERN = Protocol(
 
 # Adds two things to "modern": objects stay within a gate, and outlines are fitted to the edges of the picture.
 REFINED = replace(MODERN, name="refined", read="guided", gate=8)
-FINE = REFINED.at_rows(360)  # for masks in videos that have the pixels: outlines get better, and tracking two to three times slower
+FINE = REFINED.at_rows(480)  # for masks in large videos: objects hold better and outlines are finer, but tracking takes twice the time
+LARGE = 360  # rows of a large video
 
 WINDOWED = replace(MODERN, name="windowed", first_anywhere=False)  # the window in the first frame too, as in later work
 PROTOCOLS = {"paper": PAPER, "modern": MODERN, "windowed": WINDOWED, "refined": REFINED}
+
+
+class Memory:
+    """Room for the first frame and the last ``depth`` ones. A new frame takes the place of the oldest, so that no other is moved."""
+
+    def __init__(self, depth: int):
+        self.depth = depth
+        self.items: Tensor | None = None
+
+    def _place(self, index: int) -> int:
+        return 0 if index == 0 else 1 + (index - 1) % self.depth
+
+    def __setitem__(self, index: int, item: Tensor) -> None:
+        if self.items is None:
+            self.items = item.new_empty(self.depth + 1, *item.shape)
+        self.items[self._place(index)] = item
+
+    def stack(self, indices: Iterable[int]) -> Tensor:
+        """Stack frames, the first of the video before all others; the order of these is not that of time."""
+        places = sorted(map(self._place, indices))
+        return self.items[: len(places)] if places == list(range(len(places))) else self.items[places]
 
 
 def propagate(
@@ -87,32 +113,33 @@ def propagate(
 
     Explained in notebooks/05_track_masks.ipynb.
     """
-    past: deque[tuple[Tensor, Tensor]] = deque(maxlen=max(protocol.back))
-    first = None
+    coarse, depth = protocol.coarse, max(protocol.back)
+    frames, small_frames, maps = Memory(depth), Memory(depth), Memory(depth)
+
+    def remember(index: int, f: Tensor) -> None:
+        frames[index] = f
+        if coarse > 1:
+            small_frames[index] = shrink(f, coarse)
+
     for index, clip in enumerate(embeddings):
         clip = clip if clip.dim() == 4 else clip[None]
         clip = clip.movedim(1, -1).contiguous()  # (C, h, w, D), the layout that `fast` computes in: converted once, when the frame arrives
-        target, labels = clip[-1], first_labels
-        if first is None:
-            first = (target, first_labels)
-        else:
-            # a network that sees clips has embedded the last frames again
-            for back in range(1, min(len(clip) - 1, len(past)) + 1):
-                past[-back] = (clip[-1 - back], past[-back][1])
-            # gather the references (past[-k] is the frame k back, anything older can only be the first), then point and copy
-            memory = [past[i - index] if index - i <= len(past) else first for i in protocol.references(index)]
-            f_i, c_i = (torch.stack(item)[None] for item in zip(*memory, strict=True))
-            labels = point_and_copy(
-                target[None].movedim(-1, 1),
-                f_i.movedim(-1, 2),
-                c_i,
-                temperature * protocol.sharpen,
-                radius=protocol.radius,
-                top_k=protocol.top_k,
-                anywhere=int(protocol.searches_first(index)),
-                cells=None if gate is None else gate.cells[None],
-            )[0]
+        # a network that sees clips has embedded the last frames again
+        for back in range(1, min(len(clip) - 1, index, depth) + 1):
+            remember(index - back, clip[-1 - back])
+        # point at the references and copy their labels
+        labels = first_labels
+        if index > 0:
+            references, cells = protocol.references(index), None if gate is None else gate.cells
+            f_j, f_i, c_i = clip[-1], frames.stack(references), maps.stack(references)
+            rules = (temperature * protocol.sharpen, protocol.radius, protocol.top_k, int(protocol.searches_first(index)))
+            if coarse > 1:
+                labels = point_and_copy_finely(f_j, f_i, c_i, small_frames.stack(references), coarse, *rules, cells)
+            else:
+                cells = None if cells is None else cells[None]
+                labels = point_and_copy(f_j[None].movedim(-1, 1), f_i[None].movedim(-1, 2), c_i[None], *rules, cells)[0]
             if gate is not None:
                 labels = gate.restrict(labels)
-        past.append((target, labels))
+        remember(index, clip[-1])
+        maps[index] = labels
         yield labels

@@ -23,8 +23,8 @@ from .propagate import MODERN, Protocol, propagate
 
 
 def working_size(height: int, width: int, model: Model, protocol: Protocol) -> tuple[int, int]:
-    """Compute the (height, width) at which the network sees frames: the protocol's size, in whole cells."""
-    return fit_size(height, width, protocol.size, model.net.stride)
+    """Compute the (height, width) at which the network sees frames: the protocol's size, in whole cells, or whole squares of them."""
+    return fit_size(height, width, protocol.size, model.net.stride * protocol.coarse)
 
 
 def label_grid(height: int, width: int, model: Model, protocol: Protocol) -> tuple[int, int]:

@@ -697,18 +697,19 @@ def test_more_rows_make_finer_cells_with_the_same_window_in_the_picture(cli, giv
     mine = propagate.PROTOCOLS["refined"]
     out = cli("track", given.clip, "--mask", given.mask, "--rows", str(2 * H), "--out", "out").out
     assert out.startswith(f"network tiny-lab, protocol refined-{2 * H}\n")
-    assert used == [dataclasses.replace(mine, name=f"refined-{2 * H}", size=2 * H, radius=2 * mine.radius, gate=2 * mine.gate)]
+    assert used == [dataclasses.replace(mine, name=f"refined-{2 * H}", size=2 * H, radius=2 * mine.radius, gate=2 * mine.gate, coarse=2)]
     assert_refused(cli("track", given.clip, "--mask", given.mask, "--rows", "64", "--protocol", "paper"), "fixed size", "--rows")
 
 
 def test_masks_get_finer_cells_where_the_video_has_the_pixels(cli, given, here, monkeypatch):
     """Keypoints and colours do not, nor masks under another protocol or with --rows."""
     track = ("track", given.clip, "--mask", given.mask, "--out", "out")
+    monkeypatch.setattr(propagate, "FINE", dataclasses.replace(propagate.FINE, name="finer", size=2 * H))
     for rows, name in ((H, "finer"), (H + 1, "refined")):
-        monkeypatch.setattr(propagate, "FINE", dataclasses.replace(propagate.FINE, name="finer", size=rows))
+        monkeypatch.setattr(propagate, "LARGE", rows)
         first = cli(*track).out.splitlines()[0]
-        assert first == f"network tiny-lab, protocol {name}{' (--rows 240 takes less than half the time)' if name == 'finer' else ''}"
-    monkeypatch.setattr(propagate, "FINE", dataclasses.replace(propagate.FINE, size=H))
+        assert first == f"network tiny-lab, protocol {name}{' (--rows 240 takes half the time)' if name == 'finer' else ''}"
+    monkeypatch.setattr(propagate, "LARGE", H)
     assert cli(*track, "--protocol", "modern").out.startswith("network tiny-lab, protocol modern\n")
     assert cli(*track, "--rows", str(H)).out.startswith("network tiny-lab, protocol refined\n")  # its own height, as fixture small sets it
     assert cli("pose", given.clip, "--joints", given.joints, "--out", "pose").out.startswith("network tiny-lab, protocol refined\n")

@@ -61,7 +61,7 @@ def small(patch, methods="identity gray random random-1 random-lab tiny-gray", c
         {
             "modern": modern,
             "refined": dataclasses.replace(modern, name="refined", read="guided", gate=2),
-            "refined-360": dataclasses.replace(modern, name="refined-360", read="guided", gate=3, radius=6, size=48),
+            "refined-480": dataclasses.replace(modern, name="refined-480", read="guided", gate=4, radius=8, size=64, coarse=2),
             "windowed": dataclasses.replace(modern, name="windowed", first_anywhere=False),
             "paper": dataclasses.replace(report.PROTOCOLS["paper"], size=(32, 32), grid=(8, 8)),
         },
@@ -99,9 +99,9 @@ def test_the_plan_for_davis_has_every_method_and_both_protocols():
     assert runs[0] == Run("davis2016", "identity", None)
     assert Run("davis2016", "flow", None) in runs
     for method in ("gray", "lab", "random", "single", "tiny-gray"):
-        assert {r.protocol for r in runs if r.method == method} - {"windowed", "refined", "refined-360"} == {"modern", "paper"}
+        assert {r.protocol for r in runs if r.method == method} - {"windowed", "refined", "refined-480"} == {"modern", "paper"}
     assert {r.method for r in runs if r.protocol == "windowed"} == {"gray", "tiny-gray"}
-    for protocol in ("refined", "refined-360"):
+    for protocol in ("refined", "refined-480"):
         assert {r.method for r in runs if r.protocol == protocol} == {"gray", "lab", "random", "random-lab", "tiny-gray", "tiny-lab"}
     once = ("random-1", "random-2", "random-lab", "tiny-lab")  # extra seeds and networks that see colour skip the paper's protocol
     others = [r for r in runs if r.method in once and not r.protocol.startswith("refined")]
@@ -176,7 +176,7 @@ def test_every_run_is_in_the_folder_that_the_command_line_would_use(made):
     both = {f"davis2016-{m}-{p}" for m in ("gray", "random", "tiny-gray") for p in ("modern", "paper")}
     others = {"davis2016-identity", "davis2016-random-1-modern", "davis2016-random-lab-modern"}
     others |= {f"davis2016-{m}-windowed" for m in ("gray", "tiny-gray")}
-    others |= {f"davis2016-{m}-{p}" for m in ("gray", "random", "random-lab", "tiny-gray") for p in ("refined", "refined-360")}
+    others |= {f"davis2016-{m}-{p}" for m in ("gray", "random", "random-lab", "tiny-gray") for p in ("refined", "refined-480")}
     assert folders == both | others
     results = read_report(out / "results.json")
     assert set(results["runs"]) == folders

@@ -319,9 +319,12 @@ TRACKING = {
     "guided": {"read": "guided"},
     "gate of 8, guided": {"gate": 8, "read": "guided"},
     "refined": dataclasses.asdict(REFINED),
-    "refined, input 360 high": dataclasses.asdict(FINE),
-    "refined, input 360 high, radius 12": dataclasses.asdict(FINE) | {"radius": 12},
-    "refined, input 360 high, radius 24": dataclasses.asdict(FINE) | {"radius": 24},
+    "refined, input 360 high": dataclasses.asdict(REFINED.at_rows(360)),
+    "refined, input 360 high, radius 12": dataclasses.asdict(REFINED.at_rows(360)) | {"radius": 12},
+    "refined, input 360 high, radius 24": dataclasses.asdict(REFINED.at_rows(360)) | {"radius": 24},
+    "refined, input 480 high": dataclasses.asdict(FINE) | {"coarse": 1},
+    "refined, input 480 high, coarse to fine": dataclasses.asdict(FINE),
+    "refined, input 480 high, coarse to fine, squares of 3x3": dataclasses.asdict(FINE) | {"coarse": 3},
 }
 
 

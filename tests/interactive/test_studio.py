@@ -1058,7 +1058,7 @@ def test_detail_sets_the_frame_height_of_the_network(monkeypatch):
     monkeypatch.undo()
     demo = studio(device="cpu")
     assert demo.protocol() == replace(REFINED, size=160)
-    assert demo.detail.options == ("quick (112 rows)", "half (160 rows)", "full (240 rows)", "fine (360 rows)")
+    assert demo.detail.options == ("quick (112 rows)", "half (160 rows)", "full (240 rows)", "fine (480 rows)")
     protocols = []
     for name in demo.detail.options:
         demo.detail.value = name

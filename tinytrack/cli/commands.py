@@ -48,7 +48,7 @@ def _tracker(args: Namespace, video: "Video | None" = None, masks: tuple[int, in
 
     name = args.model or best_weights(video.frames(240, max_frames=LOOKED_AT))
     model, protocol = load_model(name, _device(args)), _protocol(args, masks)
-    faster = " (--rows 240 takes less than half the time)" if protocol is FINE else ""
+    faster = " (--rows 240 takes half the time)" if protocol is FINE else ""
     print(f"network {name}, protocol {protocol.name}{faster}")
     return model, protocol
 
@@ -57,13 +57,13 @@ def _protocol(args: Namespace, masks: tuple[int, int] | None = None) -> "Protoco
     """Look up the protocol, at the height that ``--rows`` asks for.
 
     Args:
-        masks: height and width of the masks that are to be tracked, which get finer cells if there are enough pixels; None: there are none.
+        masks: height and width of the masks that are to be tracked, which get finer cells in a large video; None: there are none.
     """
-    from ..propagate import FINE, PROTOCOLS
+    from ..propagate import FINE, LARGE, PROTOCOLS
 
     protocol = PROTOCOLS[args.protocol]
     if args.rows is None:
-        return FINE if masks and args.protocol == "refined" and min(masks) >= FINE.size else protocol
+        return FINE if masks and args.protocol == "refined" and min(masks) >= LARGE else protocol
     if protocol.grid is not None:
         raise TinytrackError(f"the protocol {args.protocol} has a fixed size: expected another --protocol beside --rows")
     return protocol.at_rows(args.rows)

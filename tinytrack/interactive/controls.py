@@ -13,7 +13,7 @@ from .timeline import Timeline
 from .upload import LIMIT, Upload
 
 # Height at which the network sees frames; data/README.md, "Which changes help", lists what a smaller height costs in J&F.
-DETAIL = {"quick (112 rows)": 112, "half (160 rows)": 160, "full (240 rows)": 240, "fine (360 rows)": 360}
+DETAIL = {"quick (112 rows)": 112, "half (160 rows)": 160, "full (240 rows)": 240, "fine (480 rows)": 480}
 KEYS = (
     "Keys, once the picture is clicked or reached with Tab: arrows move a crosshair (Shift: by ten), Enter marks, Space puts the brush down"
     " and lifts it, Ctrl+Z (or Z) undoes, Ctrl+Shift+Z or Ctrl+Y redoes, X switches the eraser, [ and ] change the brush, 1 to 9 choose an"

@@ -40,9 +40,9 @@ PLAN = {
 # Methods that are not run with the paper's protocol: further seeds, and networks that see colour, unlike the paper's.
 MODERN_ONLY = ("random-1", "random-2", "random-lab", "tiny-lab")
 # Protocols that are run on DAVIS 2016 only, and their methods. "windowed" shows what searching the first frame without a window
-# changes, "refined" what the gate and the guided filter change, "refined-360" what finer cells do.
+# changes, "refined" what the gate and the guided filter change, `FINE` what finer cells do.
 MORE_PROTOCOLS = {
-    **dict.fromkeys(("refined", "refined-360"), ("gray", "lab", "random", "random-lab", "tiny-gray", "tiny-lab")),
+    **dict.fromkeys(("refined", FINE.name), ("gray", "lab", "random", "random-lab", "tiny-gray", "tiny-lab")),
     "windowed": ("gray", "tiny-gray"),
 }
 # Checkpoints of a training run that are scored, besides its last one. Each takes minutes, and these are enough to show the curve.

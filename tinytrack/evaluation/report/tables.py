@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 
 from ...draw.style import label
+from ...propagate import FINE
 from ..baselines import random_seed
 from ..metrics import THRESHOLDS
 from ..statistics import LEVEL, frame_scores
@@ -68,7 +69,7 @@ MASK_METRICS = {
 def mask_table(results: Mapping, dataset: str) -> str:
     """Make table 1: J and F of every method and protocol on one data set in percent; "" if no run has masks."""
     rows = []
-    for protocol in ("modern", "refined", "refined-360", "windowed", "paper"):
+    for protocol in ("modern", "refined", FINE.name, "windowed", "paper"):
         runs = runs_of(results, dataset, protocol)
         for method, run in runs.items():
             if "J" not in run["summary"] or random_seed(method) or (protocol != "modern" and not run["method"]["protocol"]):
@@ -141,7 +142,7 @@ def _figure(name: str, text: str) -> str:
 
 def _made_by(dataset: str) -> str:
     """Format the command that makes one line of a table."""
-    rows = ", and `--rows 240` for `refined`, which is `refined-360` otherwise" if dataset.startswith("davis") else ""
+    rows = f", and `--rows 240` for `refined`, which is `{FINE.name}` otherwise" if dataset.startswith("davis") else ""
     return f"`{COMMANDS[dataset]} --model {OUR_METHOD}` (or `--baseline NAME`) `--protocol P`{rows}"
 
 

@@ -1,0 +1,74 @@
+"""Coarse to fine: first find the right area on a coarse grid, then the right cells within it.
+
+Twice as many rows have four times as many cells, and a window that covers the same part of the picture holds four times as many of
+them, so pointing takes sixteen times as long. But a cell that fits lies in an area that fits. So small frames, in which a cell stands
+for a square of ``factor`` x ``factor`` cells, are searched first, and only the cells within the best squares are compared in full.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .fast import best_cells
+
+SQUARES = 2  # for each cell that top-k keeps, the cells within this many squares are compared
+AT_ONCE = 1024  # squares of the target frame, so that memory does not grow with the frame
+
+
+def squares(maps: Tensor, factor: int) -> Tensor:
+    """Cut maps (..., h, w, D) into squares: (..., h / factor, w / factor, factor * factor, D)."""
+    maps = maps.unflatten(-3, (-1, factor)).unflatten(-2, (-1, factor))
+    return maps.transpose(-4, -3).flatten(-3, -2)
+
+
+def shrink(f: Tensor, factor: int) -> Tensor:
+    """Average embeddings (h, w, D) over squares, and give the averages unit length: (h / factor, w / factor, D)."""
+    return F.normalize(squares(f, factor).mean(-2), dim=-1)
+
+
+def point_and_copy_finely(
+    target: Tensor,
+    reference: Tensor,
+    labels: Tensor,
+    small_reference: Tensor,
+    factor: int,
+    temperature: float,
+    radius: int | None,
+    top_k: int,
+    anywhere: int = 0,
+    cells: Tensor | None = None,
+) -> Tensor:
+    """Point and copy (Eq. 2, then Eq. 1) with top-k, coarse to fine; the result is close to that of ``fast.point_and_copy``.
+
+    Args:
+        target, reference: (h, w, D) and (R, h, w, D) embeddings; h and w are multiples of ``factor``.
+        labels: (R, K, h, w) labels of the reference frames.
+        small_reference: (R, h / factor, w / factor, D), the reference frames after :func:`shrink`.
+        factor: cells per side of a square.
+        temperature, radius, top_k, anywhere: as in ``fast.point_and_copy``; the window is rounded down to whole squares.
+        cells: (h, w) bool, the target cells to compute; None: all. The labels of others may be zero.
+
+    Returns:
+        (K, h, w) labels of the target frame.
+    """
+    # coarse: the best reference squares of each target square
+    wanted = None if cells is None else squares(cells[..., None], factor).any(-2)[..., 0]
+    radius = None if radius is None else max(1, radius // factor)
+    best = best_cells(shrink(target, factor), small_reference, radius, SQUARES * top_k, anywhere, wanted)
+    # fine: the best cells within these squares
+    c, f_i = labels.movedim(1, -1).flatten(0, 2), reference.flatten(0, 2)
+    number = torch.arange(len(c), device=c.device).view(*reference.shape[:3], 1)
+    number = squares(number, factor).flatten(0, 2)[..., 0]  # (squares of all references, cells of a square)
+    f_j = squares(target / temperature, factor)
+    y = c.new_zeros(*f_j.shape[:3], c.shape[1])
+    for at in (best[..., 0] >= 0).nonzero().split(AT_ONCE):
+        rows, columns = at.T
+        found = best[rows, columns]  # (m, squares)
+        candidates = number[found].flatten(1)
+        logits = f_j[rows, columns] @ f_i[candidates].mT  # (m, cells of a square, candidates)
+        logits, kept = logits.masked_fill((found < 0).repeat_interleave(factor**2, 1)[:, None], -torch.inf).topk(top_k)
+        index = candidates[:, None].expand(-1, factor**2, -1).gather(2, kept)
+        copied = F.embedding_bag(index.flatten(0, 1), c, per_sample_weights=logits.softmax(-1).flatten(0, 1), mode="sum")
+        y[rows, columns] = copied.view(len(at), factor**2, c.shape[1])
+    # squares -> map
+    return y.unflatten(2, (factor, factor)).transpose(1, 2).flatten(2, 3).flatten(0, 1).movedim(-1, 0)
