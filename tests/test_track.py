@@ -324,6 +324,24 @@ def test_the_working_size_is_a_multiple_of_the_stride():
     assert PROTOCOLS == {"paper": PAPER, "modern": MODERN, "windowed": WINDOWED, "refined": REFINED}
 
 
+@pytest.mark.parametrize("coarse", [1, 2])
+def test_propagation_gives_the_same_labels_in_every_mode_of_autograd(coarse, device):
+    """Outside inference mode, gradients flow through all frames, and a generator may be continued in another mode."""
+    protocol = replace(MODERN, size=None, back=(1, 2, 3), radius=4, top_k=5, coarse=coarse)
+    f = F.normalize(torch.randn(9, 6, 8, 12, generator=torch.Generator().manual_seed(0)), dim=1).to(device).requires_grad_()
+    first = torch.rand(2, 8, 12, generator=torch.Generator().manual_seed(1)).to(device)
+    recorded = torch.stack(list(propagate(f, first, protocol, 0.2)))
+    recorded[-1].sum().backward()
+    assert (f.grad.abs().sum((1, 2, 3)) > 0)[[0, -1]].all()
+    with torch.inference_mode():
+        steps = propagate(f, first, protocol, 0.2)
+        found = [next(steps), next(steps)]
+    found += steps
+    assert torch.allclose(torch.stack(found), recorded, atol=1e-6)
+    with torch.inference_mode():
+        assert torch.allclose(torch.stack(list(propagate(f, first, protocol, 0.2))), recorded, atol=1e-6)
+
+
 def test_papernet_follows_the_protocol_of_the_paper():
     """The protocol uses frames of 256x256, a 32x32 grid, clips of four, and half the training temperature."""
     model = replace(random_model("PaperNet"), temperature=1.0)

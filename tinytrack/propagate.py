@@ -7,6 +7,7 @@ computed by ``fast.point_and_copy``. Memory holds the first frame and the last f
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from .coarse import point_and_copy_finely, shrink
@@ -71,11 +72,17 @@ PROTOCOLS = {"paper": PAPER, "modern": MODERN, "windowed": WINDOWED, "refined": 
 
 
 class Memory:
-    """Room for the first frame and the last ``depth`` ones. A new frame takes the place of the oldest, so that no other is moved."""
+    """Room for the first frame and the last ``depth`` ones. A new frame takes the place of the oldest, so that no other is moved.
 
-    def __init__(self, depth: int):
-        self.depth = depth
+    Args:
+        depth: number of frames besides the first.
+        coarse: frames are also kept in ``small``, averaged over squares of this many cells; 1: they are not.
+    """
+
+    def __init__(self, depth: int, coarse: int = 1):
+        self.depth, self.coarse = depth, coarse
         self.items: Tensor | None = None
+        self.small = Memory(depth) if coarse > 1 else None
 
     def _place(self, index: int) -> int:
         return 0 if index == 0 else 1 + (index - 1) % self.depth
@@ -83,7 +90,13 @@ class Memory:
     def __setitem__(self, index: int, item: Tensor) -> None:
         if self.items is None:
             self.items = item.new_empty(self.depth + 1, *item.shape)
-        self.items[self._place(index)] = item
+        place = self._place(index)
+        if torch.is_grad_enabled():  # gradients need the frames as they were
+            self.items = torch.cat([self.items[:place], item[None], self.items[place + 1 :]])
+        else:
+            self.items[place] = item
+        if self.small is not None:
+            self.small[index] = shrink(item, self.coarse)
 
     def stack(self, indices: Iterable[int]) -> Tensor:
         """Stack frames, the first of the video before all others; the order of these is not that of time."""
@@ -113,33 +126,26 @@ def propagate(
 
     Explained in notebooks/05_track_masks.ipynb.
     """
-    coarse, depth = protocol.coarse, max(protocol.back)
-    frames, small_frames, maps = Memory(depth), Memory(depth), Memory(depth)
-
-    def remember(index: int, f: Tensor) -> None:
-        frames[index] = f
-        if coarse > 1:
-            small_frames[index] = shrink(f, coarse)
-
+    depth, coarse = max(protocol.back), protocol.coarse
+    past, past_labels = Memory(depth, coarse), Memory(depth)
     for index, clip in enumerate(embeddings):
         clip = clip if clip.dim() == 4 else clip[None]
         clip = clip.movedim(1, -1).contiguous()  # (C, h, w, D), the layout that `fast` computes in: converted once, when the frame arrives
         # a network that sees clips has embedded the last frames again
-        for back in range(1, min(len(clip) - 1, index, depth) + 1):
-            remember(index - back, clip[-1 - back])
-        # point at the references and copy their labels
-        labels = first_labels
+        for back in range(1, min(len(clip), index + 1, depth + 1)):
+            past[index - back] = clip[-1 - back]
+        # gather the references, then point and copy
+        target, labels = clip[-1], first_labels
         if index > 0:
-            references, cells = protocol.references(index), None if gate is None else gate.cells
-            f_j, f_i, c_i = clip[-1], frames.stack(references), maps.stack(references)
+            references = protocol.references(index)
+            f_i, c_i, cells = past.stack(references), past_labels.stack(references), None if gate is None else gate.cells
             rules = (temperature * protocol.sharpen, protocol.radius, protocol.top_k, int(protocol.searches_first(index)))
-            if coarse > 1:
-                labels = point_and_copy_finely(f_j, f_i, c_i, small_frames.stack(references), coarse, *rules, cells)
-            else:
+            if coarse == 1:
                 cells = None if cells is None else cells[None]
-                labels = point_and_copy(f_j[None].movedim(-1, 1), f_i[None].movedim(-1, 2), c_i[None], *rules, cells)[0]
+                labels = point_and_copy(target[None].movedim(-1, 1), f_i[None].movedim(-1, 2), c_i[None], *rules, cells)[0]
+            else:
+                labels = point_and_copy_finely(target, f_i, c_i, past.small.stack(references), coarse, *rules, cells)
             if gate is not None:
                 labels = gate.restrict(labels)
-        remember(index, clip[-1])
-        maps[index] = labels
+        past[index], past_labels[index] = target, labels
         yield labels
