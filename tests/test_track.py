@@ -333,6 +333,7 @@ def test_propagation_gives_the_same_labels_in_every_mode_of_autograd(coarse, dev
     recorded = torch.stack(list(propagate(f, first, protocol, 0.2)))
     recorded[-1].sum().backward()
     assert (f.grad.abs().sum((1, 2, 3)) > 0)[[0, -1]].all()
+    f, recorded = f.detach(), recorded.detach()
     with torch.inference_mode():
         steps = propagate(f, first, protocol, 0.2)
         found = [next(steps), next(steps)]
