@@ -74,9 +74,7 @@ PROTOCOLS = {"paper": PAPER, "modern": MODERN, "windowed": WINDOWED, "refined": 
 class Memory:
     """Room for the first frame and the last ``depth`` ones. A new frame takes the place of the oldest, so that no other is moved.
 
-    Args:
-        depth: number of frames besides the first.
-        coarse: frames are also kept in ``small``, averaged over squares of this many cells; 1: they are not.
+    With ``coarse`` above 1, ``small`` is the same for the frames' averages over squares of that many cells a side.
     """
 
     def __init__(self, depth: int, coarse: int = 1):
