@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from tests.support.helpers import assert_one_sentence
+from tinytrack import track
 from tinytrack.datasets.synth import moving_shapes
 from tinytrack.draw.pictures import to_gray
 from tinytrack.embed import PaperNet
@@ -322,6 +323,14 @@ def test_the_working_size_is_a_multiple_of_the_stride():
     assert [REFINED.at_rows(rows).coarse for rows in (120, 240, 479, 480, 720)] == [1, 1, 1, 2, 3]
     assert WINDOWED.at_rows(480).coarse == 2
     assert PROTOCOLS == {"paper": PAPER, "modern": MODERN, "windowed": WINDOWED, "refined": REFINED}
+
+
+def test_the_spot_of_a_keypoint_keeps_its_size_in_the_picture_if_cells_get_finer(monkeypatch):
+    scene, widths = moving_shapes(0, frames=2, height=48, width=64), []
+    monkeypatch.setattr(track, "joint_maps", lambda *args: widths.append(args[3] / args[2][0]) or joint_maps(*args))
+    for rows in (48, 96, 144):
+        list(track_joints(scene.frames, scene.joints[0], random_model(), replace(MODERN, size=48, radius=4).at_rows(rows)))
+    assert widths == pytest.approx([0.7 / 12] * 3)
 
 
 @pytest.mark.parametrize("coarse", [1, 2])

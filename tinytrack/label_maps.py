@@ -14,6 +14,7 @@ from .io.frames import rescale
 
 CELL = 2  # pixels per cell of the label grid at which the guided filter is fitted; with 4 it takes twice the time and scores the same
 BALANCE = 0.2  # exponent of the class prior in the "balanced" read-out; chosen by J on masks of the DAVIS *train* split
+SIGMA = 0.7  # of a keypoint's heat map, in cells
 LOST_BELOW = 0.01  # a keypoint is lost when its peak is lower than this share of its peak in the first frame; at 0.05, many were right
 
 
@@ -98,7 +99,7 @@ def _read_guided(labels: Tensor, ids: np.ndarray, guide: Tensor) -> np.ndarray:
 # ---- keypoints
 
 
-def joint_maps(xy: np.ndarray, size: tuple[int, int], grid: tuple[int, int], sigma: float = 0.7, device="cpu") -> Tensor:
+def joint_maps(xy: np.ndarray, size: tuple[int, int], grid: tuple[int, int], sigma: float = SIGMA, device="cpu") -> Tensor:
     """Turn keypoints (J, 2) in pixels into heat maps (J, h, w): Gaussians of ``sigma`` cells, all zero for NaN keypoints."""
     cell = torch.as_tensor(rescale(xy, size, grid), dtype=torch.float32, device=device)
     y = torch.arange(grid[0], device=device)[None, :, None] - cell[:, 1, None, None]

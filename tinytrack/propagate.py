@@ -43,13 +43,10 @@ class Protocol:
         return self.keep_first and self.first_anywhere and index > max(self.back)
 
     def at_rows(self, rows: int) -> "Protocol":
-        """The same protocol for frames ``rows`` pixels high: cells get finer or coarser, window and gate keep their size in the picture.
-
-        From twice as many rows on, a protocol with top-k points coarse to fine.
-        """
+        """The same protocol for frames ``rows`` pixels high: cells get finer or coarser, window and gate keep their size in the picture."""
         limits = (("radius", self.radius), ("gate", self.gate))
         scaled = {name: max(1, round(cells * rows / self.size)) for name, cells in limits if cells is not None}
-        scaled["coarse"] = max(1, rows // self.size) if self.top_k else 1
+        scaled["coarse"] = max(1, rows // self.size) if self.top_k else 1  # squares as large as the cells were, or less than twice that
         return self if rows == self.size else replace(self, name=f"{self.name}-{rows}", size=rows, **scaled)
 
 
@@ -64,7 +61,7 @@ MODERN = Protocol(
 
 # Adds two things to "modern": objects stay within a gate, and outlines are fitted to the edges of the picture.
 REFINED = replace(MODERN, name="refined", read="guided", gate=8)
-FINE = REFINED.at_rows(480)  # for masks in large videos: objects hold better and outlines are finer, but tracking takes twice the time
+FINE = REFINED.at_rows(480)  # for masks and keypoints in large videos: more exact, but tracking takes twice the time
 LARGE = 360  # rows of a large video
 
 WINDOWED = replace(MODERN, name="windowed", first_anywhere=False)  # the window in the first frame too, as in later work

@@ -701,18 +701,20 @@ def test_more_rows_make_finer_cells_with_the_same_window_in_the_picture(cli, giv
     assert_refused(cli("track", given.clip, "--mask", given.mask, "--rows", "64", "--protocol", "paper"), "fixed size", "--rows")
 
 
-def test_masks_get_finer_cells_where_the_video_has_the_pixels(cli, given, here, monkeypatch):
-    """Keypoints and colours do not, nor masks under another protocol or with --rows."""
+def test_masks_and_keypoints_get_finer_cells_in_large_videos(cli, given, here, monkeypatch):
+    """Colours do not, nor another protocol or --rows."""
     track = ("track", given.clip, "--mask", given.mask, "--out", "out")
+    pose = ("pose", given.clip, "--joints", given.joints, "--out", "pose")
     monkeypatch.setattr(propagate, "FINE", dataclasses.replace(propagate.FINE, name="finer", size=2 * H))
     for rows, name in ((H, "finer"), (H + 1, "refined")):
         monkeypatch.setattr(propagate, "LARGE", rows)
-        first = cli(*track).out.splitlines()[0]
-        assert first == f"network tiny-lab, protocol {name}{' (--rows 240 takes half the time)' if name == 'finer' else ''}"
+        for command in (track, pose):
+            first = cli(*command).out.splitlines()[0]
+            assert first == f"network tiny-lab, protocol {name}{' (--rows 240 takes half the time)' if name == 'finer' else ''}"
     monkeypatch.setattr(propagate, "LARGE", H)
     assert cli(*track, "--protocol", "modern").out.startswith("network tiny-lab, protocol modern\n")
     assert cli(*track, "--rows", str(H)).out.startswith("network tiny-lab, protocol refined\n")  # its own height, as fixture small sets it
-    assert cli("pose", given.clip, "--joints", given.joints, "--out", "pose").out.startswith("network tiny-lab, protocol refined\n")
+    assert cli(*pose, "--rows", str(H)).out.startswith("network tiny-lab, protocol refined\n")
     assert cli("colorize", given.clip, "--out", "color").out.startswith("network tiny-gray, protocol refined\n")
 
 

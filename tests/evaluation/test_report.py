@@ -114,7 +114,10 @@ def test_the_plan_for_joints_uses_only_the_modern_protocol_and_omits_missing_met
         ("identity", None), ("gray", "modern"), ("lab", "modern"), ("random", "modern"), ("random-lab", "modern"),
         ("tiny-gray", "modern"), ("tiny-lab", "modern"),
     ]  # fmt: skip
-    assert sum(r.dataset == "badja" for r in runs) == 7
+    assert sum(r.dataset == "badja" and r.protocol in (None, "modern") for r in runs) == 7
+    finer = [r.method for r in runs if r.dataset == "badja" and r.protocol == "refined-480"]
+    assert finer == ["gray", "lab", "random", "random-lab", "tiny-gray", "tiny-lab"]
+    assert {r.protocol for r in runs if r.dataset == "synth"} == {None, "modern"}
     assert plan_runs([]) == []
     everyone = {"identity", "flow", "gray", "lab", "random", "random-lab", "tiny-gray", "tiny-lab"}
     assert {r.method for r in plan_runs(["davis2017"])} == everyone
@@ -415,19 +418,23 @@ def test_nan_becomes_null_and_can_still_be_drawn(made, tmp_path):
 
 
 def test_joints_of_pose2sim_are_labelled_pseudo_ground_truth():
-    def run(name, pck):
+    def run(name, pck, protocol="modern"):
         facts = {"name": name, "sequences": ["a"], "note": "pseudo ground truth: detections" if name == "pose2sim" else ""}
-        method = {"name": "tiny-gray", "protocol": "modern", "model": None}
+        method = {"name": "tiny-gray" if protocol else "identity", "protocol": protocol, "model": None}
         return {"dataset": facts, "method": method, "summary": {"videos": 1, "pck": pck}, "sequences": {"a": {"frames": 3, "pck": pck}}}
 
     runs = {
+        "badja-identity": run("badja", [0.0, 0.0, 0.1, 0.1, 0.1], None),
         "badja-tiny-gray-modern": run("badja", [0.1, 0.2, 0.3, 0.4, 0.5]),
+        "badja-tiny-gray-refined-480": run("badja", [0.5, 0.6, 0.7, 0.8, 0.9], "refined-480"),
         "pose2sim-tiny-gray-modern": run("pose2sim", [0.6, 0.7, 0.8, 0.9, 1.0]),
     }
     results = {"runs": runs, "emergence": [], "training": {}, "failures": {}, "pictures": {}, "left_out": []}
     page = report_page(results, {})
-    assert "| BADJA | 1 | tiny-gray (this project) | 10.0 | 20.0 | 30.0 | 40.0 | 50.0 |" in page
-    assert "| pose2sim (pseudo ground truth) | 1 | tiny-gray (this project) | 60.0 | 70.0 | 80.0 | 90.0 | 100.0 |" in page
+    assert page.count("| BADJA | 1 | identity: first frame held still | none | 0.0 |") == 1
+    assert "| BADJA | 1 | tiny-gray (this project) | refined-480 | 50.0 | 60.0 | 70.0 | 80.0 | 90.0 |" in page
+    assert "| BADJA | 1 | tiny-gray (this project) | modern | 10.0 | 20.0 | 30.0 | 40.0 | 50.0 |" in page
+    assert "| pose2sim (pseudo ground truth) | 1 | tiny-gray (this project) | modern | 60.0 | 70.0 | 80.0 | 90.0 | 100.0 |" in page
     assert "Nothing." in page.split("## Left out")[1]
     axes = pages.pck_chart(results).axes
     assert [a.get_title() for a in axes[:2]] == ["BADJA (1 video)", "pose2sim (1 video, pseudo ground truth)"]

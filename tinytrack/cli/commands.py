@@ -37,33 +37,33 @@ def _device(args: Namespace) -> str:
     return best_device(args.device)
 
 
-def _tracker(args: Namespace, video: "Video | None" = None, masks: tuple[int, int] | None = None) -> tuple:
+def _tracker(args: Namespace, video: "Video | None" = None) -> tuple:
     """Load the model, by default the best one for this video, and look up the protocol; say which.
 
     Args:
-        masks: see :func:`_protocol`.
+        video: in which masks or keypoints are tracked; None: colours are copied, or everything.
     """
     from ..model import best_weights, load_model
     from ..propagate import FINE
 
     name = args.model or best_weights(video.frames(240, max_frames=LOOKED_AT))
-    model, protocol = load_model(name, _device(args)), _protocol(args, masks)
+    model, protocol = load_model(name, _device(args)), _protocol(args, video and (video.height, video.width))
     faster = " (--rows 240 takes half the time)" if protocol is FINE else ""
     print(f"network {name}, protocol {protocol.name}{faster}")
     return model, protocol
 
 
-def _protocol(args: Namespace, masks: tuple[int, int] | None = None) -> "Protocol":
+def _protocol(args: Namespace, size: tuple[int, int] | None = None) -> "Protocol":
     """Look up the protocol, at the height that ``--rows`` asks for.
 
     Args:
-        masks: height and width of the masks that are to be tracked, which get finer cells in a large video; None: there are none.
+        size: height and width of a video in which masks or keypoints are tracked, with finer cells if it is large; None: neither is.
     """
     from ..propagate import FINE, LARGE, PROTOCOLS
 
     protocol = PROTOCOLS[args.protocol]
     if args.rows is None:
-        return FINE if masks and args.protocol == "refined" and min(masks) >= LARGE else protocol
+        return FINE if size and args.protocol == "refined" and min(size) >= LARGE else protocol
     if protocol.grid is not None:
         raise TinytrackError(f"the protocol {args.protocol} has a fixed size: expected another --protocol beside --rows")
     return protocol.at_rows(args.rows)
@@ -100,7 +100,7 @@ def track(args: Namespace) -> None:
     from .track import track_video
 
     video = open_clip(args.video)
-    model, protocol = _tracker(args, video, (video.height, video.width))
+    model, protocol = _tracker(args, video)
     _say(video.header.notes)
     masks = _labels(args.mask, args.mask_frame, "--mask")
     summary = track_video(video, masks, model, args.out, protocol, args.start, args.end, tell=print)
@@ -167,7 +167,7 @@ def evaluate(args: Namespace) -> None:
     options = {name: getattr(args, name) for name in ("root", "davis", "year", "split") if hasattr(args, name)}
     dataset = open_dataset(args.dataset, **options, sequences=args.sequences and args.sequences.split(","))
     first = next(dataset.truths)  # the first video decides about the cells of all
-    size = first.masks[0]().shape if first.masks else None
+    size = next(iter(first.frames())).shape[:2]
     dataset = replace(dataset, truths=chain([first], dataset.truths))
     method = find_method(args.model, args.baseline, _protocol(args, size), device)
     out = args.out or Path("tinytrack-results", run_name(dataset, method))

@@ -39,11 +39,13 @@ PLAN = {
 }
 # Methods that are not run with the paper's protocol: further seeds, and networks that see colour, unlike the paper's.
 MODERN_ONLY = ("random-1", "random-2", "random-lab", "tiny-lab")
-# Protocols that are run on DAVIS 2016 only, and their methods. "windowed" shows what searching the first frame without a window
-# changes, "refined" what the gate and the guided filter change, `FINE` what finer cells do.
+# Data set -> further protocols -> methods. "windowed" shows what searching the first frame without a window changes, "refined" what the
+# gate and the guided filter change, and FINE what finer cells do, in videos that are large enough for them.
+BOTH_SIGHTS = ("gray", "lab", "random", "random-lab", "tiny-gray", "tiny-lab")
 MORE_PROTOCOLS = {
-    **dict.fromkeys(("refined", FINE.name), ("gray", "lab", "random", "random-lab", "tiny-gray", "tiny-lab")),
-    "windowed": ("gray", "tiny-gray"),
+    "davis2016": {"refined": BOTH_SIGHTS, FINE.name: BOTH_SIGHTS, "windowed": ("gray", "tiny-gray")},
+    "badja": {FINE.name: BOTH_SIGHTS},
+    "pose2sim": {FINE.name: BOTH_SIGHTS},
 }
 # Checkpoints of a training run that are scored, besides its last one. Each takes minutes, and these are enough to show the curve.
 SCORED_STEPS = (0, 10, 30, 100, 300, 1000, 3000, 10_000)
@@ -76,8 +78,7 @@ def plan_runs(datasets: Iterable[str], missing: Iterable[str] = ()) -> list[Run]
                 plan.append(Run(dataset, method, None))
             else:
                 plan += [Run(dataset, method, p) for p in protocols if p == "modern" or method not in MODERN_ONLY]
-            if dataset == MAIN:
-                plan += [Run(dataset, method, p) for p, methods in MORE_PROTOCOLS.items() if method in methods]
+            plan += [Run(dataset, method, p) for p, methods in MORE_PROTOCOLS.get(dataset, {}).items() if method in methods]
     return plan
 
 

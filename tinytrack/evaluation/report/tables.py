@@ -96,11 +96,14 @@ def joint_table(results: Mapping) -> str:
     """Make table 2: PCK of every method on every data set with keypoints; "" if there is none."""
     rows = []
     for dataset, name in NAMES.items():
-        for method, run in runs_of(results, dataset, "modern").items():
-            if "pck" in run["summary"]:
-                pseudo = " (pseudo ground truth)" if dataset == "pose2sim" else ""
-                rows.append([name + pseudo, str(run["summary"]["videos"]), label(method), *map(_percent, run["summary"]["pck"])])
-    return markdown(["data set", "videos", "method", *(f"PCK@{t}" for t in THRESHOLDS)], rows) if rows else ""
+        name += " (pseudo ground truth)" if dataset == "pose2sim" else ""
+        for protocol in ("modern", FINE.name):
+            for method, run in runs_of(results, dataset, protocol).items():
+                rules = run["method"]["protocol"] or "none"
+                if "pck" in run["summary"] and (rules == protocol or protocol == "modern"):
+                    scores = map(_percent, run["summary"]["pck"])
+                    rows.append([name, str(run["summary"]["videos"]), label(method), rules, *scores])
+    return markdown(["data set", "videos", "method", "protocol", *(f"PCK@{t}" for t in THRESHOLDS)], rows) if rows else ""
 
 
 def emergence_table(results: Mapping) -> str:
