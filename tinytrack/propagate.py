@@ -61,7 +61,7 @@ MODERN = Protocol(
 
 # Adds two things to "modern": objects stay within a gate, and outlines are fitted to the edges of the picture.
 REFINED = replace(MODERN, name="refined", read="guided", gate=8)
-FINE = REFINED.at_rows(480)  # for masks and keypoints in large videos: more exact, but tracking takes twice the time
+FINE = REFINED.at_rows(480)  # for masks in large videos, and keypoints if the network sees colour: tracking takes twice the time
 LARGE = 360  # rows of a large video
 
 WINDOWED = replace(MODERN, name="windowed", first_anywhere=False)  # the window in the first frame too, as in later work

@@ -702,7 +702,7 @@ def test_more_rows_make_finer_cells_with_the_same_window_in_the_picture(cli, giv
 
 
 def test_masks_and_keypoints_get_finer_cells_in_large_videos(cli, given, here, monkeypatch):
-    """Colours do not, nor another protocol or --rows."""
+    """Colours do not, nor keypoints with a network that sees gray, nor another protocol or --rows."""
     track = ("track", given.clip, "--mask", given.mask, "--out", "out")
     pose = ("pose", given.clip, "--joints", given.joints, "--out", "pose")
     monkeypatch.setattr(propagate, "FINE", dataclasses.replace(propagate.FINE, name="finer", size=2 * H))
@@ -714,6 +714,8 @@ def test_masks_and_keypoints_get_finer_cells_in_large_videos(cli, given, here, m
     monkeypatch.setattr(propagate, "LARGE", H)
     assert cli(*track, "--protocol", "modern").out.startswith("network tiny-lab, protocol modern\n")
     assert cli(*track, "--rows", str(H)).out.startswith("network tiny-lab, protocol refined\n")  # its own height, as fixture small sets it
+    assert cli(*pose, "--model", "tiny-gray").out.startswith("network tiny-gray, protocol refined\n")
+    assert cli(*track, "--model", "tiny-gray").out.startswith("network tiny-gray, protocol finer ")
     assert cli(*pose, "--rows", str(H)).out.startswith("network tiny-lab, protocol refined\n")
     assert cli("colorize", given.clip, "--out", "color").out.startswith("network tiny-gray, protocol refined\n")
 

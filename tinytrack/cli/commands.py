@@ -37,17 +37,19 @@ def _device(args: Namespace) -> str:
     return best_device(args.device)
 
 
-def _tracker(args: Namespace, video: "Video | None" = None) -> tuple:
+def _tracker(args: Namespace, video: "Video | None" = None, masks: bool = False) -> tuple:
     """Load the model, by default the best one for this video, and look up the protocol; say which.
 
     Args:
         video: in which masks or keypoints are tracked; None: colours are copied, or everything.
+        masks: whether it is masks.
     """
     from ..model import best_weights, load_model
     from ..propagate import FINE
 
     name = args.model or best_weights(video.frames(240, max_frames=LOOKED_AT))
-    model, protocol = load_model(name, _device(args)), _protocol(args, video and (video.height, video.width))
+    model = load_model(name, _device(args))
+    protocol = _protocol(args, (video.height, video.width) if video and (masks or model.sees_color) else None)
     faster = " (--rows 240 takes half the time)" if protocol is FINE else ""
     print(f"network {name}, protocol {protocol.name}{faster}")
     return model, protocol
@@ -57,7 +59,8 @@ def _protocol(args: Namespace, size: tuple[int, int] | None = None) -> "Protocol
     """Look up the protocol, at the height that ``--rows`` asks for.
 
     Args:
-        size: height and width of a video in which masks or keypoints are tracked, with finer cells if it is large; None: neither is.
+        size: height and width of a video, for labels that gain by finer cells if it is large: masks, and keypoints with a network that
+            sees colour; None: other labels.
     """
     from ..propagate import FINE, LARGE, PROTOCOLS
 
@@ -100,7 +103,7 @@ def track(args: Namespace) -> None:
     from .track import track_video
 
     video = open_clip(args.video)
-    model, protocol = _tracker(args, video)
+    model, protocol = _tracker(args, video, masks=True)
     _say(video.header.notes)
     masks = _labels(args.mask, args.mask_frame, "--mask")
     summary = track_video(video, masks, model, args.out, protocol, args.start, args.end, tell=print)
@@ -161,7 +164,7 @@ def evaluate(args: Namespace) -> None:
         print(make_report(args.data, args.out, device), end="")
         return
     from ..datasets.truth import open_dataset
-    from ..evaluation.methods import find_method, run_name
+    from ..evaluation.methods import find_method, model_method, run_name
     from ..evaluation.scoring import evaluate, table
 
     options = {name: getattr(args, name) for name in ("root", "davis", "year", "split") if hasattr(args, name)}
@@ -169,7 +172,9 @@ def evaluate(args: Namespace) -> None:
     first = next(dataset.truths)  # the first video decides about the cells of all
     size = next(iter(first.frames())).shape[:2]
     dataset = replace(dataset, truths=chain([first], dataset.truths))
-    method = find_method(args.model, args.baseline, _protocol(args, size), device)
+    method = find_method(args.model, args.baseline, _protocol(args), device)
+    if model := method.model:
+        method = model_method(method.name, model, _protocol(args, size if first.masks or model.sees_color else None))
     out = args.out or Path("tinytrack-results", run_name(dataset, method))
     try:
         results = evaluate(method, dataset, out)

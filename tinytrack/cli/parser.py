@@ -111,7 +111,7 @@ def _add_model(models, sub, default: str | None) -> None:
         "windowed: modern with a window in the first frame too; paper: 32x32 grid, no window (default: refined)",
     )
     rows = "shorter side, in pixels, of the frames that the network sees; small things need more, and more takes longer (default: 240, "
-    rows += "or 480 for masks and keypoints in videos with at least 360, with the protocol refined)"
+    rows += "or 480 for masks in videos with at least 360, and for keypoints if the network sees colour, with the protocol refined)"
     sub.add_argument("--rows", type=_whole(32, 2160), metavar="N", help=rows)
 
 
