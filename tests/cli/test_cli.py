@@ -29,8 +29,10 @@ from tinytrack.cli import demo, parser
 from tinytrack.cli import track as jobs
 from tinytrack.cli import train as train_command
 from tinytrack.color import chroma, frames_to_lab
+from tinytrack.datasets import truth
 from tinytrack.datasets.clips import CLIPS
 from tinytrack.errors import TinytrackError
+from tinytrack.evaluation import scoring
 from tinytrack.io import paths, results
 from tinytrack.io.masks import MAX_OBJECTS, davis_palette
 from tinytrack.io.results import results_folder
@@ -718,6 +720,26 @@ def test_masks_and_keypoints_get_finer_cells_in_large_videos(cli, given, here, m
     assert cli(*track, "--model", "tiny-gray").out.startswith("network tiny-gray, protocol finer ")
     assert cli(*pose, "--rows", str(H)).out.startswith("network tiny-lab, protocol refined\n")
     assert cli("colorize", given.clip, "--out", "color").out.startswith("network tiny-gray, protocol refined\n")
+
+
+def test_evaluate_uses_the_same_cells_as_track_and_pose(cli, here, monkeypatch):
+    """Masks get finer cells in large videos, and so do keypoints with a network that sees colour."""
+    monkeypatch.setattr(propagate, "FINE", dataclasses.replace(propagate.FINE, name="finer"))
+    opened, used = truth.open_dataset, []
+    monkeypatch.setattr(scoring, "evaluate", lambda method, *args: used.append(method.protocol.name) or {})
+    monkeypatch.setattr(scoring, "table", lambda results: "")
+
+    def only_joints(*args, **more):
+        found = opened(*args, **more)
+        return dataclasses.replace(found, truths=(dataclasses.replace(item, masks={}) for item in found.truths))
+
+    for function in (opened, only_joints):
+        monkeypatch.setattr(truth, "open_dataset", function)
+        for large in (0, 10_000):
+            monkeypatch.setattr(propagate, "LARGE", large)
+            for name in ("tiny-gray", "tiny-lab"):
+                cli("evaluate", "synth", "--sequences", "seed0", "--model", name)
+    assert used == ["finer", "finer", "refined", "refined", "refined", "finer", "refined", "refined"]
 
 
 def test_the_parser_lists_the_existing_protocols():
