@@ -326,11 +326,14 @@ def test_the_working_size_is_a_multiple_of_the_stride():
 
 
 def test_the_spot_of_a_keypoint_keeps_its_size_in_the_picture_if_cells_get_finer(monkeypatch):
-    scene, widths = moving_shapes(0, frames=2, height=48, width=64), []
-    monkeypatch.setattr(track, "joint_maps", lambda *args: widths.append(args[3] / args[2][0]) or joint_maps(*args))
-    for rows in (48, 96, 144):
-        list(track_joints(scene.frames, scene.joints[0], random_model(), replace(MODERN, size=48, radius=4).at_rows(rows)))
-    assert widths == pytest.approx([0.7 / 12] * 3)
+    """Unless the skeleton is small: then it keeps its number of cells."""
+    frames, widths = np.zeros((2, 480, 640, 3), np.uint8), []
+    monkeypatch.setattr(track, "joint_maps", lambda *args: widths.append(args[3]) or joint_maps(*args))
+    for height in (330, 310, 0):
+        xy = np.array([[50.0, 20], [50, 20 + height], [np.nan, np.nan]])
+        for rows in (240, 480, 720):
+            next(track_joints(frames, xy, random_model(), MODERN.at_rows(rows)))
+    assert widths == pytest.approx([0.7, 1.4, 2.1] + [0.7] * 6)
 
 
 @pytest.mark.parametrize("coarse", [1, 2])

@@ -15,6 +15,7 @@ from .io.frames import rescale
 CELL = 2  # pixels per cell of the label grid at which the guided filter is fitted; with 4 it takes twice the time and scores the same
 BALANCE = 0.2  # exponent of the class prior in the "balanced" read-out; chosen by J on masks of the DAVIS *train* split
 SIGMA = 0.7  # of a keypoint's heat map, in cells
+BODY = 40  # squares: the limbs of a smaller skeleton are so thin that wide spots would cover more than them
 LOST_BELOW = 0.01  # a keypoint is lost when its peak is lower than this share of its peak in the first frame; at 0.05, many were right
 
 
@@ -105,6 +106,16 @@ def joint_maps(xy: np.ndarray, size: tuple[int, int], grid: tuple[int, int], sig
     y = torch.arange(grid[0], device=device)[None, :, None] - cell[:, 1, None, None]
     x = torch.arange(grid[1], device=device)[None, None, :] - cell[:, 0, None, None]
     return torch.nan_to_num(torch.exp(-(x.square() + y.square()) / (2 * sigma**2)), nan=0.0)
+
+
+def spot_width(xy: np.ndarray, size: tuple[int, int], grid: tuple[int, int], coarse: int) -> float:
+    """Choose ``sigma`` for :func:`joint_maps`: with ``coarse`` times as many rows of cells, spots keep their size in the picture.
+
+    Smaller ones would fade sooner. Only those of a skeleton smaller than :data:`BODY` keep their number of cells.
+    """
+    cell = rescale(xy, size, grid)
+    extent = np.linalg.norm(np.nanmax(cell, axis=0) - np.nanmin(cell, axis=0))  # the diagonal of the box around it
+    return SIGMA * (coarse if extent >= BODY * coarse else 1)
 
 
 def locate_joints(maps: Tensor, size: tuple[int, int], reach: int = 2) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,7 @@ from .color import frames_to_lab, network_input
 from .errors import JointsError, MaskError, ModelError, VideoError
 from .gate import Gate
 from .io.frames import fit_size, resize
-from .label_maps import LOST_BELOW, SIGMA, certain, color_labels, find_joints, joint_maps, mask_labels, paint, read_masks
+from .label_maps import LOST_BELOW, certain, color_labels, find_joints, joint_maps, mask_labels, paint, read_masks, spot_width
 from .model import Model
 from .propagate import MODERN, Protocol, propagate
 
@@ -144,7 +144,7 @@ def carry(
         parts["mask"] = mask_labels(mask, ids, grid, model.device)
     if xy is not None:
         xy = _check_joints(xy, size)
-        parts["joints"] = joint_maps(xy, size, grid, SIGMA * protocol.coarse, model.device)  # a spot keeps its size in the picture
+        parts["joints"] = joint_maps(xy, size, grid, spot_width(xy, size, grid, protocol.coarse), model.device)
     if colors is not None:
         if colors.shape != first.shape:
             raise VideoError(f"the colour reference is {colors.shape[1]}x{colors.shape[0]}: expected {size[1]}x{size[0]} like the video")
