@@ -63,7 +63,6 @@ MODERN = Protocol(
 REFINED = replace(MODERN, name="refined", read="guided", gate=8)
 FINE = REFINED.at_rows(480)  # for masks in large videos, and keypoints if the network sees colour: tracking takes twice the time
 LARGE = 360  # rows of a large video
-
 WINDOWED = replace(MODERN, name="windowed", first_anywhere=False)  # the window in the first frame too, as in later work
 PROTOCOLS = {"paper": PAPER, "modern": MODERN, "windowed": WINDOWED, "refined": REFINED}
 
