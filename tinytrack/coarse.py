@@ -57,15 +57,17 @@ def point_and_copy_finely(
     best = best_cells(shrink(target, factor), small_reference, radius, SQUARES * top_k, anywhere, wanted)
     # fine: the best cells within these squares
     c, f_i = labels.movedim(1, -1).flatten(0, 2), reference.flatten(0, 2)
-    number = torch.arange(len(c), device=c.device).view(*reference.shape[:3], 1)
-    number = squares(number, factor).flatten(0, 2)[..., 0]  # (squares of all references, cells of a square)
-    f_j = squares(target / temperature, factor)
+    w = target.shape[1]
+    step = torch.arange(factor, device=c.device)
+    step = (step[:, None] * w + step).flatten()  # from the first cell of a square to each of its cells, as numbers in c
+    f_j = squares(target, factor)
     y = c.new_zeros(*f_j.shape[:3], c.shape[1])
     for at in (best[..., 0] >= 0).nonzero().split(AT_ONCE):
         rows, columns = at.T
         found = best[rows, columns]  # (m, squares)
-        candidates = number[found].flatten(1)
-        logits = f_j[rows, columns] @ f_i[candidates].mT  # (m, cells of a square, candidates)
+        candidates = (factor * (found // (w // factor) * w + found % (w // factor))[..., None] + step).flatten(1)
+        candidates = candidates.clamp(min=0)  # for those of -1
+        logits = (f_j[rows, columns] / temperature) @ f_i[candidates].mT  # (m, cells of a square, candidates)
         logits, kept = logits.masked_fill((found < 0).repeat_interleave(factor**2, 1)[:, None], -torch.inf).topk(top_k)
         index = candidates[:, None].expand(-1, factor**2, -1).gather(2, kept)
         copied = F.embedding_bag(index.flatten(0, 1), c, per_sample_weights=logits.softmax(-1).flatten(0, 1), mode="sum")
