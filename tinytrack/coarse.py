@@ -1,8 +1,8 @@
 """Coarse to fine: first find the right area on a coarse grid, then the right cells within it.
 
 Twice as many rows have four times as many cells, and a window that covers the same part of the picture holds four times as many of
-them, so pointing takes sixteen times as long. But a cell that fits lies in an area that fits. So small frames, in which a cell stands
-for a square of ``factor`` x ``factor`` cells, are searched first, and only the cells within the best squares are compared in full.
+them, so pointing takes sixteen times as long. But cells that are alike usually lie in areas that are alike. So the averages of squares
+of ``factor`` x ``factor`` cells are searched first, and then only the cells within the best squares. The result is an approximation.
 """
 
 import torch
@@ -11,8 +11,8 @@ from torch import Tensor
 
 from .fast import best_cells
 
-SQUARES = 2  # for each cell that top-k keeps, the cells within this many squares are compared
-AT_ONCE = 1024  # squares of the target frame, so that memory does not grow with the frame
+SQUARES = 2  # a target cell is compared with the cells of SQUARES * top_k squares, the best of all references
+AT_ONCE = 1024  # target squares at a time, so that memory does not grow with the frame
 
 
 def squares(maps: Tensor, factor: int) -> Tensor:
@@ -45,8 +45,8 @@ def point_and_copy_finely(
         labels: (R, K, h, w) labels of the reference frames.
         small_reference: (R, h / factor, w / factor, D), the reference frames after :func:`shrink`.
         factor: cells per side of a square.
-        temperature, radius, top_k, anywhere: as in ``fast.point_and_copy``; the window is rounded down to whole squares.
-        cells: (h, w) bool, the target cells to compute; None: all. The labels of others may be zero.
+        temperature, radius, top_k, anywhere: as in ``fast.point_and_copy``; the window is ``radius // factor`` squares, at least one.
+        cells: (h, w) bool, the target cells to compute; None: all. Squares without any of them get labels of zero.
 
     Returns:
         (K, h, w) labels of the target frame.
@@ -59,14 +59,14 @@ def point_and_copy_finely(
     c, f_i = labels.movedim(1, -1).flatten(0, 2), reference.flatten(0, 2)
     w = target.shape[1]
     step = torch.arange(factor, device=c.device)
-    step = (step[:, None] * w + step).flatten()  # from the first cell of a square to each of its cells, as numbers in c
+    step = (step[:, None] * w + step).flatten()  # from the first cell of a square to each of its cells, in rows of c
     f_j = squares(target, factor)
     y = c.new_zeros(*f_j.shape[:3], c.shape[1])
     for at in (best[..., 0] >= 0).nonzero().split(AT_ONCE):
         rows, columns = at.T
         found = best[rows, columns]  # (m, squares)
         candidates = (factor * (found // (w // factor) * w + found % (w // factor))[..., None] + step).flatten(1)
-        candidates = candidates.clamp(min=0)  # for those of -1
+        candidates = candidates.clamp(min=0)  # where there is no square: barred below
         logits = (f_j[rows, columns] / temperature) @ f_i[candidates].mT  # (m, cells of a square, candidates)
         logits, kept = logits.masked_fill((found < 0).repeat_interleave(factor**2, 1)[:, None], -torch.inf).topk(top_k)
         index = candidates[:, None].expand(-1, factor**2, -1).gather(2, kept)

@@ -15,7 +15,7 @@ from .io.frames import rescale
 CELL = 2  # pixels per cell of the label grid at which the guided filter is fitted; with 4 it takes twice the time and scores the same
 BALANCE = 0.2  # exponent of the class prior in the "balanced" read-out; chosen by J on masks of the DAVIS *train* split
 SIGMA = 0.7  # of a keypoint's heat map, in cells
-BODY = 40  # squares: the limbs of a smaller skeleton are so thin that wide spots would cover more than them
+BODY = 40  # squares along the diagonal of a skeleton's box; if it is shorter, wide spots would cover more than the limbs
 LOST_BELOW = 0.01  # a keypoint is lost when its peak is lower than this share of its peak in the first frame; at 0.05, many were right
 
 

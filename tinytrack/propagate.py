@@ -1,7 +1,8 @@
 """Propagation: carry the labels of the first frame through a video, one pointer step per frame.
 
 Colours, masks and keypoints all go through the one function :func:`propagate`, and each of its steps is ``affinity`` then ``copy``,
-computed by ``fast.point_and_copy``. Memory holds the first frame and the last few, so it does not grow with the video.
+computed by ``fast.point_and_copy`` or, nearly the same, by ``coarse.point_and_copy_finely``. Memory holds the first frame and the last
+few, so it does not grow with the video.
 """
 
 from collections.abc import Iterable, Iterator
@@ -46,7 +47,7 @@ class Protocol:
         """The same protocol for frames ``rows`` pixels high: cells get finer or coarser, window and gate keep their size in the picture."""
         limits = (("radius", self.radius), ("gate", self.gate))
         scaled = {name: max(1, round(cells * rows / self.size)) for name, cells in limits if cells is not None}
-        scaled["coarse"] = max(1, rows // self.size) if self.top_k else 1  # squares as large as the cells were, or less than twice that
+        scaled["coarse"] = max(1, rows // self.size) if self.top_k else 1  # a square covers at most one cell of before
         return self if rows == self.size else replace(self, name=f"{self.name}-{rows}", size=rows, **scaled)
 
 
@@ -62,15 +63,15 @@ MODERN = Protocol(
 # Adds two things to "modern": objects stay within a gate, and outlines are fitted to the edges of the picture.
 REFINED = replace(MODERN, name="refined", read="guided", gate=8)
 FINE = REFINED.at_rows(480)  # for masks in large videos, and keypoints if the network sees colour: tracking takes twice the time
-LARGE = 360  # rows of a large video
+LARGE = 360  # pixels of the shorter side that make a video large
 WINDOWED = replace(MODERN, name="windowed", first_anywhere=False)  # the window in the first frame too, as in later work
 PROTOCOLS = {"paper": PAPER, "modern": MODERN, "windowed": WINDOWED, "refined": REFINED}
 
 
 class Memory:
-    """Room for the first frame and the last ``depth`` ones. A new frame takes the place of the oldest, so that no other is moved.
+    """A ring buffer for the first frame and the last ``depth`` ones: a new frame overwrites the oldest, and no other is moved.
 
-    With ``coarse`` above 1, ``small`` is the same for the frames' averages over squares of that many cells a side.
+    If ``coarse`` > 1, ``small`` is another one, for the same frames averaged over squares of ``coarse`` x ``coarse`` cells.
     """
 
     def __init__(self, depth: int, coarse: int = 1):
@@ -93,7 +94,7 @@ class Memory:
             self.small[index] = shrink(item, self.coarse)
 
     def stack(self, indices: Iterable[int]) -> Tensor:
-        """Stack frames, the first of the video before all others; the order of these is not that of time."""
+        """Stack frames: the first of the video comes first, the others in any order."""
         places = sorted(map(self._place, indices))
         return self.items[: len(places)] if places == list(range(len(places))) else self.items[places]
 
