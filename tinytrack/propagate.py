@@ -1,8 +1,7 @@
 """Propagation: carry the labels of the first frame through a video, one pointer step per frame.
 
 Colours, masks and keypoints all go through the one function :func:`propagate`, and each of its steps is ``affinity`` then ``copy``,
-computed by ``fast.point_and_copy`` or, nearly the same, by ``coarse.point_and_copy_finely``. Memory holds the first frame and the last
-few, so it does not grow with the video.
+computed by ``fast`` or ``coarse``. Memory holds the first frame and the last few, so it does not grow with the video.
 """
 
 from collections.abc import Iterable, Iterator
