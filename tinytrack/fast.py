@@ -98,7 +98,14 @@ def best_cells(target: Tensor, reference: Tensor, radius: int | None, k: int, an
 
 
 def _tile_by_tile(
-    target: Tensor, reference: Tensor, cells: Tensor | None, radius: int | None, top_k: int | None, anywhere: int, finish: Callable, y: Tensor
+    target: Tensor,
+    reference: Tensor,
+    cells: Tensor | None,
+    radius: int | None,
+    top_k: int | None,
+    anywhere: int,
+    finish: Callable,
+    y: Tensor,
 ) -> Tensor:
     """Point from target (h, w, D) at reference (R, h, w, D), and write what ``finish`` makes of it to y (h, w, K), which is returned.
 
