@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from tinytrack.fast import BLOCK, TILE, _top_k, point_and_copy
+from tinytrack.fast import AXES, BLOCK, TILE, _pruner, _top_k, point_and_copy
 from tinytrack.pointer import affinity, attention, copy, keep_top_k, pixels, similarity, window
 
 
@@ -336,6 +336,19 @@ def test_block_wise_top_k_equals_a_full_sort(n):
     assert torch.equal(value, logits.sort(0, descending=True).values[:3])
     assert torch.equal(logits.gather(0, at), value)
     assert all(len(set(column)) == min(3, n) for column in at.T.tolist())
+
+
+@pytest.mark.parametrize("d", [3, AXES, AXES + 1, 64])
+def test_pruning_keeps_every_possible_winner_and_discards_other_pixels(d):
+    target, reference, _ = smooth_maps(1, 1, d, 1, 30, 33)
+    f_j, far = pixels(target)[0][:64] / 0.07, pixels(reference)[0]
+    logits = far @ f_j.T
+    for rank in (1, 20):
+        least = logits.topk(rank, dim=0).values
+        chosen = _pruner(far, rank)(f_j, least)
+        assert set((logits >= least[-1]).any(1).nonzero()[:, 0].tolist()) <= set(chosen.tolist())
+        assert len(chosen) < 0.9 * len(far)
+        assert len(_pruner(far, rank + 1)(f_j, least)) == len(far)  # fewer than k candidates so far, so no pixel can be discarded
 
 
 @pytest.mark.parametrize("top_k", [None, 5])

@@ -131,8 +131,8 @@ def test_the_front_needs_little():
 
 def test_the_front_is_an_afternoon_and_no_file_is_longer_than_a_sitting():
     lines = {name: len(path.read_text().splitlines()) for name, path in MODULES.items()}
-    assert sum(lines[name] for name in FRONT) <= 2165
-    assert max(lines[name] for name in FRONT) <= 255
+    assert sum(lines[name] for name in FRONT) <= 2200
+    assert max(lines[name] for name in FRONT) <= 290
     assert {name: count for name, count in lines.items() if count > 500} == {}
 
 

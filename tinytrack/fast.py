@@ -15,6 +15,7 @@ from torch import Tensor
 from .pointer import OUTSIDE, copy
 
 TILE = 10  # cells per side; larger tiles waste more of their shared window, smaller ones make small and slow matrix products
+AXES = 24  # principal axes of the embeddings that are compared first, to discard most pixels of a frame without a window
 BLOCK = 8  # values per block in the search for the k largest: only each block's maximum is looked at first
 
 
@@ -120,6 +121,7 @@ def _tile_by_tile(
         cells = torch.ones(h, w, dtype=torch.bool, device=target.device)
     number = torch.arange(r * h * w, device=target.device).view(r, h, w)
     windows, far = reference[anywhere:], reference[:anywhere].flatten(0, 2)
+    may_win = _pruner(far, top_k) if top_k and len(windows) and len(far) else None
     tile = TILE if target.device.type == "cpu" else 4 * TILE  # a GPU prefers few large steps
     outside = _outside(tile, radius, target)
     wanted = cells.cpu()  # looked at tile by tile
@@ -148,9 +150,10 @@ def _tile_by_tile(
                 else:
                     logits, best = _top_k_of_windows(logits, barred, top_k)
                     candidates.append((logits, index[best]))
-            # references without a window
+            # references without a window; most of their pixels are discarded before they are compared
             if len(far):
-                logits, index = far @ f_j.T, number[:anywhere].flatten()
+                index = may_win(f_j, logits) if may_win else number[:anywhere].flatten()
+                logits = (far[index] if may_win else far) @ f_j.T
                 if top_k is not None:
                     logits, best = _top_k(logits, top_k)
                     index = index[best]
@@ -246,3 +249,30 @@ def _top_k_of_windows(logits: Tensor, barred: Tensor, k: int) -> tuple[Tensor, T
     value, best = _top_k(logits.gather(1, cell.expand(r, -1, -1)).masked_fill(largest == OUTSIDE, OUTSIDE).flatten(0, 1), k)
     at = best % len(cell)
     return value, cell.gather(0, at) + n * torch.div(best, len(cell), rounding_mode="floor")
+
+
+def _pruner(far: Tensor, k: int) -> Callable[[Tensor, Tensor], Tensor]:
+    """Prepare to tell which pixels far (N, D) may be among the k best of any target of a tile, without comparing them in full.
+
+    In principal axes, f_i . f_j is the product along the first few axes plus the product of the remainders, and the latter is at
+    most the product of their lengths (Cauchy-Schwarz). The bound is never too small, so no pixel that could win is discarded.
+    """
+    with torch.no_grad():
+        _, axes = torch.linalg.eigh(far.T @ far)
+        axes = axes.flip(1)  # largest variance first
+
+        def bound_factors(f: Tensor, last: Tensor) -> Tensor:
+            few, rest = (f @ axes).tensor_split([AXES], dim=1)
+            return torch.cat([few, rest.norm(dim=1, keepdim=True), last], dim=1)
+
+        turned = bound_factors(far, far.new_ones(len(far), 1))
+
+    def may_win(f_j: Tensor, found: Tensor) -> Tensor:
+        """f_j (m, D) and their best logits so far, found (<= k, m) in descending order -> pixel numbers."""
+        with torch.no_grad():
+            # the k-th best logit so far, a little less because of rounding
+            least = found[-1] - 1e-5 * found[0].abs() if len(found) == k else torch.full_like(found[0], OUTSIDE)
+            margin = turned @ bound_factors(f_j, -least[:, None]).T  # upper bound of each logit, minus the k-th best
+            return (margin.amax(1) >= 0).nonzero()[:, 0]
+
+    return may_win
