@@ -6,7 +6,7 @@ The library is imported inside the functions, because it imports torch, which ta
 import os
 import re
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -20,6 +20,7 @@ from .web import web
 
 if TYPE_CHECKING:
     from ..io.video import Video
+    from ..model import Model
     from ..propagate import Protocol
 
 LOOKED_AT = 25  # frames in which colour is looked for, since a video may begin black
@@ -49,24 +50,28 @@ def _tracker(args: Namespace, video: "Video | None" = None, masks: bool = False)
 
     name = args.model or best_weights(video.frames(240, max_frames=LOOKED_AT))
     model = load_model(name, _device(args))
-    protocol = _protocol(args, (video.height, video.width) if video and (masks or model.sees_color) else None)
+    protocol = _protocol(args, model, masks, (video.height, video.width)) if video else _protocol(args)
     faster = " (--rows 240 takes half the time)" if protocol is FINE else ""
     print(f"network {name}, protocol {protocol.name}{faster}")
     return model, protocol
 
 
-def _protocol(args: Namespace, size: tuple[int, int] | None = None) -> "Protocol":
+def _protocol(args: Namespace, model: "Model | None" = None, masks: bool = False, size: Sequence[int] = (0, 0)) -> "Protocol":
     """Look up the protocol, at the height that ``--rows`` asks for.
 
+    In large videos, masks get finer cells, and so do keypoints if the network sees colour.
+
     Args:
-        size: height and width of a video, for labels that gain by finer cells if it is large: masks, and keypoints with a network that
-            sees colour; None: other labels.
+        model: that tracks masks or keypoints; None: colours are copied, or everything.
+        masks: whether it tracks masks.
+        size: height and width of the video in which it does.
     """
     from ..propagate import FINE, LARGE, PROTOCOLS
 
     protocol = PROTOCOLS[args.protocol]
     if args.rows is None:
-        return FINE if size and args.protocol == "refined" and min(size) >= LARGE else protocol
+        finer = args.protocol == "refined" and min(size) >= LARGE and model is not None and (masks or model.sees_color)
+        return FINE if finer else protocol
     if protocol.grid is not None:
         raise TinytrackError(f"the protocol {args.protocol} has a fixed size: expected another --protocol beside --rows")
     return protocol.at_rows(args.rows)
@@ -170,11 +175,11 @@ def evaluate(args: Namespace) -> None:
     options = {name: getattr(args, name) for name in ("root", "davis", "year", "split") if hasattr(args, name)}
     dataset = open_dataset(args.dataset, **options, sequences=args.sequences and args.sequences.split(","))
     first = next(dataset.truths)  # the first video decides about the cells of all
-    size = next(iter(first.frames())).shape[:2]
     dataset = replace(dataset, truths=chain([first], dataset.truths))
     method = find_method(args.model, args.baseline, _protocol(args), device)
     if model := method.model:
-        method = model_method(method.name, model, _protocol(args, size if first.masks or model.sees_color else None))
+        size = next(iter(first.frames())).shape[:2]
+        method = model_method(method.name, model, _protocol(args, model, bool(first.masks), size))
     out = args.out or Path("tinytrack-results", run_name(dataset, method))
     try:
         results = evaluate(method, dataset, out)
